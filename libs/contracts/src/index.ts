@@ -1,0 +1,3 @@
+export * from './gen/segue/v1/segmentation_pb.js';
+export * from './gen/segue/v1/tensor_pb.js';
+export { grpcServiceDefinition } from './service-definition.js';

@@ -1,0 +1,5 @@
+export * from './answer.js';
+export * from './errors.js';
+export * from './job.js';
+export * from './mask.js';
+export * from './request.js';

@@ -1,0 +1,35 @@
+import type { Answer, Segment } from './answer.js';
+import type { ErrorBody } from './errors.js';
+
+export type JobState = 'queued' | 'running' | 'completed' | 'failed' | 'cancelled';
+export type Stage = 'encode' | 'generate' | 'decode';
+
+/** A job as clients see it. */
+export interface Job {
+  readonly jobId: string;
+  readonly state: JobState;
+  /** Milliseconds since the epoch. */
+  readonly createdAtMs: number;
+  readonly deadlineAtMs: number;
+  readonly answer?: Answer;
+  readonly error?: ErrorBody;
+}
+
+/** What happened, without its place in the log. */
+export type JobEventBody =
+  | { readonly type: 'accepted'; readonly imageId: string }
+  | { readonly type: 'stage'; readonly stage: Stage; readonly done: boolean; readonly cached: boolean }
+  /** `offset`: code points of the answer before this piece. */
+  | { readonly type: 'text'; readonly offset: number; readonly text: string }
+  | { readonly type: 'segment'; readonly segment: Segment }
+  | { readonly type: 'completed'; readonly answer: Answer }
+  | { readonly type: 'failed'; readonly error: ErrorBody }
+  | { readonly type: 'cancelled' };
+
+/** An entry of a job's event log. */
+export type JobEvent = JobEventBody & { readonly id: string; readonly jobId: string; readonly atMs: number };
+
+/** Whether this event is a job's last. */
+export function isTerminal(event: JobEventBody): boolean {
+  return event.type === 'completed' || event.type === 'failed' || event.type === 'cancelled';
+}

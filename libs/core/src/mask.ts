@@ -1,0 +1,111 @@
+import type { Box } from './answer.js';
+
+/** COCO's compressed run-length encoding (column-major); `pycocotools.mask.decode` reads it. */
+export interface RunLengthMask {
+  /** height, width */
+  readonly size: readonly [height: number, width: number];
+  readonly counts: string;
+}
+
+/** Encodes a row-major mask `uint8[h, w]` (0 = outside) as COCO RLE. */
+export function encodeMask(pixels: Uint8Array, height: number, width: number): RunLengthMask {
+  const runs: number[] = [];
+  let value = 0;
+  let run = 0;
+  for (let x = 0; x < width; x++) {
+    for (let i = x; i < pixels.length; i += width) {
+      const bit = pixels[i] === 0 ? 0 : 1;
+      if (bit !== value) {
+        runs.push(run);
+        run = 0;
+        value = bit;
+      }
+      run++;
+    }
+  }
+  runs.push(run);
+  return { size: [height, width], counts: packRuns(runs) };
+}
+
+/** Decodes to a row-major `uint8[h, w]` of 0 and 1. */
+export function decodeMask(mask: RunLengthMask): Uint8Array {
+  const [height, width] = mask.size;
+  const pixels = new Uint8Array(height * width);
+  let position = 0;
+  maskRuns(mask).forEach((run, index) => {
+    if (index % 2 === 1) {
+      for (let i = position; i < position + run; i++) pixels[(i % height) * width + Math.floor(i / height)] = 1;
+    }
+    position += run;
+  });
+  return pixels;
+}
+
+/** Alternating run lengths in column-major order, beginning with zeros. */
+export function maskRuns(mask: RunLengthMask): number[] {
+  const runs: number[] = [];
+  let value = 0;
+  let shift = 0;
+  for (let i = 0; i < mask.counts.length; i++) {
+    const group = mask.counts.charCodeAt(i) - 48;
+    value += (group & 0x1f) * 2 ** shift;
+    shift += 5;
+    if ((group & 0x20) !== 0) continue;
+    if ((group & 0x10) !== 0) value -= 2 ** shift;
+    runs.push(runs.length > 2 ? value + (runs[runs.length - 2] ?? 0) : value);
+    value = 0;
+    shift = 0;
+  }
+  return runs;
+}
+
+/** Pixels in the mask. */
+export function maskArea(mask: RunLengthMask): number {
+  return maskRuns(mask).reduce((area, run, index) => (index % 2 === 1 ? area + run : area), 0);
+}
+
+/** Smallest box around the mask; all zero when it is empty. */
+export function maskBox(mask: RunLengthMask): Box {
+  const [height] = mask.size;
+  let [left, top, right, bottom] = [Infinity, Infinity, -1, -1];
+  let position = 0;
+  maskRuns(mask).forEach((run, index) => {
+    if (index % 2 === 1 && run > 0) {
+      const [first, last] = [position, position + run - 1];
+      const [firstX, lastX] = [Math.floor(first / height), Math.floor(last / height)];
+      left = Math.min(left, firstX);
+      right = Math.max(right, lastX);
+      top = Math.min(top, firstX === lastX ? first % height : 0);
+      bottom = Math.max(bottom, firstX === lastX ? last % height : height - 1);
+    }
+    position += run;
+  });
+  return right < 0 ? [0, 0, 0, 0] : [left, top, right - left + 1, bottom - top + 1];
+}
+
+/** Intersection over union of two masks of one size; 1 when both are empty. */
+export function maskIou(a: RunLengthMask, b: RunLengthMask): number {
+  const [pixelsA, pixelsB] = [decodeMask(a), decodeMask(b)];
+  let [intersection, union] = [0, 0];
+  pixelsA.forEach((bit, i) => {
+    intersection += bit & (pixelsB[i] ?? 0);
+    union += bit | (pixelsB[i] ?? 0);
+  });
+  return union === 0 ? 1 : intersection / union;
+}
+
+/** LEB128-like packing of pycocotools: 5 bits a character, deltas to the run two before from the fourth on. */
+function packRuns(runs: readonly number[]): string {
+  let counts = '';
+  runs.forEach((run, index) => {
+    let value = index > 2 ? run - (runs[index - 2] ?? 0) : run;
+    let more = true;
+    while (more) {
+      const group = value & 0x1f;
+      value >>= 5;
+      more = (group & 0x10) !== 0 ? value !== -1 : value !== 0;
+      counts += String.fromCharCode(group + (more ? 0x20 : 0) + 48);
+    }
+  });
+  return counts;
+}

@@ -1,0 +1,24 @@
+export type Mode = 'answer' | 'mask_only';
+export type MaskFormat = 'rle' | 'png' | 'polygon';
+export type Priority = 'low' | 'normal' | 'high';
+
+/** An earlier question about the same picture and the answer that Segue gave. */
+export interface Turn {
+  readonly instruction: string;
+  readonly answer: string;
+}
+
+/** A request after validation: every option completed, the picture stored. */
+export interface SegmentationRequest {
+  /** SHA-256 of the picture's bytes, hex. */
+  readonly imageId: string;
+  readonly instruction: string;
+  readonly history: readonly Turn[];
+  readonly mode: Mode;
+  /** Name of the bundle. */
+  readonly model: string;
+  /** Tokens of the answer at most. */
+  readonly maxTokens: number;
+  readonly maskFormat: MaskFormat;
+  readonly priority: Priority;
+}

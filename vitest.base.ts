@@ -1,0 +1,11 @@
+import { defineConfig, type ViteUserConfig } from 'vitest/config';
+
+/** Vitest settings shared by every project of the workspace: sources are read through the `@segue/source` export condition. */
+export function project(name: string, test: ViteUserConfig['test'] = {}): ViteUserConfig {
+  return defineConfig({
+    resolve: { conditions: ['@segue/source'] },
+    ssr: { resolve: { conditions: ['@segue/source'], externalConditions: ['@segue/source'] } },
+    oxc: { decorator: { legacy: true, emitDecoratorMetadata: true } },
+    test: { name, include: ['src/**/*.spec.ts'], environment: 'node', testTimeout: 20_000, hookTimeout: 60_000, ...test },
+  });
+}
