@@ -1,0 +1,1 @@
+"""Training of Segue's small reasoning-segmentation model."""
