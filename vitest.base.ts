@@ -6,6 +6,13 @@ export function project(name: string, test: ViteUserConfig['test'] = {}): ViteUs
     resolve: { conditions: ['@segue/source'] },
     ssr: { resolve: { conditions: ['@segue/source'], externalConditions: ['@segue/source'] } },
     oxc: { decorator: { legacy: true, emitDecoratorMetadata: true } },
-    test: { name, include: ['src/**/*.spec.ts'], environment: 'node', testTimeout: 20_000, hookTimeout: 60_000, ...test },
+    test: {
+      name,
+      include: ['src/**/*.spec.ts'],
+      environment: 'node',
+      testTimeout: 20_000,
+      hookTimeout: 60_000,
+      ...test,
+    },
   });
 }

@@ -65,9 +65,13 @@ export class SegueError extends Error {
   /** Passes a `SegueError` through; anything else is a defect and becomes INTERNAL with a message that gives nothing away. */
   static from(error: unknown): SegueError {
     if (error instanceof SegueError) return error;
-    return new SegueError('INTERNAL', 'The service failed on this request. Try again; if it fails again, report the job id.', {
-      cause: error,
-    });
+    return new SegueError(
+      'INTERNAL',
+      'The service failed on this request. Try again; if it fails again, report the job id.',
+      {
+        cause: error,
+      },
+    );
   }
 
   /** The plain form that is stored and sent. */

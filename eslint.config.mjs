@@ -1,0 +1,126 @@
+import nx from '@nx/eslint-plugin';
+import prettier from 'eslint-config-prettier/flat';
+import tseslint from 'typescript-eslint';
+
+/** What the pure layers stay free of, so that they run without a queue, a server, a native library or a framework. */
+const FRAMEWORKS = [
+  '@fastify/*',
+  '@grpc/*',
+  '@nestjs/*',
+  'bullmq',
+  'fastify',
+  'grpc-health-check',
+  'ioredis',
+  'onnxruntime-node',
+  'pino',
+  'prom-client',
+  'sharp',
+];
+
+/** Each layer, the layers it may import besides itself, and the packages it may not: the arrows of docs/architecture.md. */
+const LAYERS = [
+  { layer: 'contract', imports: [], banned: FRAMEWORKS },
+  { layer: 'core', imports: ['contract'], banned: FRAMEWORKS },
+  { layer: 'stage', imports: ['core', 'contract'], banned: FRAMEWORKS },
+  {
+    layer: 'adapter',
+    alone: true,
+    imports: ['stage', 'core', 'contract'],
+    banned: ['@nestjs/*', '@fastify/*', 'fastify'],
+  },
+  { layer: 'kit', imports: ['adapter', 'stage', 'core', 'contract'], banned: [] },
+  { layer: 'app', alone: true, imports: ['kit', 'adapter', 'stage', 'core', 'contract'], banned: [] },
+  { layer: 'public', imports: ['core', 'contract'], banned: ['@nestjs/*', 'bullmq', 'ioredis', 'onnxruntime-node'] },
+  { layer: 'tool', imports: ['public', 'kit', 'adapter', 'stage', 'core', 'contract'], banned: [] },
+  { layer: 'testing', imports: ['public', 'kit', 'adapter', 'stage', 'core', 'contract'], banned: [] },
+];
+
+const depConstraints = LAYERS.map(({ layer, alone = false, imports, banned }) => ({
+  sourceTag: `layer:${layer}`,
+  onlyDependOnLibsWithTags: (alone ? imports : [layer, ...imports]).map((name) => `layer:${name}`),
+  bannedExternalImports: banned,
+}));
+
+const noEnvironment = {
+  object: 'process',
+  property: 'env',
+  message: 'Only the config of @segue/service reads the environment: declare the variable there and pass its value on.',
+};
+
+export default tseslint.config(
+  {
+    ignores: [
+      '**/node_modules/',
+      '**/dist/',
+      '**/coverage/',
+      '.nx/',
+      '.segue/',
+      'libs/contracts/src/gen/',
+      'models/',
+      'tools/lint-fixtures/',
+      'training/',
+    ],
+  },
+  {
+    files: ['**/*.ts'],
+    extends: [tseslint.configs.strict],
+    plugins: { '@nx': nx },
+    languageOptions: { parserOptions: { project: './tsconfig.spec.json', tsconfigRootDir: import.meta.dirname } },
+    linterOptions: { reportUnusedDisableDirectives: 'error' },
+    rules: {
+      '@nx/enforce-module-boundaries': ['error', { depConstraints }],
+      '@typescript-eslint/await-thenable': 'error',
+      '@typescript-eslint/consistent-type-imports': ['error', { fixStyle: 'inline-type-imports' }],
+      '@typescript-eslint/no-extraneous-class': ['error', { allowWithDecorator: true }],
+      '@typescript-eslint/no-floating-promises': 'error',
+      '@typescript-eslint/no-misused-promises': 'error',
+      '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_', ignoreRestSiblings: true }],
+      '@typescript-eslint/only-throw-error': 'error',
+      '@typescript-eslint/switch-exhaustiveness-check': ['error', { considerDefaultExhaustiveForUnions: true }],
+      eqeqeq: 'error',
+      'max-lines': ['error', { max: 300, skipBlankLines: true, skipComments: true }],
+      'no-console': 'error',
+      'no-restricted-imports': [
+        'error',
+        {
+          paths: [
+            { name: 'process', message: "Use the global 'process'." },
+            { name: 'node:process', importNames: ['env'], message: noEnvironment.message },
+          ],
+        },
+      ],
+      'no-restricted-properties': ['error', noEnvironment],
+    },
+  },
+  {
+    // Nest reads constructor parameter types at run time, so an injected class must not become a type-only import.
+    files: ['apps/*/src/**/*.ts', 'libs/service/src/**/*.ts'],
+    rules: { '@typescript-eslint/consistent-type-imports': 'off' },
+  },
+  {
+    // Specs may use anything but an app: real adapters behind a stage's ports, and @segue/testing.
+    files: ['**/*.spec.ts'],
+    rules: {
+      '@nx/enforce-module-boundaries': [
+        'error',
+        {
+          depConstraints: [{ sourceTag: '*', notDependOnLibsWithTags: ['layer:app'] }],
+          ignoredCircularDependencies: [['*', '*']],
+        },
+      ],
+      '@typescript-eslint/no-non-null-assertion': 'off',
+      'max-lines': 'off',
+    },
+  },
+  {
+    files: ['libs/service/src/config*.ts', 'libs/service/src/config/**/*.ts'],
+    rules: { 'no-restricted-properties': 'off' },
+  },
+  {
+    // Programs of the workspace itself: they pass their environment on to what they start, and talk to a terminal.
+    files: ['tools/src/**/*.ts', 'e2e/src/**/*.ts', 'libs/testing/src/**/*.ts'],
+    rules: { 'no-console': 'off', 'no-restricted-properties': 'off' },
+  },
+  { files: ['**/vitest.config.ts', 'vitest.base.ts'], rules: { '@nx/enforce-module-boundaries': 'off' } },
+  prettier,
+);

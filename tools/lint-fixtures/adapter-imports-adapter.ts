@@ -1,0 +1,3 @@
+// as: libs/imaging/src/index.ts
+// breaks: @nx/enforce-module-boundaries
+export * from '@segue/onnx';

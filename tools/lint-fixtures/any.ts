@@ -1,0 +1,3 @@
+// as: libs/core/src/index.ts
+// breaks: @typescript-eslint/no-explicit-any
+export const anything: any = 1;

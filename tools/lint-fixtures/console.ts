@@ -1,0 +1,3 @@
+// as: libs/core/src/index.ts
+// breaks: no-console
+console.log('not a log');

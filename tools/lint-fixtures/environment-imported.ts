@@ -1,0 +1,5 @@
+// as: libs/jobs/src/index.ts
+// breaks: no-restricted-imports
+import { env } from 'node:process';
+
+export const url = env['SEGUE_REDIS_URL'];
