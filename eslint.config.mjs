@@ -105,7 +105,7 @@ export default tseslint.config(
         'error',
         {
           depConstraints: [{ sourceTag: '*', notDependOnLibsWithTags: ['layer:app'] }],
-          ignoredCircularDependencies: [['*', '*']],
+          ignoredCircularDependencies: [['@segue/testing', '*']],
         },
       ],
       '@typescript-eslint/no-non-null-assertion': 'off',
