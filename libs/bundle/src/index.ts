@@ -1,1 +1,3 @@
-export {};
+export * from './geometry.js';
+export * from './load.js';
+export * from './manifest.js';

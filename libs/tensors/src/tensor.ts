@@ -1,9 +1,7 @@
-/** Element types that cross a graph's or a worker's border; float16 travels as raw bits and never enters a graph. */
+/** Element types that cross a graph's or a worker's border. float16 stays inside graphs. */
 export const DTYPES = {
   float32: { bytes: 4, array: Float32Array },
-  float16: { bytes: 2, array: Uint16Array },
   int64: { bytes: 8, array: BigInt64Array },
-  int32: { bytes: 4, array: Int32Array },
   uint8: { bytes: 1, array: Uint8Array },
 } as const;
 
@@ -20,4 +18,13 @@ export interface Tensor<D extends DType = DType> {
 /** Elements in a shape; 1 for a scalar. */
 export function elementCount(shape: readonly number[]): number {
   return shape.reduce((count, size) => count * size, 1);
+}
+
+/** Bytes that the tensor's elements take. */
+export function byteLength(tensor: Tensor): number {
+  return tensor.data.byteLength;
+}
+
+export function isDType(name: string): name is DType {
+  return Object.hasOwn(DTYPES, name);
 }

@@ -1,0 +1,20 @@
+import type { ImageInput } from './manifest.js';
+
+/**
+ * The size to which a picture is resized, before any crop or padding. Sides are rounded half up, as LISA does.
+ * Both sizes are height, width in pixels.
+ */
+export function fitSize(
+  { resize }: ImageInput,
+  [height, width]: readonly [number, number],
+): [height: number, width: number] {
+  if (resize.rule === 'stretch') return [resize.size, resize.size];
+  const scale = resize.size / (resize.rule === 'longest_side' ? Math.max(height, width) : Math.min(height, width));
+  const fit = (side: number): number => Math.max(1, Math.floor(side * scale + 0.5));
+  return [fit(height), fit(width)];
+}
+
+/** Height and width of the tensor that an image input becomes. */
+export function frameSize({ resize, centreCrop, pad }: ImageInput): readonly [height: number, width: number] {
+  return pad?.to ?? centreCrop ?? [resize.size, resize.size];
+}
