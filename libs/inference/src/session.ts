@@ -9,6 +9,12 @@ export interface RunOptions {
    * A tensor that does not own its whole buffer is copied all the same.
    */
   readonly transfer?: readonly string[];
+  /**
+   * Names of inputs that are lent: their buffers are moved, unreadable during the run, and come back untouched among the
+   * fetches under the input's name. For large state that is kept between runs. A lent tensor owns its whole buffer; it
+   * is lost when the run fails.
+   */
+  readonly lend?: readonly string[];
 }
 
 /** A loaded graph. Runs of one session are serial; `run` never blocks the event loop. */
