@@ -1,0 +1,83 @@
+import { SegueError } from '@segue/core';
+import { z } from 'zod';
+
+type Shape = Record<string, z.ZodType>;
+type Config<S extends Shape> = Readonly<{ [K in keyof S]: z.infer<S[K]> }>;
+
+/** Reads an app's settings from an environment (by default the process's own). */
+export type ConfigReader<C> = (env?: Readonly<Record<string, string | undefined>>) => C;
+
+/**
+ * Declares an app's settings: the setting `redisUrl` is read from the variable `SEGUE_REDIS_URL`; an empty variable
+ * counts as unset.
+ * @throws SegueError INVALID_ARGUMENT from the reader, naming every bad variable at once; values are not repeated, they may be secret.
+ */
+export function defineConfig<S extends Shape>(shape: S): ConfigReader<Config<S>> {
+  return (env = process.env) => {
+    const raw = Object.fromEntries(Object.keys(shape).map((key) => [key, env[variableName(key)] || undefined]));
+    const result = z.object(shape).safeParse(raw);
+    if (result.success) return Object.freeze(result.data) as Config<S>;
+    const problems = result.error.issues.map((issue) => `  ${variableName(String(issue.path[0]))}: ${issue.message}`);
+    throw new SegueError('INVALID_ARGUMENT', `These environment variables must be corrected:\n${problems.join('\n')}`);
+  };
+}
+
+/** `redisUrl` -> `SEGUE_REDIS_URL` */
+export function variableName(setting: string): string {
+  return `SEGUE_${setting.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`;
+}
+
+/** A text. */
+export const text = (fallback: string) => z.string().default(fallback);
+
+/** A whole number. */
+export const integer = (fallback: number, { min = 0, max = Number.MAX_SAFE_INTEGER } = {}) =>
+  z
+    .string()
+    .regex(/^\d+$/, 'must be a whole number')
+    .transform(Number)
+    .pipe(z.number().min(min, `must be at least ${min}`).max(max, `must be at most ${max}`))
+    .default(fallback);
+
+/** A TCP port; 0 takes a free one. */
+export const port = (fallback: number) => integer(fallback, { max: 65_535 });
+
+/** One of a few words. */
+export const oneOf = <const V extends readonly [string, ...string[]]>(values: V, fallback: V[number]) =>
+  z.enum(values, { error: `must be one of ${values.join(', ')}` }).default(fallback as never);
+
+/** A URL of one of the protocols, e.g. `redis:`. */
+export const url = (protocols: readonly string[], fallback: string) =>
+  z
+    .string()
+    .refine((value) => URL.canParse(value) && protocols.includes(new URL(value).protocol), {
+      error: `must be a URL that begins with ${protocols.map((protocol) => `${protocol}//`).join(' or ')}`,
+    })
+    .default(fallback);
+
+/** Settings of every app; `httpPort` differs from app to app. */
+export const serviceSettings = (defaults: { readonly httpPort: number }) => ({
+  /** Address that the servers of this process listen on. */
+  host: text('0.0.0.0'),
+  /** Health, metrics and, at the gateway, the public HTTP interface. */
+  httpPort: port(defaults.httpPort),
+  logLevel: oneOf(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], 'info'),
+  logFormat: oneOf(['json', 'pretty'], 'json'),
+  /** How long a stopping process may take to finish or hand back what it holds, in milliseconds. */
+  drainTimeoutMs: integer(25_000, { min: 1 }),
+});
+
+/** Settings of every app that works on jobs. */
+export const jobSettings = {
+  redisUrl: url(['redis:', 'rediss:'], 'redis://127.0.0.1:6379'),
+  /** Folder of model bundles. */
+  modelsDir: text('./models'),
+  /** Name of the bundle that this process serves. */
+  model: text('segue-smol'),
+};
+
+/** Limits on pictures, the same at the gateway that accepts them and the encoder that decodes them. */
+export const pictureSettings = {
+  maxPictureBytes: integer(25 * 1024 * 1024, { min: 1 }),
+  maxPicturePixels: integer(50_000_000, { min: 1 }),
+};

@@ -1,0 +1,52 @@
+import { Injectable, type LoggerService } from '@nestjs/common';
+import { pino, stdSerializers, type Logger } from 'pino';
+import { PinoPretty } from 'pino-pretty';
+
+export type { Logger } from 'pino';
+
+/** Injection token of the process's logger. */
+export const LOGGER = Symbol('Logger');
+
+export interface LoggerOptions {
+  /** Name of the app, in every line. */
+  readonly name: string;
+  readonly level: string;
+  readonly format: 'json' | 'pretty';
+}
+
+/**
+ * A logger that writes one line per event to standard output. Log ids, sizes and durations, never a picture or a
+ * person's words. An error goes under `err` and is written with its causes.
+ */
+export function createLogger({ name, level, format }: LoggerOptions): Logger {
+  const options = { name, level, base: { name }, serializers: { err: stdSerializers.errWithCause } };
+  if (format === 'json') return pino({ ...options, timestamp: pino.stdTimeFunctions.isoTime });
+  return pino(options, PinoPretty({ ignore: 'name', translateTime: 'HH:MM:ss.l', singleLine: true, sync: true }));
+}
+
+/** Nest's own messages through the process's logger, its start-up chatter at debug level. */
+@Injectable()
+export class NestLogger implements LoggerService {
+  constructor(private readonly logger: Logger) {}
+
+  log(message: unknown, ...context: unknown[]): void {
+    this.logger.debug({ context: context.at(-1) }, String(message));
+  }
+
+  warn(message: unknown, ...context: unknown[]): void {
+    this.logger.warn({ context: context.at(-1) }, String(message));
+  }
+
+  error(message: unknown, ...context: unknown[]): void {
+    if (message instanceof Error) this.logger.error({ err: message, context: context.at(-1) }, message.message);
+    else this.logger.error({ context }, String(message));
+  }
+
+  debug(message: unknown, ...context: unknown[]): void {
+    this.logger.trace({ context: context.at(-1) }, String(message));
+  }
+
+  verbose(message: unknown, ...context: unknown[]): void {
+    this.logger.trace({ context: context.at(-1) }, String(message));
+  }
+}

@@ -1,0 +1,27 @@
+import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import { WORKER_STATES, type Lifecycle } from './lifecycle.js';
+
+export { Counter, Gauge, Histogram, Registry } from 'prom-client';
+
+/** Upper bounds in seconds that fit everything from a cache hit to a long answer. */
+export const SECONDS_BUCKETS = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
+
+/**
+ * A registry of its own for one process (never prom-client's global one, so that two services can live in one test),
+ * with Node's default metrics, among them the event loop's lag, and the service's state.
+ */
+export function createMetrics(app: string, lifecycle: Lifecycle): Registry {
+  const registry = new Registry();
+  registry.setDefaultLabels({ app });
+  collectDefaultMetrics({ register: registry });
+  new Gauge({
+    name: 'segue_service_state',
+    help: 'State of the service: 1 for the current one.',
+    labelNames: ['state'],
+    registers: [registry],
+    collect() {
+      for (const state of WORKER_STATES) this.set({ state }, state === lifecycle.state ? 1 : 0);
+    },
+  });
+  return registry;
+}
