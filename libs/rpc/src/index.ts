@@ -1,1 +1,3 @@
-export {};
+export type { CallContext } from './call.js';
+export { RpcServer, type EndedCall, type Handler, type Handlers, type RpcServerOptions } from './server.js';
+export { toStatus } from './status.js';

@@ -1,0 +1,50 @@
+import { randomUUID } from 'node:crypto';
+import { Metadata, type ServerUnaryCall, type ServerWritableStream } from '@grpc/grpc-js';
+import { SegueError } from '@segue/core';
+
+/** What a handler knows about its call besides the request. */
+export interface CallContext {
+  /** Aborted when the client goes away (reason: CANCELLED) or its deadline passes (DEADLINE_EXCEEDED) before the reply. */
+  readonly signal: AbortSignal;
+  /** The client's deadline in milliseconds since the epoch; Infinity when it set none. */
+  readonly deadlineAtMs: number;
+  /** The client's `x-request-id`, else a new one; sent back in the initial metadata. */
+  readonly requestId: string;
+}
+
+type ServerCall = ServerUnaryCall<never, never> | ServerWritableStream<never, never>;
+
+/** A call from its arrival until its reply. */
+export class OpenCall implements CallContext {
+  readonly #controller = new AbortController();
+  readonly signal: AbortSignal = this.#controller.signal;
+  readonly deadlineAtMs: number;
+  readonly requestId: string;
+  #replied = false;
+
+  constructor(call: ServerCall) {
+    this.deadlineAtMs = Number(call.getDeadline());
+    const [given] = call.metadata.get(REQUEST_ID);
+    this.requestId = typeof given === 'string' && /^[\w.-]{1,128}$/.test(given) ? given : randomUUID();
+    const metadata = new Metadata();
+    metadata.set(REQUEST_ID, this.requestId);
+    call.sendMetadata(metadata);
+    // grpc-js also emits `cancelled` after a successful reply.
+    call.on('cancelled', () => {
+      if (!this.#replied) this.#controller.abort(this.#whyGone());
+    });
+  }
+
+  /** To be called before the reply is sent. */
+  close(): void {
+    this.#replied = true;
+  }
+
+  #whyGone(): SegueError {
+    return Date.now() >= this.deadlineAtMs
+      ? new SegueError('DEADLINE_EXCEEDED', 'The deadline passed before the answer was ready. Allow more time.')
+      : new SegueError('CANCELLED', 'The client cancelled the call.');
+  }
+}
+
+const REQUEST_ID = 'x-request-id';

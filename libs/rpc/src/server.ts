@@ -1,0 +1,159 @@
+import { once } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { DescMethod, DescService, Message, MessageShape } from '@bufbuild/protobuf';
+import {
+  Server,
+  ServerCredentials,
+  status as Status,
+  type sendUnaryData,
+  type ServerUnaryCall,
+  type ServerWritableStream,
+  type UntypedServiceImplementation,
+} from '@grpc/grpc-js';
+import { grpcServiceDefinition } from '@segue/contracts';
+import { HealthImplementation } from 'grpc-health-check';
+import { OpenCall, type CallContext } from './call.js';
+import { addReflection } from './reflection.js';
+import { toStatus } from './status.js';
+import { refuseUnknownFields } from './unknown-fields.js';
+
+/** What a method's handler looks like: a promise for one reply, an async iterable for a stream. Errors are SegueErrors. */
+export type Handler<M extends DescMethod> = M['methodKind'] extends 'unary'
+  ? (request: MessageShape<M['input']>, call: CallContext) => Promise<MessageShape<M['output']>>
+  : (request: MessageShape<M['input']>, call: CallContext) => AsyncIterable<MessageShape<M['output']>>;
+
+export type Handlers<S extends DescService> = { readonly [K in keyof S['method']]: Handler<S['method'][K]> };
+
+/** A call that has ended. */
+export interface EndedCall {
+  readonly method: string;
+  /** Number of the gRPC status. */
+  readonly status: number;
+  readonly seconds: number;
+  readonly requestId: string;
+  /** What the handler threw. */
+  readonly error?: unknown;
+}
+
+export interface RpcServerOptions {
+  readonly maxReceiveBytes: number;
+  readonly onEnd?: (call: EndedCall) => void;
+}
+
+/** A gRPC server over protobuf-es messages with health (grpc.health.v1) and reflection. */
+export class RpcServer {
+  readonly #server: Server;
+  readonly #health = new HealthImplementation({ '': 'NOT_SERVING' });
+  readonly #services: DescService[] = [];
+
+  constructor(private readonly options: RpcServerOptions) {
+    this.#server = new Server({
+      'grpc.max_receive_message_length': options.maxReceiveBytes,
+      'grpc.max_send_message_length': -1,
+    });
+  }
+
+  add<S extends DescService>(service: S, handlers: Handlers<S>): this {
+    const implementation: UntypedServiceImplementation = {};
+    for (const method of service.methods) {
+      const handler = handlers[method.localName as keyof S['method']] as unknown;
+      implementation[method.name] =
+        method.methodKind === 'unary'
+          ? this.#unary(method, handler as UnaryHandler)
+          : this.#stream(method, handler as StreamHandler);
+    }
+    this.#server.addService(grpcServiceDefinition(service) as never, implementation);
+    this.#services.push(service);
+    this.setServing(false);
+    return this;
+  }
+
+  /** Listens without TLS and returns the port. Health says NOT_SERVING until `setServing(true)`. */
+  async listen(host: string, port: number): Promise<number> {
+    this.#health.addToServer(this.#server);
+    addReflection(this.#server, this.#services);
+    return new Promise((resolve, reject) => {
+      this.#server.bindAsync(`${host}:${port}`, ServerCredentials.createInsecure(), (error, bound) => {
+        if (error) reject(error);
+        else resolve(bound);
+      });
+    });
+  }
+
+  /** What health answers, for the whole server and for each service. */
+  setServing(serving: boolean): void {
+    for (const name of ['', ...this.#services.map((service) => service.typeName)]) {
+      this.#health.setStatus(name, serving ? 'SERVING' : 'NOT_SERVING');
+    }
+  }
+
+  /** Accepts no more calls, lets open ones end within `graceMs`, then cuts them off. */
+  async close(graceMs: number): Promise<void> {
+    this.setServing(false);
+    const done = new Promise<void>((resolve) => this.#server.tryShutdown(() => resolve()));
+    await Promise.race([done, sleep(graceMs, undefined, { ref: false })]);
+    this.#server.forceShutdown();
+  }
+
+  #unary(method: DescMethod, handler: UnaryHandler) {
+    return (call: ServerUnaryCall<Message, Message>, reply: sendUnaryData<Message>): void => {
+      const open = new OpenCall(call as never);
+      const ended = this.#watch(method, open);
+      const run = async (): Promise<void> => {
+        try {
+          refuseUnknownFields(method.input, call.request);
+          const response = await handler(call.request, open);
+          open.close();
+          ended();
+          reply(null, response);
+        } catch (error) {
+          open.close();
+          ended(error);
+          reply(toStatus(error));
+        }
+      };
+      void run();
+    };
+  }
+
+  #stream(method: DescMethod, handler: StreamHandler) {
+    return (call: ServerWritableStream<Message, Message>): void => {
+      const open = new OpenCall(call as never);
+      const ended = this.#watch(method, open);
+      const run = async (): Promise<void> => {
+        try {
+          refuseUnknownFields(method.input, call.request);
+          for await (const message of handler(call.request, open)) {
+            open.signal.throwIfAborted();
+            if (!call.write(message)) await once(call, 'drain', { signal: open.signal });
+          }
+          open.close();
+          ended();
+          call.end();
+        } catch (error) {
+          const reason = open.signal.aborted ? open.signal.reason : error;
+          open.close();
+          ended(reason);
+          call.emit('error', toStatus(reason));
+        }
+      };
+      void run();
+    };
+  }
+
+  #watch(method: DescMethod, call: CallContext): (error?: unknown) => void {
+    const began = performance.now();
+    return (error) => {
+      this.options.onEnd?.({
+        method: method.name,
+        status: error === undefined ? Status.OK : toStatus(error).code,
+        seconds: (performance.now() - began) / 1000,
+        requestId: call.requestId,
+        ...(error === undefined ? {} : { error }),
+      });
+    };
+  }
+}
+
+type UnaryHandler = (request: Message, call: CallContext) => Promise<Message>;
+type StreamHandler = (request: Message, call: CallContext) => AsyncIterable<Message>;
