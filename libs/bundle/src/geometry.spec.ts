@@ -12,7 +12,12 @@ const base: ImageInput = {
 };
 
 describe('fitSize', () => {
-  const shortest: ImageInput = { ...base, resize: { rule: 'shortest_side', size: 224, filter: 'bicubic' }, centreCrop: [224, 224], pad: null };
+  const shortest: ImageInput = {
+    ...base,
+    resize: { rule: 'shortest_side', size: 224, filter: 'bicubic' },
+    centreCrop: [224, 224],
+    pad: null,
+  };
   const stretch: ImageInput = { ...base, resize: { rule: 'stretch', size: 384, filter: 'bilinear' }, pad: null };
 
   it.each([

@@ -38,7 +38,10 @@ describe('loadBundle', () => {
 
   it('says that a folder holds no bundle', async () => {
     const error = await failure(loadBundle(join(root, 'nothing')));
-    expect(error).toMatchObject({ code: 'NOT_FOUND', message: expect.stringContaining(join(root, 'nothing')) as string });
+    expect(error).toMatchObject({
+      code: 'NOT_FOUND',
+      message: expect.stringContaining(join(root, 'nothing')) as string,
+    });
   });
 
   it('names the wrong fields of a manifest', async () => {
@@ -60,7 +63,9 @@ describe('loadBundle', () => {
 
   it('names a file that was cut short, without hashing', async () => {
     await writeFile(join(dir, 'decoder.onnx'), 'cut');
-    expect((await failure(loadBundle(dir, { verify: false }))).message).toMatch(/decoder\.onnx has 3 bytes instead of 24/);
+    expect((await failure(loadBundle(dir, { verify: false }))).message).toMatch(
+      /decoder\.onnx has 3 bytes instead of 24/,
+    );
   });
 
   it('names a file that was changed', async () => {

@@ -136,7 +136,9 @@ function checkSignatures(manifest: Manifest): Problem[] {
         if (!value) return [{ path: at, message: `must hold "${name}"` }];
         return dtype ? checkValue(at, value, dtype, shape) : [];
       });
-      const surplus = graph[side].filter(({ name }) => side === 'inputs' && !wanted.some((value) => value.name === name));
+      const surplus = graph[side].filter(
+        ({ name }) => side === 'inputs' && !wanted.some((value) => value.name === name),
+      );
       return [...missing, ...surplus.map(({ name }) => ({ path: at, message: `hold "${name}", which nothing feeds` }))];
     });
   });

@@ -1,0 +1,62 @@
+import type { Bundle, Graph } from '@segue/bundle';
+import { SegueError } from '@segue/core';
+import type { Session, SessionGroup } from '@segue/inference';
+import { differences } from './declarations.js';
+import type { GraphFile } from './protocol.js';
+import { SessionThread, type SessionThreadOptions } from './session-thread.js';
+
+export interface OpenSessionsOptions extends Pick<SessionThreadOptions, 'hardLimitMs' | 'onFatal'> {
+  /** Threads inside one run; over all groups of a machine, no more than its cores. */
+  readonly threads: number;
+  /**
+   * Rearrange weights for speed when loading (default). Without it, weights in external files stay mapped from the disk
+   * and processes on one machine share them.
+   */
+  readonly prepack?: boolean;
+}
+
+/**
+ * Loads graphs of a bundle into a thread of their own; their runs are serial.
+ * @throws SegueError INTERNAL when a graph cannot be loaded or is not what the manifest says.
+ */
+export async function openSessions<K extends string>(
+  bundle: Bundle,
+  keys: readonly K[],
+  { threads, prepack = true, hardLimitMs, onFatal }: OpenSessionsOptions,
+): Promise<SessionGroup<K>> {
+  const wanted = new Map<string, Graph>(keys.map((key) => [key, graphOf(bundle, key)]));
+  const files = [...wanted].map(([key, graph]): [string, GraphFile] => {
+    return [key, { path: bundle.file(graph.file), outputs: graph.outputs.map(({ name }) => name) }];
+  });
+  const thread = new SessionThread({ graphs: Object.fromEntries(files), threads, prepack, hardLimitMs, onFatal });
+  try {
+    const actual = await thread.ready;
+    for (const [key, graph] of wanted) checkGraph(bundle, graph, differences(graph, actual[key] ?? NOTHING));
+  } catch (error) {
+    await thread.close();
+    throw error;
+  }
+  const sessions = Object.fromEntries(
+    keys.map((key): [K, Session] => [key, { run: (feeds, options) => thread.run(key, feeds, options) }]),
+  ) as Record<K, Session>;
+  return { sessions, close: () => thread.close() };
+}
+
+const NOTHING = { inputs: [], outputs: [] };
+
+function graphOf({ id, manifest }: Bundle, key: string): Graph {
+  const graph = manifest.graphs[key];
+  if (!graph) throw new SegueError('INTERNAL', `The bundle ${id} has no graph "${key}".`);
+  return graph;
+}
+
+function checkGraph({ id }: Bundle, { file }: Graph, found: readonly string[]): void {
+  if (found.length === 0) return;
+  throw new SegueError(
+    'INTERNAL',
+    `${file} of ${id} is not what its manifest says. Export the bundle again:\n  ${found.join('\n  ')}`,
+    {
+      details: { differences: found },
+    },
+  );
+}

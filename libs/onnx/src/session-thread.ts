@@ -1,0 +1,126 @@
+import { Worker } from 'node:worker_threads';
+import { SegueError } from '@segue/core';
+import type { Feeds, Fetches, RunOptions } from '@segue/inference';
+import type { Tensor, TensorData } from '@segue/tensors';
+import type { GraphIo, Reply, Request, ThreadData } from './protocol.js';
+
+export interface SessionThreadOptions extends ThreadData {
+  /** Longest that one run may take, in milliseconds. */
+  readonly hardLimitMs: number;
+  /**
+   * The thread is of no more use: a run passed its limit, or the thread died. A native run cannot be stopped (ending its
+   * thread aborts the process), so the callback is expected to end the process.
+   */
+  readonly onFatal: (error: SegueError) => void;
+}
+
+interface PendingRun {
+  readonly graph: string;
+  readonly resolve: (fetches: Fetches) => void;
+  readonly reject: (error: SegueError) => void;
+}
+
+/** The owner's end of a session thread: sends runs, matches answers, watches the limit. */
+export class SessionThread {
+  /** What the loaded graphs declare. Rejects when a graph cannot be loaded. */
+  readonly ready: Promise<Readonly<Record<string, GraphIo>>>;
+  private readonly worker: Worker;
+  private readonly exited: Promise<void>;
+  /** In the order of their answers; the first is running. */
+  private readonly pending: PendingRun[] = [];
+  private limit: NodeJS.Timeout | undefined;
+  private closing = false;
+  private death: SegueError | undefined;
+
+  constructor(private readonly options: SessionThreadOptions) {
+    const { graphs, threads, prepack } = options;
+    const workerData: ThreadData = { graphs, threads, prepack };
+    this.worker = new Worker(new URL('./session-worker.js', import.meta.url), { workerData, execArgv: [] });
+    this.ready = new Promise((resolve, reject) => {
+      this.worker.on('message', (reply: Reply) => {
+        if (reply.type === 'ready') resolve(reply.graphs);
+        else if (reply.type === 'unusable')
+          reject(
+            new SegueError('INTERNAL', `The graph ${graphs[reply.graph]?.path} cannot be loaded.`, {
+              cause: reply.error,
+            }),
+          );
+        else this.settle(reply);
+      });
+      this.worker.once('error', (cause) => reject(this.die(cause)));
+    });
+    this.exited = new Promise((resolve) => {
+      this.worker.once('exit', (status) => {
+        if (!this.closing || this.pending.length > 0)
+          this.die(new Error(`the session thread ended with status ${status}`));
+        resolve();
+      });
+    });
+  }
+
+  run(graph: string, feeds: Feeds, { transfer = [] }: RunOptions = {}): Promise<Fetches> {
+    if (this.closing) return Promise.reject(new SegueError('UNAVAILABLE', 'The model is being unloaded. Try again.'));
+    if (this.death) return Promise.reject(this.death);
+    return new Promise((resolve, reject) => {
+      this.post(graph, feeds, transfer);
+      this.pending.push({ graph, resolve, reject });
+      if (this.pending.length === 1) this.watch();
+    });
+  }
+
+  /** Lets the runs in flight end, then unloads the graphs. */
+  close(): Promise<void> {
+    if (!this.closing && !this.death) {
+      this.closing = true;
+      this.worker.postMessage({ type: 'close' } satisfies Request);
+    }
+    return this.exited;
+  }
+
+  private post(graph: string, feeds: Feeds, transfer: readonly string[]): void {
+    const sent: Record<string, Tensor> = {};
+    for (const [name, tensor] of Object.entries(feeds)) {
+      const { dtype, shape, data } = tensor;
+      sent[name] = { dtype, shape, data: transfer.includes(name) && ownsBuffer(data) ? data : copy(data) };
+    }
+    const buffers = Object.values(sent).map(({ data }) => data.buffer as ArrayBuffer);
+    this.worker.postMessage({ type: 'run', graph, feeds: sent } satisfies Request, [...new Set(buffers)]);
+  }
+
+  private settle(reply: Reply & { type: 'done' | 'failed' }): void {
+    const run = this.pending.shift();
+    clearTimeout(this.limit);
+    if (this.pending.length > 0) this.watch();
+    if (reply.type === 'done') run?.resolve(reply.fetches);
+    else run?.reject(SegueError.from(reply.error));
+  }
+
+  /** Starts the clock of the first pending run. */
+  private watch(): void {
+    const { hardLimitMs, onFatal } = this.options;
+    this.limit = setTimeout(() => {
+      onFatal(
+        new SegueError('INTERNAL', `A run of the graph ${this.pending[0]?.graph} took more than ${hardLimitMs} ms.`),
+      );
+    }, hardLimitMs);
+  }
+
+  private die(cause: unknown): SegueError {
+    if (this.death) return this.death;
+    clearTimeout(this.limit);
+    this.death = SegueError.from(cause);
+    for (const run of this.pending.splice(0)) run.reject(this.death);
+    this.options.onFatal(this.death);
+    return this.death;
+  }
+}
+
+function ownsBuffer({ buffer, byteLength }: TensorData): boolean {
+  return buffer instanceof ArrayBuffer && buffer.byteLength === byteLength;
+}
+
+/** A copy of the elements alone; posting a view would copy its whole buffer. */
+function copy(data: TensorData): TensorData {
+  if (data instanceof BigInt64Array) return new BigInt64Array(data);
+  return data instanceof Float32Array ? new Float32Array(data) : new Uint8Array(data);
+}
