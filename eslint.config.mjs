@@ -121,6 +121,6 @@ export default tseslint.config(
     files: ['tools/src/**/*.ts', 'e2e/src/**/*.ts', 'libs/testing/src/**/*.ts'],
     rules: { 'no-console': 'off', 'no-restricted-properties': 'off' },
   },
-  { files: ['**/vitest.config.ts', 'vitest.base.ts'], rules: { '@nx/enforce-module-boundaries': 'off' } },
+  { files: ['**/vitest.config.ts', 'vitest.*.ts'], rules: { '@nx/enforce-module-boundaries': 'off' } },
   prettier,
 );

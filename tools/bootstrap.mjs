@@ -1,0 +1,67 @@
+// Makes a fresh clone runnable (packages, build), then runs one of the workspace's commands. No dependencies: it runs
+// before anything is installed.
+import { spawn, spawnSync } from 'node:child_process';
+import { existsSync, statSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const COMMANDS = ['start', 'ask', 'test'];
+const OLDEST_NODE = [20, 19];
+
+const root = join(dirname(fileURLToPath(import.meta.url)), '..');
+const [command, ...args] = process.argv.slice(2);
+
+if (!COMMANDS.includes(command)) fail(`Say which command to run: ${COMMANDS.join(', ')}.`);
+checkNode();
+installPackages();
+build();
+run();
+
+function checkNode() {
+  const [major, minor] = process.versions.node.split('.').map(Number);
+  if (major > OLDEST_NODE[0] || (major === OLDEST_NODE[0] && minor >= OLDEST_NODE[1])) return;
+  fail(`Segue needs Node ${OLDEST_NODE.join('.')} or newer; this is ${process.versions.node}. Install a newer Node.`);
+}
+
+function installPackages() {
+  const installed = join(root, 'node_modules/.package-lock.json');
+  const lock = join(root, 'package-lock.json');
+  if (existsSync(installed) && statSync(installed).mtimeMs >= statSync(lock).mtimeMs) return;
+  step('Installing packages (npm ci)');
+  const npm = process.env.npm_execpath ? [process.execPath, process.env.npm_execpath] : ['npm'];
+  if (!succeeds([...npm, 'ci', '--no-audit', '--no-fund'])) {
+    fail('The packages could not be installed: see above. Check the connection to the npm registry and try again.');
+  }
+}
+
+function build() {
+  step('Building');
+  if (!succeeds([process.execPath, join(root, 'node_modules/typescript/bin/tsc'), '--build'])) {
+    fail('The build failed: see the errors above.');
+  }
+}
+
+/** The command gets the signals; this process waits for it and ends with its status. */
+function run() {
+  const child = spawn(process.execPath, ['--enable-source-maps', join(root, `tools/dist/${command}.js`), ...args], {
+    stdio: 'inherit',
+    env: { ...process.env, SEGUE_CALLED_FROM: process.env.INIT_CWD ?? process.cwd() },
+  });
+  process.on('SIGINT', () => undefined); // a terminal sends it to the command as well
+  process.on('SIGTERM', () => child.kill('SIGTERM'));
+  child.on('exit', (status, signal) => process.exit(status ?? (signal === 'SIGINT' ? 130 : 1)));
+}
+
+function succeeds([program, ...rest]) {
+  return spawnSync(program, rest, { cwd: root, stdio: 'inherit' }).status === 0;
+}
+
+function step(text) {
+  console.log(`▸ ${text}`);
+}
+
+function fail(sentence) {
+  console.error(sentence);
+  if (command === 'test') console.log('0 passed, 1 failed');
+  process.exit(1);
+}
