@@ -1,0 +1,123 @@
+import { isTerminal, SegueError, type Answer, type JobEvent, type JobEventBody, type JobState } from '@segue/core';
+import type { Redis } from 'ioredis';
+
+import { isJobId } from './job-id.js';
+import type { JobSignals } from './job-signals.js';
+import { jobNotFound } from './job-store.js';
+import { KEYS } from './keys.js';
+import { hasEnded } from './record.js';
+import { askRedis } from './redis.js';
+
+export interface ReadOptions {
+  /** Events after this one; from the beginning when absent. */
+  readonly after?: string;
+  /** Ends the reading, without an error. */
+  readonly signal?: AbortSignal;
+}
+
+const PAGE = 100;
+const EVENT_ID = /^\d{1,15}-\d{1,15}$/;
+/** How often a reader looks without having been woken: notices a log whose lifetime is over. */
+const LOOK_EVERY_MS = 5_000;
+
+/** Reads event logs. Many readers share one subscription; each fetches only when there is something new. */
+export class EventLog {
+  constructor(
+    private readonly redis: Redis,
+    private readonly signals: JobSignals,
+  ) {}
+
+  /**
+   * The job's events from any point, following until its last one.
+   * @throws SegueError NOT_FOUND, or INVALID_ARGUMENT for something that is no event id.
+   */
+  async *read(jobId: string, options: ReadOptions = {}): AsyncGenerator<JobEvent, void, undefined> {
+    if (!isJobId(jobId)) throw jobNotFound();
+    const { signal } = options;
+    let after = options.after ?? '0-0';
+    if (!EVENT_ID.test(after)) {
+      throw new SegueError(
+        'INVALID_ARGUMENT',
+        'The event id is not one of this service. Pass the id of the last event that you received.',
+      );
+    }
+    const bell = new Bell(signal);
+    const stopListening = await askRedis(() => this.signals.listen(jobId, () => bell.ring()));
+    try {
+      while (!signal?.aborted) {
+        bell.silence();
+        const { events, ended } = await this.page(jobId, after);
+        for (const event of events) {
+          if (signal?.aborted) return;
+          yield event;
+          if (isTerminal(event)) return;
+          after = event.id;
+        }
+        if (events.length < PAGE) {
+          if (ended) return;
+          await bell.rung(LOOK_EVERY_MS);
+        }
+      }
+    } finally {
+      stopListening();
+    }
+  }
+
+  /** The next events and the job's state, as of one moment. */
+  private async page(jobId: string, after: string): Promise<{ events: JobEvent[]; ended: boolean }> {
+    const replies = await askRedis(() =>
+      this.redis
+        .multi()
+        .hmget(KEYS.record(jobId), 'state', 'answer')
+        .xrange(KEYS.events(jobId), `(${after}`, '+', 'COUNT', PAGE)
+        .exec(),
+    );
+    for (const [error] of replies ?? []) if (error) throw error;
+    const [state, answer] = replies?.[0]?.[1] as [JobState | null, string | null];
+    const entries = replies?.[1]?.[1] as [id: string, fields: string[]][];
+    if (state === null) throw jobNotFound();
+    return {
+      events: entries.map(([id, fields]) => toEvent(jobId, id, fields[1] ?? '', answer)),
+      ended: hasEnded({ state }),
+    };
+  }
+}
+
+/** The id of a stream entry begins with the time of its writing. */
+function toEvent(jobId: string, id: string, json: string, answer: string | null): JobEvent {
+  const stored = JSON.parse(json) as JobEventBody;
+  const event = stored.type === 'completed' ? { ...stored, answer: JSON.parse(answer ?? '') as Answer } : stored;
+  return { ...event, id, jobId, atMs: Number(id.split('-', 1)[0]) };
+}
+
+/** Remembers a ring that comes while nobody waits for it. */
+class Bell {
+  private rang = false;
+  private wake: (() => void) | undefined;
+
+  constructor(private readonly signal: AbortSignal | undefined) {}
+
+  ring(): void {
+    this.rang = true;
+    this.wake?.();
+  }
+
+  silence(): void {
+    this.rang = false;
+  }
+
+  /** Resolves at the next ring, when the signal aborts, or when the time is over. */
+  async rung(timeoutMs: number): Promise<void> {
+    if (this.rang || this.signal?.aborted) return;
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, timeoutMs);
+      this.wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+      this.signal?.addEventListener('abort', this.wake, { once: true });
+    });
+    if (this.wake) this.signal?.removeEventListener('abort', this.wake);
+    this.wake = undefined;
+  }
+}

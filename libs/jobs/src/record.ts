@@ -1,0 +1,110 @@
+import type { Answer, ErrorBody, FinishReason, Job, JobState, SegmentationRequest, Stage } from '@segue/core';
+
+/** Where the tensors of an encoded picture are. */
+export interface TensorSetRef {
+  /** `<bundle digest>/<imageId>` */
+  readonly key: string;
+  /** Address of the worker that holds them, `host:port`. */
+  readonly owner: string;
+  /** Whether they were there already, so that nothing was computed. */
+  readonly cached: boolean;
+}
+
+/** What the language model leaves behind when its answer has ended. */
+export interface Generated {
+  readonly text: string;
+  /** How many `<SEG>` the text holds. */
+  readonly segments: number;
+  readonly finishReason: FinishReason;
+  /** `name@version` of the bundle. */
+  readonly model: string;
+  readonly promptTokens: number;
+  readonly tokens: number;
+  readonly prefixCached: boolean;
+}
+
+/** Milliseconds since the epoch by Redis' clock, the one clock that all workers share. */
+export interface StageTimes {
+  readonly startedAtMs?: number;
+  readonly doneAtMs?: number;
+}
+
+/** Everything about a job that must survive; a hash in Redis with a lifetime. */
+export interface JobRecord {
+  readonly jobId: string;
+  readonly tenant: string;
+  readonly request: SegmentationRequest;
+  readonly state: JobState;
+  readonly createdAtMs: number;
+  readonly deadlineAtMs: number;
+  readonly encoded?: TensorSetRef;
+  readonly generated?: Generated;
+  readonly answer?: Answer;
+  readonly error?: ErrorBody;
+  readonly stages: Readonly<Record<Stage, StageTimes>>;
+  /** Milliseconds spent in decoding, over all segments. */
+  readonly decodeMs: number;
+  /** Lost tensors that were computed again. */
+  readonly recomputes: number;
+}
+
+/** A request to be made into a job. */
+export interface NewJob {
+  readonly request: SegmentationRequest;
+  readonly deadlineAtMs: number;
+  /** Whose idempotency keys are compared. */
+  readonly tenant?: string;
+  readonly idempotencyKey?: string;
+}
+
+const TERMINAL: ReadonlySet<JobState> = new Set<JobState>(['completed', 'failed', 'cancelled']);
+
+export function hasEnded(record: Pick<JobRecord, 'state'>): boolean {
+  return TERMINAL.has(record.state);
+}
+
+/** The job as clients see it. */
+export function toJob(record: JobRecord): Job {
+  return {
+    jobId: record.jobId,
+    state: record.state,
+    createdAtMs: record.createdAtMs,
+    deadlineAtMs: record.deadlineAtMs,
+    ...(record.answer && { answer: record.answer }),
+    ...(record.error && { error: record.error }),
+  };
+}
+
+/** Reads the hash as Redis returns it; `undefined` when there is none. */
+export function parseRecord(jobId: string, hash: Readonly<Record<string, string>>): JobRecord | undefined {
+  const { state, request, encoded, generated, answer, error } = hash;
+  if (state === undefined || request === undefined) return undefined;
+  return {
+    jobId,
+    tenant: hash.tenant ?? '',
+    request: JSON.parse(request) as SegmentationRequest,
+    state: state as JobState,
+    createdAtMs: Number(hash.createdAtMs),
+    deadlineAtMs: Number(hash.deadlineAtMs),
+    ...(encoded !== undefined && { encoded: JSON.parse(encoded) as TensorSetRef }),
+    ...(generated !== undefined && { generated: JSON.parse(generated) as Generated }),
+    ...(answer !== undefined && { answer: JSON.parse(answer) as Answer }),
+    ...(error !== undefined && { error: JSON.parse(error) as ErrorBody }),
+    stages: {
+      encode: stageTimes(hash, 'encode'),
+      generate: stageTimes(hash, 'generate'),
+      decode: stageTimes(hash, 'decode'),
+    },
+    decodeMs: Number(hash.decodeMs ?? 0),
+    recomputes: Number(hash.recomputes ?? 0),
+  };
+}
+
+function stageTimes(hash: Readonly<Record<string, string>>, stage: Stage): StageTimes {
+  const started = hash[`${stage}.startedAtMs`];
+  const done = hash[`${stage}.doneAtMs`];
+  return {
+    ...(started !== undefined && { startedAtMs: Number(started) }),
+    ...(done !== undefined && { doneAtMs: Number(done) }),
+  };
+}
