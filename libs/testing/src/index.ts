@@ -1,1 +1,1 @@
-export {};
+export { startRedis, type StartRedisOptions, type TestRedis } from './redis.js';
