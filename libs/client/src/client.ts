@@ -1,127 +1,197 @@
-import { create, type Message } from '@bufbuild/protobuf';
-import { Client, credentials, Metadata, type ClientReadableStream, type ServiceError } from '@grpc/grpc-js';
-import * as v1 from '@segue/contracts';
-import type { Answer, Job, JobEvent } from '@segue/core';
+import {
+  create,
+  fromBinary,
+  toBinary,
+  type DescMethodServerStreaming,
+  type DescMethodUnary,
+  type MessageInitShape,
+  type MessageShape,
+} from '@bufbuild/protobuf';
+import { Client, credentials, Metadata, type CallOptions, type ChannelCredentials } from '@grpc/grpc-js';
+import { MaskFormat, Mode, Priority, SegmentationService, type SegmentRequestSchema } from '@segue/contracts';
+import type { Answer, Job, JobEvent, Mode as ModeName, Priority as PriorityName, Turn } from '@segue/core';
+import { errorFromStatus } from './errors.js';
+import { toAnswer, toEvent, toJob, toModel, type Model } from './messages.js';
 
-import { answerFrom, errorFrom, eventFrom, jobFrom } from './from-proto.js';
-import { requestMessage, type SegmentInput } from './request.js';
-
-const METHODS = v1.grpcServiceDefinition(v1.SegmentationService);
-const MAX_MESSAGE_BYTES = 64 * 1024 * 1024;
-
-export interface CallOptions {
-  /** Ends the call; a job that the call waits for is cancelled. */
-  readonly signal?: AbortSignal;
-  /** Time allowed for the call, in milliseconds. */
-  readonly timeoutMs?: number;
+export interface SegueClientOptions {
+  /** `host:port` of the gateway's gRPC server; `dns:///host:port` balances over its replicas. */
+  readonly address: string;
+  /** Plaintext unless given. */
+  readonly credentials?: ChannelCredentials;
 }
 
-/** A connection to a running service over gRPC. Errors are `SegueError`s with the service's code and sentence. */
-export class SegueClient {
-  readonly #client: Client;
+/** A picture: its bytes (JPEG, PNG or WebP), or the id that an earlier answer gave it. */
+export type Picture = { readonly image: Uint8Array } | { readonly imageId: string };
 
-  /** @param address host:port, e.g. `127.0.0.1:50051`. The connection is made at the first call. */
-  constructor(address: string) {
-    this.#client = new Client(address, credentials.createInsecure(), {
-      'grpc.max_receive_message_length': MAX_MESSAGE_BYTES,
-      'grpc.max_send_message_length': MAX_MESSAGE_BYTES,
+export type SegmentOptions = Picture & {
+  /** What to find, in words. */
+  readonly instruction: string;
+  /** Earlier turns about this picture, oldest first. */
+  readonly history?: readonly Turn[];
+  /** `answer` unless given. */
+  readonly mode?: ModeName;
+  /** Name of a model; the service's default unless given. */
+  readonly model?: string;
+  readonly maxTokens?: number;
+  readonly priority?: PriorityName;
+  /** Time allowed for the whole job; the service's default unless given. */
+  readonly timeoutMs?: number;
+  /** The same key with the same request gives the same job. */
+  readonly idempotencyKey?: string;
+};
+
+export interface WaitOptions {
+  /** Gives up; a job that was not submitted is cancelled with it. */
+  readonly signal?: AbortSignal;
+}
+
+/** The service answers a job that ran out of time itself; the call waits a little longer than the job for that. */
+const DEADLINE_SLACK_MS = 2_000;
+const MODES = { answer: Mode.ANSWER, mask_only: Mode.MASK_ONLY } as const;
+const PRIORITIES = { low: Priority.LOW, normal: Priority.NORMAL, high: Priority.HIGH } as const;
+
+/**
+ * Asks Segue about pictures over gRPC. Masks arrive as COCO RLE (`decodeMask` makes pixels of them); every failure is a
+ * `SegueError` whose message says what to do.
+ *
+ * ```ts
+ * const client = new SegueClient({ address: 'localhost:50051' });
+ * const answer = await client.segment({ image: await readFile('beach.jpg'), instruction: 'What would keep me dry?' });
+ * ```
+ */
+export class SegueClient {
+  readonly #grpc: Client;
+
+  constructor({ address, credentials: given = credentials.createInsecure() }: SegueClientOptions) {
+    this.#grpc = new Client(address, given, { 'grpc.max_receive_message_length': -1 });
+  }
+
+  /** Waits until the service is reachable. @throws SegueError UNAVAILABLE after `timeoutMs`. */
+  async connect({ timeoutMs = 5_000 } = {}): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#grpc.waitForReady(Date.now() + timeoutMs, (error) => (error ? reject(errorFromStatus(error)) : resolve()));
     });
   }
 
   /** Waits for the whole answer. */
-  async segment(input: SegmentInput, options?: CallOptions): Promise<Answer> {
-    return answerFrom(await this.#unary<v1.Answer>('Segment', requestMessage(input), options));
+  async segment(options: SegmentOptions, wait: WaitOptions = {}): Promise<Answer> {
+    return toAnswer(await this.#ask(SegmentationService.method.segment, toRequest(options), wait, options.timeoutMs));
   }
 
-  /** Events as they happen, the last one being `completed`, `failed` or `cancelled`. Leaving the loop cancels the job. */
-  async *stream(input: SegmentInput, options?: CallOptions): AsyncGenerator<JobEvent> {
-    yield* this.#events('StreamSegment', requestMessage(input), options);
+  /** The job's events as they happen; the last one is `completed`, `failed` or `cancelled`. Leaving the loop cancels the job. */
+  async *stream(options: SegmentOptions, wait: WaitOptions = {}): AsyncGenerator<JobEvent, void> {
+    const { streamSegment } = SegmentationService.method;
+    for await (const event of this.#follow(streamSegment, toRequest(options), wait, options.timeoutMs))
+      yield toEvent(event);
   }
 
-  /** Accepts an asynchronous job; `watch` follows it. */
-  async submit(input: SegmentInput, options?: CallOptions): Promise<Job> {
-    return jobFrom(await this.#unary<v1.Job>('SubmitJob', requestMessage(input), options));
+  /** Submits an asynchronous job, which outlives this client. */
+  async submit(options: SegmentOptions, wait: WaitOptions = {}): Promise<Job> {
+    return toJob(await this.#ask(SegmentationService.method.submitJob, toRequest(options), wait));
   }
 
-  /** State of a job and, when it has ended, its answer or error. */
-  async job(jobId: string, options?: CallOptions): Promise<Job> {
-    return jobFrom(await this.#unary<v1.Job>('GetJob', create(v1.GetJobRequestSchema, { jobId }), options));
+  /** A job's state and, when it has ended, its answer or error. */
+  async get(jobId: string, wait: WaitOptions = {}): Promise<Job> {
+    return toJob(await this.#ask(SegmentationService.method.getJob, { jobId }, wait));
   }
 
-  /** A job's events after the given one, or all of them. Leaving the loop leaves the job alone. */
-  async *watch(jobId: string, afterEventId = '', options?: CallOptions): AsyncGenerator<JobEvent> {
-    yield* this.#events('WatchJob', create(v1.WatchJobRequestSchema, { jobId, afterEventId }), options);
+  /** A job's events, those that have happened already included, or only those after one of them. */
+  async *watch(
+    jobId: string,
+    options: WaitOptions & { readonly afterEventId?: string } = {},
+  ): AsyncGenerator<JobEvent, void> {
+    const request = { jobId, afterEventId: options.afterEventId ?? '' };
+    for await (const event of this.#follow(SegmentationService.method.watchJob, request, options)) yield toEvent(event);
   }
 
-  /** Cancels a job; one that has ended stays as it is. */
-  async cancel(jobId: string, options?: CallOptions): Promise<Job> {
-    return jobFrom(await this.#unary<v1.Job>('CancelJob', create(v1.CancelJobRequestSchema, { jobId }), options));
+  /** Cancels a job and returns it; a job that has ended stays as it is. */
+  async cancel(jobId: string, wait: WaitOptions = {}): Promise<Job> {
+    return toJob(await this.#ask(SegmentationService.method.cancelJob, { jobId }, wait));
   }
 
-  /** Models that the service can answer with. */
-  async models(options?: CallOptions): Promise<v1.Model[]> {
-    const request = create(v1.ListModelsRequestSchema);
-    return (await this.#unary<v1.ListModelsResponse>('ListModels', request, options)).models;
+  async models(wait: WaitOptions = {}): Promise<Model[]> {
+    return (await this.#ask(SegmentationService.method.listModels, {}, wait)).models.map(toModel);
   }
 
   close(): void {
-    this.#client.close();
+    this.#grpc.close();
   }
 
-  #unary<R>(name: string, request: Message, options?: CallOptions): Promise<R> {
-    const { path, requestSerialize, responseDeserialize } = method(name);
+  async #ask<M extends DescMethodUnary>(
+    method: M,
+    request: MessageInitShape<M['input']>,
+    { signal }: WaitOptions,
+    timeoutMs?: number,
+  ): Promise<MessageShape<M['output']>> {
+    signal?.throwIfAborted();
     return new Promise((resolve, reject) => {
-      const call = this.#client.makeUnaryRequest(
-        path,
-        requestSerialize,
-        responseDeserialize,
-        request,
+      const call = this.#grpc.makeUnaryRequest(
+        pathOf(method),
+        (message: MessageShape<M['input']>) => Buffer.from(toBinary<M['input']>(method.input, message)),
+        (bytes) => fromBinary<M['output']>(method.output, bytes),
+        create<M['input']>(method.input, request),
         new Metadata(),
-        deadline(options),
-        (error, response) => {
-          options?.signal?.removeEventListener('abort', cancel);
-          if (error) reject(errorFrom(error));
-          else resolve(response as R);
+        deadline(timeoutMs),
+        (error, reply) => {
+          signal?.removeEventListener('abort', cancel);
+          if (reply) resolve(reply);
+          else reject(errorFromStatus(error));
         },
       );
-      const cancel = () => call.cancel();
-      options?.signal?.addEventListener('abort', cancel, { once: true });
-      if (options?.signal?.aborted) cancel();
+      const cancel = (): void => call.cancel();
+      signal?.addEventListener('abort', cancel, { once: true });
     });
   }
 
-  async *#events(name: string, request: Message, options?: CallOptions): AsyncGenerator<JobEvent> {
-    const { path, requestSerialize, responseDeserialize } = method(name);
-    const call = this.#client.makeServerStreamRequest(
-      path,
-      requestSerialize,
-      responseDeserialize,
-      request,
+  async *#follow<M extends DescMethodServerStreaming>(
+    method: M,
+    request: MessageInitShape<M['input']>,
+    { signal }: WaitOptions,
+    timeoutMs?: number,
+  ): AsyncGenerator<MessageShape<M['output']>, void> {
+    signal?.throwIfAborted();
+    const stream = this.#grpc.makeServerStreamRequest(
+      pathOf(method),
+      (message: MessageShape<M['input']>) => Buffer.from(toBinary<M['input']>(method.input, message)),
+      (bytes) => fromBinary<M['output']>(method.output, bytes),
+      create<M['input']>(method.input, request),
       new Metadata(),
-      deadline(options),
-    ) as ClientReadableStream<unknown>;
-    const cancel = () => call.cancel();
-    options?.signal?.addEventListener('abort', cancel, { once: true });
-    if (options?.signal?.aborted) cancel();
+      deadline(timeoutMs),
+    );
+    const cancel = (): void => stream.cancel();
+    signal?.addEventListener('abort', cancel, { once: true });
+    // The loop below reports errors; a cancelled stream emits one more when nobody reads it any longer.
+    stream.on('error', () => undefined);
     try {
-      for await (const event of call) yield eventFrom(event as v1.JobEvent);
+      yield* stream as AsyncIterable<MessageShape<M['output']>>;
     } catch (error) {
-      throw errorFrom(error as ServiceError);
+      throw errorFromStatus(error);
     } finally {
-      options?.signal?.removeEventListener('abort', cancel);
-      // Without this, a loop that is left early keeps the call, and the job, alive.
-      call.on('error', () => undefined);
-      call.cancel();
+      signal?.removeEventListener('abort', cancel);
+      cancel();
     }
   }
 }
 
-function method(name: string) {
-  const definition = METHODS[name];
-  if (!definition) throw new Error(`${v1.SegmentationService.typeName} has no method ${name}.`);
-  return definition;
+function toRequest(options: SegmentOptions): MessageInitShape<typeof SegmentRequestSchema> {
+  return {
+    picture: 'image' in options ? { case: 'image', value: options.image } : { case: 'imageId', value: options.imageId },
+    instruction: options.instruction,
+    history: (options.history ?? []).map((turn) => ({ ...turn })),
+    mode: MODES[options.mode ?? 'answer'],
+    model: options.model ?? '',
+    maxTokens: options.maxTokens ?? 0,
+    maskFormat: MaskFormat.RLE,
+    priority: PRIORITIES[options.priority ?? 'normal'],
+    timeoutMs: BigInt(options.timeoutMs ?? 0),
+    idempotencyKey: options.idempotencyKey ?? '',
+  };
 }
 
-function deadline(options?: CallOptions): { deadline?: number } {
-  return options?.timeoutMs === undefined ? {} : { deadline: Date.now() + options.timeoutMs };
+function pathOf(method: DescMethodUnary | DescMethodServerStreaming): string {
+  return `/${method.parent.typeName}/${method.name}`;
+}
+
+function deadline(timeoutMs: number | undefined): CallOptions {
+  return timeoutMs === undefined ? {} : { deadline: Date.now() + timeoutMs + DEADLINE_SLACK_MS };
 }
