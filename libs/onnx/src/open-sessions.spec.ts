@@ -63,6 +63,15 @@ describe('openSessions', () => {
     expect([kept.data.length, given.data.length]).toEqual([256, 0]);
   });
 
+  it('gives lent inputs back', async () => {
+    const { scale } = (await open(['scale'])).sessions;
+    const lent = rows(1, 3);
+    const { x, y } = await scale.run({ x: lent }, { lend: ['x'] });
+    expect(lent.data.length).toBe(0);
+    expect(x).toEqual(rows(1, 3));
+    expect(y?.data[1]).toBe(6);
+  });
+
   it('copies a view out of a larger buffer even if it may be handed over', async () => {
     const { scale } = (await open(['scale'])).sessions;
     const all = new Float32Array(512).fill(2);

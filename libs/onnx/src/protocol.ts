@@ -29,7 +29,13 @@ export interface GraphIo {
 
 /** To the thread. Runs are answered in their order. */
 export type Request =
-  | { readonly type: 'run'; readonly graph: string; readonly feeds: Readonly<Record<string, Tensor>> }
+  | {
+      readonly type: 'run';
+      readonly graph: string;
+      readonly feeds: Readonly<Record<string, Tensor>>;
+      /** Names of the feeds that go back with the answer. */
+      readonly lend: readonly string[];
+    }
   | { readonly type: 'close' };
 
 /** From the thread: first `ready` or `unusable`, then one answer for each run. */

@@ -15,7 +15,10 @@ it('fails what waits and says so once when its thread dies', async () => {
   // Idle threads may be ended; one that runs a graph may not.
   const ended = thread['worker'].terminate();
   const waiting = thread.run('scale', {});
-  await expect(waiting).rejects.toMatchObject({ code: 'INTERNAL', cause: { message: expect.stringContaining('the session thread ended') as string } });
+  await expect(waiting).rejects.toMatchObject({
+    code: 'INTERNAL',
+    cause: { message: expect.stringContaining('the session thread ended') as string },
+  });
   await expect(thread.run('scale', {})).rejects.toMatchObject({ code: 'INTERNAL' });
   await thread.close();
   await ended;

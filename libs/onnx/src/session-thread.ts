@@ -58,11 +58,11 @@ export class SessionThread {
     });
   }
 
-  run(graph: string, feeds: Feeds, { transfer = [] }: RunOptions = {}): Promise<Fetches> {
+  run(graph: string, feeds: Feeds, options: RunOptions = {}): Promise<Fetches> {
     if (this.closing) return Promise.reject(new SegueError('UNAVAILABLE', 'The model is being unloaded. Try again.'));
     if (this.death) return Promise.reject(this.death);
     return new Promise((resolve, reject) => {
-      this.post(graph, feeds, transfer);
+      this.post(graph, feeds, options);
       this.pending.push({ graph, resolve, reject });
       if (this.pending.length === 1) this.watch();
     });
@@ -77,14 +77,15 @@ export class SessionThread {
     return this.exited;
   }
 
-  private post(graph: string, feeds: Feeds, transfer: readonly string[]): void {
+  private post(graph: string, feeds: Feeds, { transfer = [], lend = [] }: RunOptions): void {
+    const moved = [...transfer, ...lend];
     const sent: Record<string, Tensor> = {};
     for (const [name, tensor] of Object.entries(feeds)) {
       const { dtype, shape, data } = tensor;
-      sent[name] = { dtype, shape, data: transfer.includes(name) && ownsBuffer(data) ? data : copy(data) };
+      sent[name] = { dtype, shape, data: moved.includes(name) && ownsBuffer(data) ? data : copy(data) };
     }
     const buffers = Object.values(sent).map(({ data }) => data.buffer as ArrayBuffer);
-    this.worker.postMessage({ type: 'run', graph, feeds: sent } satisfies Request, [...new Set(buffers)]);
+    this.worker.postMessage({ type: 'run', graph, feeds: sent, lend } satisfies Request, [...new Set(buffers)]);
   }
 
   private settle(reply: Reply & { type: 'done' | 'failed' }): void {

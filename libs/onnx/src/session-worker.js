@@ -53,7 +53,7 @@ function describe(session) {
 }
 
 /** @param {Request & { type: 'run' }} request */
-async function run({ graph, feeds }) {
+async function run({ graph, feeds, lend }) {
   try {
     const entry = loaded.get(graph);
     if (!entry) throw new Error(`graph ${graph} is not loaded`);
@@ -67,6 +67,7 @@ async function run({ graph, feeds }) {
     for (const [name, { type, dims, data }] of Object.entries(results)) {
       fetches[name] = /** @type {PlainTensor} */ ({ dtype: type, shape: dims, data });
     }
+    for (const name of lend) if (feeds[name]) fetches[name] = feeds[name];
     const buffers = Object.values(fetches).map(({ data }) => /** @type {ArrayBuffer} */ (data.buffer));
     reply({ type: 'done', fetches }, [...new Set(buffers)]);
   } catch (error) {
