@@ -55,10 +55,12 @@ class SegueTokenizer:
         """The picture's cacheable prefix: the words before it and one placeholder for each visual token."""
         return self.encode(self.template.image_prefix) + [self.image] * visual_tokens
 
-    def question_ids(self, question: str, turns: Sequence[tuple[str, str]] = ()) -> list[int]:
-        """Ids behind the picture of a user's question and earlier turns, neutralised."""
+    def question_ids(
+        self, question: str, turns: Sequence[tuple[str, str]] = (), answer_prefix: str = ""
+    ) -> list[int]:
+        """Ids behind the picture: earlier turns and the question, neutralised, and how the answer must begin."""
         safe = [(neutralise(q, self.added), neutralise(a, self.added, allowed=(SEG,))) for q, a in turns]
-        return self.encode(self.template.behind_picture(neutralise(question, self.added), safe))
+        return self.encode(self.template.behind_picture(neutralise(question, self.added), safe) + answer_prefix)
 
     def save(self, path: Path) -> None:
         """Write `tokenizer.json` without indentation, so that a large vocabulary stays small."""
@@ -68,9 +70,8 @@ class SegueTokenizer:
 def neutralise(text: str, added: Iterable[str], allowed: Iterable[str] = ()) -> str:
     """Put a space behind the first character of every control token that the text spells out."""
     banned = [token for token in added if token not in set(allowed)]
-    while any(token in text for token in banned):
-        for token in banned:
-            text = text.replace(token, f"{token[0]} {token[1:]}")
+    while (found := next((token for token in banned if token in text), None)) is not None:
+        text = text.replace(found, f"{found[0]} {found[1:]}")
     return text
 
 

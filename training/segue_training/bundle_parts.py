@@ -1,0 +1,53 @@
+"""What the exporter needs to know about a model: its modules, its tokenizer and the facts of its manifest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import nn
+
+from .language import LanguageModel
+from .picture import ImageInput
+from .tokenization import SegueTokenizer
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Bounds of one request and of one run."""
+
+    context_tokens: int = 1024
+    max_question_tokens: int = 256
+    max_new_tokens: int = 96
+    max_segments: int = 16
+    max_batch: int = 8
+    chunk_tokens: int = 8
+
+
+@dataclass
+class BundleParts:
+    """A model, ready for export. All modules compute in float32 and are in evaluation mode.
+
+    encoder: pixels float32[1, 3, h, w] -> dict of the decoder's tensors (batch 1) and `visual_tokens`
+    float32[1, visual, hidden]. seg_head: float32[n, hidden] -> float32[n, prompt]. decoder: (decoder tensors as a dict,
+    seg embeddings float32[n, prompt], resized size int64[2]) -> (frame logits float32[n, frame, frame], scores
+    float32[n], 0..1).
+    """
+
+    name: str
+    version: str
+    purpose: str
+    description: str
+    image: ImageInput
+    encoder: nn.Module
+    language: LanguageModel
+    seg_head: nn.Module
+    decoder: nn.Module
+    tokenizer: SegueTokenizer
+    mask_only_prefix: str | None
+    limits: Limits = field(default_factory=Limits)
+    phrase_pattern: str = r"\b(?:the|a|an) [^,.;:<>]*?$"
+    max_segments_per_run: int = 8
+    origins: list[dict[str, str]] = field(default_factory=list)
+    training: dict[str, Any] = field(default_factory=dict)
+    quality: dict[str, Any] = field(default_factory=dict)

@@ -1,0 +1,139 @@
+"""The vision side of a bundle as ONNX graphs: encoder, seg head and decoder, traced from their PyTorch modules."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import onnx
+import torch
+from onnx import TensorProto, helper, numpy_helper
+from torch import Tensor, nn
+
+from .bundle_parts import BundleParts
+from .onnx_graph import IR_VERSION
+
+_OPSET = 20
+
+
+def export_encoder(parts: BundleParts, path: Path) -> dict[str, Tensor]:
+    """Write the encoder's graph; returns its outputs for a grey picture, which give the decoder's input shapes."""
+    pixels = torch.full((1, 3, parts.image.frame, parts.image.frame), 0.5)
+    with torch.inference_mode():
+        outputs = parts.encoder(pixels)
+    wrapped = _Outputs(parts.encoder, list(outputs))
+    _export(wrapped, (pixels,), path, ["pixels"], list(outputs))
+    return outputs
+
+
+def export_seg_head(parts: BundleParts, path: Path) -> None:
+    hidden = torch.zeros(2, parts.language.config.hidden)
+    _export(parts.seg_head, (hidden,), path, ["hidden"], ["seg_embeddings"], {"hidden": {0: "segments"}})
+
+
+def export_decoder(parts: BundleParts, encoded: dict[str, Tensor], path: Path) -> None:
+    """Write the decoder's graph, from the encoder's tensors to masks at the picture's own size."""
+    names = [name for name in encoded if name != "visual_tokens"]
+    with torch.inference_mode():
+        size = parts.seg_head(torch.zeros(1, parts.language.config.hidden)).shape[1]
+    frame = parts.image.frame
+    inputs = (*(encoded[name] for name in names), torch.randn(2, size), torch.tensor([frame, frame // 2]))
+    _export(
+        _Decoder(parts.decoder, names), inputs, path,
+        [*names, "seg_embeddings", "resized_size"], ["frame_logits", "scores"], {"seg_embeddings": {0: "segments"}},
+    )  # fmt: skip
+    model = onnx.load(path)
+    _append_masks(model.graph)
+    onnx.checker.check_model(model)
+    path.write_bytes(model.SerializeToString(deterministic=True))
+
+
+class _Outputs(nn.Module):
+    """An encoder whose dictionary becomes a tuple in a fixed order."""
+
+    def __init__(self, encoder: nn.Module, names: list[str]):
+        super().__init__()
+        self.encoder, self.names = encoder, names
+
+    def forward(self, pixels: Tensor) -> tuple[Tensor, ...]:
+        outputs = self.encoder(pixels)
+        return tuple(outputs[name] for name in self.names)
+
+
+class _Decoder(nn.Module):
+    """A decoder that takes the encoder's tensors as arguments instead of a dictionary."""
+
+    def __init__(self, decoder: nn.Module, names: list[str]):
+        super().__init__()
+        self.decoder, self.names = decoder, names
+
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, Tensor]:
+        count = len(self.names)
+        tensors = dict(zip(self.names, inputs[:count], strict=True))
+        return self.decoder(tensors, inputs[count], inputs[count + 1])
+
+
+def _export(
+    module: nn.Module, inputs: tuple, path: Path, names: list[str], outputs: list[str], axes: dict | None = None
+) -> None:
+    with warnings.catch_warnings(), torch.inference_mode():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            module.eval(), inputs, path, input_names=names, output_names=outputs, opset_version=_OPSET,
+            dynamic_axes=axes, dynamo=False,
+        )  # fmt: skip
+    model = onnx.load(path)
+    model.ir_version, model.producer_name, model.producer_version = IR_VERSION, "segue", ""
+    for node in model.graph.node:
+        node.doc_string = ""
+    path.write_bytes(model.SerializeToString(deterministic=True))
+
+
+def _append_masks(graph: onnx.GraphProto) -> None:
+    """frame_logits float32[n, frame, frame] -> masks uint8[n, H, W] of the original size, and peak_logit float32[n].
+
+    The frame's logits are cut to the resized picture and brought to its original size in one bilinear step.
+    """
+    constants = {
+        "post_zero": numpy_helper.from_array(_array([0, 0])), "post_axes": numpy_helper.from_array(_array([1, 2])),
+        "post_one": numpy_helper.from_array(_array([1])), "post_threshold": _scalar(0.0),
+    }  # fmt: skip
+    for name, tensor in constants.items():
+        tensor.name = name
+        graph.initializer.append(tensor)
+    nodes = [
+        ("Slice", ["frame_logits", "post_zero", "resized_size", "post_axes"], "post_inside", {}),
+        ("Unsqueeze", ["post_inside", "post_one"], "post_channel", {}),
+        ("Shape", ["post_channel"], "post_batch", {"start": 0, "end": 2}),
+        ("Concat", ["post_batch", "original_size"], "post_sizes", {"axis": 0}),
+        ("Resize", ["post_channel", "", "", "post_sizes"], "post_full", {"mode": "linear"}),
+        ("Squeeze", ["post_full", "post_one"], "post_logits", {}),
+        ("Greater", ["post_logits", "post_threshold"], "post_mask", {}),
+        ("Cast", ["post_mask"], "masks", {"to": TensorProto.UINT8}),
+        # A maximum may pass over NaN; the sum of all values times 0 is 0 or, if one is not finite, NaN.
+        ("Abs", ["frame_logits"], "post_size", {}),
+        ("ReduceMax", ["post_size", "post_axes"], "post_peak", {"keepdims": 0}),
+        ("Mul", ["frame_logits", "post_threshold"], "post_nothing", {}),
+        ("ReduceSum", ["post_nothing", "post_axes"], "post_broken", {"keepdims": 0}),
+        ("Add", ["post_peak", "post_broken"], "peak_logit", {}),
+    ]
+    for kind, inputs, output, attributes in nodes:
+        graph.node.append(helper.make_node(kind, inputs, [output], **attributes))
+    graph.input.append(helper.make_tensor_value_info("original_size", TensorProto.INT64, [2]))
+    scores = next(value for value in graph.output if value.name == "scores")
+    del graph.output[:]
+    graph.output.extend(
+        [
+            helper.make_tensor_value_info("masks", TensorProto.UINT8, ["segments", "height", "width"]),
+            helper.make_tensor_value_info(scores.name, TensorProto.FLOAT, ["segments"]),
+            helper.make_tensor_value_info("peak_logit", TensorProto.FLOAT, ["segments"]),
+        ]
+    )
+
+
+def _array(values: list[int]):
+    return torch.tensor(values, dtype=torch.int64).numpy()
+
+
+def _scalar(value: float) -> TensorProto:
+    return numpy_helper.from_array(torch.tensor(value).numpy())
