@@ -1,7 +1,6 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-
 import { anyPort, publicPort } from './ports.js';
 import type { ManagedProcess, ProcessGroup, ProcessOptions } from './processes.js';
 import { Advice } from './terminal.js';

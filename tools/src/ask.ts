@@ -1,8 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
-
 import { Command } from 'commander';
-
 import { askAbout } from './question.js';
 import { runCommand } from './terminal.js';
 import { ADDRESS_FILE } from './workspace.js';

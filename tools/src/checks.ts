@@ -1,6 +1,5 @@
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
-
 import { oneCheck, succeeds, type Counts } from './counts.js';
 import { ROOT } from './workspace.js';
 

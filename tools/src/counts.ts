@@ -1,5 +1,4 @@
 import { spawnSync } from 'node:child_process';
-
 import { ROOT } from './workspace.js';
 
 /** Tests or checks that passed and failed. */

@@ -1,9 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-
 import { ESLint } from 'eslint';
 import { describe, expect, it } from 'vitest';
-
 import { ROOT } from './workspace.js';
 
 const folder = join(ROOT, 'tools/lint-fixtures');

@@ -1,6 +1,5 @@
 import { once } from 'node:events';
 import { createServer, type AddressInfo } from 'node:net';
-
 import { Advice, step } from './terminal.js';
 
 /** A free TCP port of this machine; the system's choice when `wanted` is 0. Undefined when `wanted` is taken. */

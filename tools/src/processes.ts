@@ -2,7 +2,6 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
-
 import { Advice, coloured, paint, type Colour } from './terminal.js';
 import { ROOT } from './workspace.js';
 

@@ -1,11 +1,9 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, relative } from 'node:path';
 import { stdout } from 'node:process';
-
 import { SegueClient } from '@segue/client';
 import { SegueError, type Answer } from '@segue/core';
 import { renderOverlay } from '@segue/imaging';
-
 import { Advice, paint } from './terminal.js';
 
 /** Asks a running service about a photo, shows the words as they arrive and writes the overlay beside the photo. */

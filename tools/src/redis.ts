@@ -1,6 +1,5 @@
 import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-
 import { anyPort } from './ports.js';
 import type { ProcessGroup } from './processes.js';
 import { findProgram, installPackage } from './system-packages.js';

@@ -1,9 +1,7 @@
 import { once } from 'node:events';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-
 import { Command } from 'commander';
-
 import { startApps } from './apps.js';
 import { ProcessGroup } from './processes.js';
 import { askAbout } from './question.js';

@@ -1,7 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-
 import { succeeds, type Counts } from './counts.js';
 import { ROOT } from './workspace.js';
 

@@ -1,7 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
-
 import { step } from './terminal.js';
 
 /** Path of the first of these programs that is on the PATH. */

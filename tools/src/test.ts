@@ -1,6 +1,5 @@
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-
 import { checkFormat, checkGeneratedCode, checkLint, checkTypes } from './checks.js';
 import type { Counts } from './counts.js';
 import { runPythonTests, runVitest } from './suites.js';
