@@ -1,0 +1,113 @@
+import type { JobEvent } from '@segue/core';
+import { expect, test } from 'vitest';
+
+import { eventsOf, newJob, segment, until, useJobs } from './jobs.fixture.js';
+import type { Jobs } from './open-jobs.js';
+
+const fixture = useJobs();
+
+async function endedJob(jobs: Jobs): Promise<string> {
+  const { jobId } = await jobs.store.create(newJob());
+  await jobs.store.beginStage(jobId, 'encode');
+  await jobs.store.appendText(jobId, { offset: 0, text: 'The cup' });
+  await jobs.store.addSegment(jobId, segment(0), 1);
+  await jobs.store.cancel(jobId);
+  return jobId;
+}
+
+test('a log is replayed from any point, also from its end', async () => {
+  const jobs = fixture.open();
+  const jobId = await endedJob(jobs);
+  const all = await eventsOf(jobs, jobId);
+  expect(all.map((event) => event.type)).toEqual(['accepted', 'stage', 'text', 'segment', 'cancelled']);
+  expect(all.every((event) => event.jobId === jobId && Math.abs(event.atMs - Date.now()) < 5_000)).toBe(true);
+  for (let from = 0; from < all.length; from++) {
+    expect(await eventsOf(jobs, jobId, all[from]!.id)).toEqual(all.slice(from + 1));
+  }
+});
+
+test('a reader follows events as another process writes them', async () => {
+  const writer = fixture.open();
+  const reader = fixture.open({ role: 'producer' });
+  await until(() => reader.ping());
+  const { jobId } = await writer.store.create(newJob());
+  const seen: JobEvent[] = [];
+  const reading = (async () => {
+    for await (const event of reader.events.read(jobId)) seen.push(event);
+  })();
+  for (let offset = 0; offset < 5; offset++) {
+    await writer.store.appendText(jobId, { offset, text: String(offset) });
+    await until(() => seen.length === offset + 2, 1_000);
+  }
+  await writer.store.cancel(jobId);
+  await reading;
+  expect(seen.at(-1)?.type).toBe('cancelled');
+});
+
+test('a log longer than a page is read whole and in order', async () => {
+  const jobs = fixture.open();
+  const { jobId } = await jobs.store.create(newJob());
+  const reading = eventsOf(jobs, jobId);
+  for (let offset = 0; offset < 250; offset++) await jobs.store.appendText(jobId, { offset, text: 'x' });
+  await jobs.store.cancel(jobId);
+  const offsets = (await reading).flatMap((event) => (event.type === 'text' ? [event.offset] : []));
+  expect(offsets).toEqual(Array.from({ length: 250 }, (_, offset) => offset));
+  expect(await eventsOf(jobs, jobId)).toEqual(await reading);
+});
+
+test('many readers share one connection', async () => {
+  const jobs = fixture.open();
+  const connections = async () =>
+    String(await jobs.redis.client('LIST'))
+      .trim()
+      .split('\n').length;
+  const { jobId } = await jobs.store.create(newJob());
+  await eventsOf(jobs, await endedJob(jobs));
+  const before = await connections();
+  const readers = Array.from({ length: 200 }, () => eventsOf(jobs, jobId));
+  await jobs.store.appendText(jobId, { offset: 0, text: 'x' });
+  expect(await connections()).toBe(before);
+  await jobs.store.cancel(jobId);
+  for (const events of await Promise.all(readers))
+    expect(events.map((event) => event.type)).toEqual(['accepted', 'text', 'cancelled']);
+  const channels = async () => ((await jobs.redis.pubsub('CHANNELS', '*')) as string[]).length;
+  await until(async () => (await channels()) === 0);
+});
+
+test('a reader that leaves is let go, and leaves the others alone', async () => {
+  const jobs = fixture.open();
+  const { jobId } = await jobs.store.create(newJob());
+  const leaving = new AbortController();
+  const first = (async () => {
+    let count = 0;
+    for await (const _ of jobs.events.read(jobId, { signal: leaving.signal })) count++;
+    return count;
+  })();
+  const second = eventsOf(jobs, jobId);
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  leaving.abort();
+  expect(await first).toBe(1);
+  await jobs.store.cancel(jobId);
+  expect(await second).toHaveLength(2);
+});
+
+test('what was written while the subscription was broken is not missed', async () => {
+  const jobs = fixture.open();
+  const writer = fixture.open();
+  const { jobId } = await jobs.store.create(newJob());
+  const reading = eventsOf(jobs, jobId);
+  await until(async () => ((await writer.redis.pubsub('CHANNELS', '*')) as string[]).length === 1);
+  await writer.redis.client('KILL', 'TYPE', 'pubsub');
+  await writer.store.cancel(jobId);
+  const start = Date.now();
+  expect((await reading).at(-1)?.type).toBe('cancelled');
+  expect(Date.now() - start).toBeLessThan(2_000);
+});
+
+test('unknown jobs and ids that are none are refused', async () => {
+  const jobs = fixture.open();
+  await expect(eventsOf(jobs, 'f'.repeat(32))).rejects.toMatchObject({ code: 'NOT_FOUND' });
+  await expect(eventsOf(jobs, 'x')).rejects.toMatchObject({ code: 'NOT_FOUND' });
+  const { jobId } = await jobs.store.create(newJob());
+  await expect(eventsOf(jobs, jobId, 'soon')).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+});

@@ -1,0 +1,166 @@
+import type { JobEvent, Segment, SegmentationRequest } from '@segue/core';
+import { startRedis, type TestRedis } from '@segue/testing';
+import { afterAll, afterEach, beforeAll } from 'vitest';
+
+import { AnswerStage } from './answer-stage.js';
+import { openJobs, type Jobs } from './open-jobs.js';
+import type { Generated, NewJob, TensorSetRef } from './record.js';
+import type { StageProcessor } from './stage.js';
+import { StageHost, type StageHostOptions } from './stage-host.js';
+
+const silent = { info: () => undefined, warn: () => undefined, error: () => undefined };
+
+/** A Redis for one spec file, emptied after each test, with everything that a test has opened on it closed. */
+export function useJobs() {
+  let redis: TestRedis;
+  const closers: (() => Promise<void>)[] = [];
+  beforeAll(async () => {
+    redis = await startRedis();
+  });
+  afterEach(async () => {
+    for (const close of closers.splice(0).reverse()) await close();
+    const cleaner = open();
+    await cleaner.redis.flushall();
+    await cleaner.close();
+  });
+  afterAll(() => redis.stop());
+
+  function open(options: Partial<Parameters<typeof openJobs>[0]> = {}): Jobs {
+    return openJobs({
+      url: redis.url,
+      role: 'worker',
+      jobKeepMs: 60_000,
+      pictureKeepMs: 60_000,
+      log: silent,
+      ...options,
+    });
+  }
+  return {
+    /** As another process has them: connections of their own. */
+    open(options?: Partial<Parameters<typeof openJobs>[0]>): Jobs {
+      const jobs = open(options);
+      closers.push(() => jobs.close());
+      return jobs;
+    },
+    /** Starts one worker of each stage, each on its own connections, with fakes where nothing else is given. */
+    startWorkers(stages: Partial<FakeStages> = {}): void {
+      const { encode, generate, decode } = { ...fakeStages, ...stages };
+      this.startStage({ stage: 'encode', concurrency: 4, process: encode });
+      this.startStage({ stage: 'generate', concurrency: 4, process: generate });
+      this.startStage({ stage: 'decode', concurrency: 4, process: decode });
+      this.startAnswers();
+    },
+    startStage<S extends 'encode' | 'generate' | 'decode'>(options: Omit<StageHostOptions<S>, 'jobs'>): StageHost<S> {
+      const host = new StageHost({ ...options, jobs: this.open() });
+      host.start();
+      closers.push(() => host.close({ graceMs: 0 }));
+      return host;
+    },
+    startAnswers(): void {
+      const stage = new AnswerStage({ jobs: this.open(), concurrency: 4 });
+      stage.start();
+      closers.push(() => stage.close({ graceMs: 0 }));
+    },
+    onEnd(close: () => Promise<void>): void {
+      closers.push(close);
+    },
+  };
+}
+
+export interface FakeStages {
+  readonly encode: StageProcessor<'encode'>;
+  readonly generate: StageProcessor<'generate'>;
+  readonly decode: StageProcessor<'decode'>;
+}
+
+export const encoded: TensorSetRef = { key: 'digest/image', owner: '127.0.0.1:50061', cached: false };
+
+export const fakeStages: FakeStages = {
+  encode: () => Promise.resolve(encoded),
+  async generate({ writeText, addDecode }) {
+    await writeText({ offset: 0, text: 'The cup <SEG>' });
+    await addDecode(prompt(0));
+    await writeText({ offset: 13, text: ' and the spoon <SEG>.' });
+    await addDecode(prompt(1));
+    return generated({ text: 'The cup <SEG> and the spoon <SEG>.', segments: 2 });
+  },
+  decode: ({ prompt: { index } }) => Promise.resolve(segment(index)),
+};
+
+export function prompt(index: number) {
+  return { index, phrase: `thing ${index}`, span: [0, 5] as const, embedding: new Float32Array(256).fill(index + 0.5) };
+}
+
+export function segment(index: number): Segment {
+  return {
+    index,
+    phrase: `thing ${index}`,
+    span: [0, 5],
+    mask: { size: [2, 2], counts: '04' },
+    box: [0, 0, 2, 2],
+    area: 4,
+    score: 0.9,
+  };
+}
+
+export function generated(overrides: Partial<Generated> = {}): Generated {
+  return {
+    text: 'Nothing here.',
+    segments: 0,
+    finishReason: 'stop',
+    model: 'tiny-random@0.1.0',
+    promptTokens: 12,
+    tokens: 5,
+    prefixCached: false,
+    ...overrides,
+  };
+}
+
+export function request(overrides: Partial<SegmentationRequest> = {}): SegmentationRequest {
+  return {
+    imageId: 'a'.repeat(64),
+    instruction: 'Where is the cup?',
+    history: [],
+    mode: 'answer',
+    model: 'tiny-random',
+    maxTokens: 32,
+    maskFormat: 'rle',
+    priority: 'normal',
+    ...overrides,
+  };
+}
+
+export function newJob(overrides: Partial<NewJob> = {}): NewJob {
+  return { request: request(), deadlineAtMs: Date.now() + 30_000, ...overrides };
+}
+
+/** All events of a job until its end. */
+export async function eventsOf(jobs: Jobs, jobId: string, after?: string): Promise<JobEvent[]> {
+  const events: JobEvent[] = [];
+  for await (const event of jobs.events.read(jobId, after === undefined ? {} : { after })) events.push(event);
+  return events;
+}
+
+export async function lastEvent(jobs: Jobs, jobId: string): Promise<JobEvent> {
+  const last = (await eventsOf(jobs, jobId)).at(-1);
+  if (!last) throw new Error('the log is empty');
+  return last;
+}
+
+/** Resolves when the condition holds. */
+export async function until(condition: () => Promise<boolean> | boolean, timeoutMs = 5_000): Promise<void> {
+  const end = Date.now() + timeoutMs;
+  while (!(await condition())) {
+    if (Date.now() > end) throw new Error('waited in vain');
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+/** Resolves, with an error, when the signal aborts: how a well-behaved stage waits. */
+export function forever(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    const stop = () => reject(signal.reason as Error);
+    if (signal.aborted) stop();
+    signal.addEventListener('abort', stop, { once: true });
+  });
+}

@@ -1,0 +1,67 @@
+import { startRedis } from '@segue/testing';
+import { expect, test } from 'vitest';
+
+import { lastEvent, newJob, until, useJobs, fakeStages } from './jobs.fixture.js';
+import { StageHost } from './stage-host.js';
+import { AnswerStage } from './answer-stage.js';
+
+const fixture = useJobs();
+
+test('without Redis a producer says so at once, in every operation', async () => {
+  const redis = await startRedis();
+  const jobs = fixture.open({ url: redis.url, role: 'producer' });
+  await until(() => jobs.ping());
+  const { jobId } = await jobs.producer.submit(newJob());
+  await redis.stop();
+  await until(async () => !(await jobs.ping()));
+  const operations = {
+    submit: () => jobs.producer.submit(newJob()),
+    get: () => jobs.store.get(jobId),
+    cancel: () => jobs.producer.cancel(jobId),
+    events: () => lastEvent(jobs, jobId),
+    putPicture: () => jobs.pictures.put(new Uint8Array(3), { width: 1, height: 1 }),
+    getPicture: () => jobs.pictures.get('a'.repeat(64)),
+    depth: () => jobs.producer.depth(),
+  };
+  for (const [name, operation] of Object.entries(operations)) {
+    const start = Date.now();
+    await expect(operation(), name).rejects.toMatchObject({ code: 'UNAVAILABLE', retryAfterMs: 2_000 });
+    expect(Date.now() - start, name).toBeLessThan(500);
+  }
+});
+
+test('a Redis that hangs is away too', async () => {
+  const redis = await startRedis();
+  const jobs = fixture.open({ url: redis.url, role: 'producer' });
+  await until(() => jobs.ping());
+  process.kill(redis.pid, 'SIGSTOP');
+  const start = Date.now();
+  await expect(jobs.producer.submit(newJob())).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+  expect(Date.now() - start).toBeLessThan(3_000);
+  await redis.stop();
+});
+
+test('producers and workers go on when Redis comes back', async () => {
+  const redis = await startRedis();
+  const port = Number(new URL(redis.url).port);
+  const worker = fixture.open({ url: redis.url });
+  const hosts = [
+    new StageHost({ stage: 'encode', jobs: worker, concurrency: 1, process: fakeStages.encode }),
+    new StageHost({ stage: 'generate', jobs: worker, concurrency: 1, process: fakeStages.generate }),
+    new StageHost({ stage: 'decode', jobs: worker, concurrency: 1, process: fakeStages.decode }),
+    new AnswerStage({ jobs: worker, concurrency: 1 }),
+  ];
+  for (const host of hosts) host.start();
+  const jobs = fixture.open({ url: redis.url, role: 'producer' });
+  await until(() => jobs.ping());
+  await redis.stop();
+  await until(async () => !(await jobs.ping()));
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  const again = await startRedis({ port });
+  await until(() => jobs.ping());
+  const { jobId } = await jobs.producer.submit(newJob());
+  expect((await lastEvent(jobs, jobId)).type).toBe('completed');
+  for (const host of hosts) await host.close({ graceMs: 0 });
+  await Promise.all([jobs.close(), worker.close()]);
+  await again.stop();
+});

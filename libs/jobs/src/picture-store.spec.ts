@@ -1,0 +1,41 @@
+import { createHash } from 'node:crypto';
+
+import { expect, test } from 'vitest';
+
+import { useJobs } from './jobs.fixture.js';
+import { KEYS } from './keys.js';
+
+const fixture = useJobs();
+const bytes = Uint8Array.from({ length: 300_000 }, (_, i) => i * 7);
+const imageId = createHash('sha256').update(bytes).digest('hex');
+
+test('a picture is found by its hash, byte for byte', async () => {
+  const { pictures } = fixture.open();
+  expect(await pictures.put(bytes, { width: 30, height: 20 })).toBe(imageId);
+  expect(await pictures.put(bytes, { width: 30, height: 20 })).toBe(imageId);
+  expect(new Uint8Array(await pictures.get(imageId))).toEqual(bytes);
+  expect(await pictures.size(imageId)).toEqual({ width: 30, height: 20 });
+});
+
+test('every use renews its lifetime, which ends', async () => {
+  const { pictures, redis } = fixture.open({ pictureKeepMs: 400 });
+  await pictures.put(bytes, { width: 30, height: 20 });
+  for (const use of [
+    () => pictures.get(imageId),
+    () => pictures.size(imageId),
+    () => pictures.put(bytes, { width: 30, height: 20 }),
+  ]) {
+    await redis.pexpire(KEYS.picture(imageId), 200);
+    await use();
+    expect(await redis.pttl(KEYS.picture(imageId))).toBeGreaterThan(200);
+  }
+  await new Promise((resolve) => setTimeout(resolve, 450));
+  await expect(pictures.get(imageId)).rejects.toMatchObject({ code: 'NOT_FOUND' });
+  expect(await redis.dbsize()).toBeLessThanOrEqual(4); // The queues' own settings.
+});
+
+test('what is no image id is not found', async () => {
+  const { pictures } = fixture.open();
+  await expect(pictures.get('x')).rejects.toMatchObject({ code: 'NOT_FOUND' });
+  expect(await pictures.size(`${imageId}:x`)).toBeUndefined();
+});

@@ -1,0 +1,183 @@
+import type { SegueError } from '@segue/core';
+import { expect, test } from 'vitest';
+
+import { eventsOf, fakeStages, forever, generated, lastEvent, newJob, prompt, until, useJobs } from './jobs.fixture.js';
+import { JobSweeper } from './job-sweeper.js';
+import { PREFIX } from './keys.js';
+import type { Jobs } from './open-jobs.js';
+import type { StageRunReport } from './stage.js';
+
+const fixture = useJobs();
+
+function startSweeper(jobs: Jobs): void {
+  const sweeper = new JobSweeper(jobs, { everyMs: 50, forgottenAfterMs: 100 });
+  sweeper.start();
+  fixture.onEnd(() => sweeper.stop());
+}
+
+const tasksOf = async (jobs: Jobs, jobId: string) =>
+  (await jobs.redis.keys(`${PREFIX}:segue.*`)).filter((key) => key.includes(jobId));
+
+test('cancelling stops a stage that runs in another process', async () => {
+  let stopped: SegueError | undefined;
+  let running = false;
+  fixture.startWorkers({
+    async generate({ signal }) {
+      running = true;
+      return forever(signal).catch((error: SegueError) => {
+        stopped = error;
+        throw error;
+      });
+    },
+  });
+  const jobs = fixture.open();
+  const { jobId } = await jobs.producer.submit(newJob());
+  await until(() => running);
+  const start = Date.now();
+  expect((await jobs.producer.cancel(jobId)).state).toBe('cancelled');
+  await until(() => stopped !== undefined);
+  expect(Date.now() - start).toBeLessThan(1_000);
+  expect(stopped?.code).toBe('CANCELLED');
+  expect((await lastEvent(jobs, jobId)).type).toBe('cancelled');
+  await until(async () => (await tasksOf(jobs, jobId)).length === 0);
+});
+
+test('cancelling takes a waiting job out of the queues, and cancelling again changes nothing', async () => {
+  const jobs = fixture.open();
+  const { jobId } = await jobs.producer.submit(newJob());
+  await jobs.producer.cancel(jobId);
+  expect((await jobs.producer.depth()).encode.waiting).toBe(0);
+  expect((await jobs.producer.cancel(jobId)).state).toBe('cancelled');
+  expect((await eventsOf(jobs, jobId)).map((event) => event.type)).toEqual(['accepted', 'cancelled']);
+  fixture.startAnswers();
+  await until(async () => (await tasksOf(jobs, jobId)).length === 0);
+});
+
+test('cancelling stops decoding and drops the decodes that wait', async () => {
+  const decoding: number[] = [];
+  fixture.startStage({ stage: 'encode', concurrency: 1, process: fakeStages.encode });
+  fixture.startStage({
+    stage: 'generate',
+    concurrency: 1,
+    async process({ addDecode, signal }) {
+      for (let index = 0; index < 4; index++) await addDecode(prompt(index));
+      return forever(signal);
+    },
+  });
+  fixture.startStage({
+    stage: 'decode',
+    concurrency: 1,
+    process({ prompt: { index }, signal }) {
+      decoding.push(index);
+      return forever(signal);
+    },
+  });
+  fixture.startAnswers();
+  const jobs = fixture.open();
+  const { jobId } = await jobs.producer.submit(newJob());
+  await until(() => decoding.length === 1);
+  await jobs.producer.cancel(jobId);
+  await until(async () => (await tasksOf(jobs, jobId)).length === 0);
+  expect(decoding).toEqual([0]);
+});
+
+test('a job whose deadline passes while it waits fails without any worker', async () => {
+  const jobs = fixture.open();
+  startSweeper(jobs);
+  const { jobId } = await jobs.producer.submit(newJob({ deadlineAtMs: Date.now() + 200 }));
+  const last = await lastEvent(jobs, jobId);
+  expect(last).toMatchObject({ type: 'failed', error: { code: 'DEADLINE_EXCEEDED' } });
+  expect(Date.now() - (await jobs.store.get(jobId)).deadlineAtMs).toBeLessThan(500);
+  await until(async () => (await jobs.producer.depth()).encode.waiting === 0);
+  fixture.startAnswers();
+  await until(async () => (await tasksOf(jobs, jobId)).length === 0);
+});
+
+test('a stage that runs is stopped at the deadline', async () => {
+  let stopped: SegueError | undefined;
+  fixture.startWorkers({
+    encode: ({ signal }) =>
+      forever(signal).catch((error: SegueError) => {
+        stopped = error;
+        throw error;
+      }),
+  });
+  const jobs = fixture.open();
+  const { jobId } = await jobs.producer.submit(newJob({ deadlineAtMs: Date.now() + 300 }));
+  expect(await lastEvent(jobs, jobId)).toMatchObject({ type: 'failed', error: { code: 'DEADLINE_EXCEEDED' } });
+  expect(stopped?.code).toBe('DEADLINE_EXCEEDED');
+  await until(async () => (await tasksOf(jobs, jobId)).length === 0);
+});
+
+test('a worker that stops lets its task end within the grace', async () => {
+  const jobs = fixture.open();
+  const host = fixture.startStage({
+    stage: 'encode',
+    concurrency: 1,
+    process: async (context) => {
+      await new Promise((resolve) => setTimeout(resolve, 300));
+      return fakeStages.encode(context);
+    },
+  });
+  const { jobId } = await jobs.producer.submit(newJob());
+  await until(() => host.active === 1);
+  await host.close({ graceMs: 5_000 });
+  expect((await jobs.store.get(jobId)).encoded).toBeDefined();
+});
+
+test('a worker that stops hands back what it cannot end, and another takes it at once', async () => {
+  const jobs = fixture.open();
+  const reports: StageRunReport[] = [];
+  let stopped: SegueError | undefined;
+  fixture.startStage({ stage: 'encode', concurrency: 1, process: fakeStages.encode });
+  fixture.startAnswers();
+  const first = fixture.startStage({
+    stage: 'generate',
+    concurrency: 1,
+    process: async ({ signal, writeText }) => {
+      await writeText({ offset: 0, text: 'Nothing' });
+      return forever(signal).catch((error: SegueError) => {
+        stopped = error;
+        throw error;
+      });
+    },
+    onReport: (report) => reports.push(report),
+  });
+  const { jobId } = await jobs.producer.submit(newJob());
+  await until(() => first.active === 1);
+  const start = Date.now();
+  await first.close({ graceMs: 100 });
+  expect(stopped?.code).toBe('UNAVAILABLE');
+  expect(reports).toMatchObject([{ outcome: 'handed_back' }]);
+  fixture.startStage({
+    stage: 'generate',
+    concurrency: 1,
+    process: async ({ writeText }) => {
+      await writeText({ offset: 0, text: 'Nothing here.' });
+      return generated();
+    },
+  });
+  const events = await eventsOf(jobs, jobId);
+  expect(events.flatMap((event) => (event.type === 'text' ? [event.text] : []))).toEqual(['Nothing', ' here.']);
+  expect(events.at(-1)?.type).toBe('completed');
+  expect(Date.now() - start).toBeLessThan(3_000);
+});
+
+test('closing is bounded, even when a stage does not listen', async () => {
+  const jobs = fixture.open();
+  let release: (() => void) | undefined;
+  const host = fixture.startStage({
+    stage: 'encode',
+    concurrency: 1,
+    process: async (context) => {
+      await new Promise<void>((resolve) => (release = resolve));
+      return fakeStages.encode(context);
+    },
+  });
+  await jobs.producer.submit(newJob());
+  await until(() => host.active === 1);
+  const start = Date.now();
+  await host.close({ graceMs: 100 });
+  expect(Date.now() - start).toBeLessThan(3_000);
+  release?.();
+});
