@@ -1,0 +1,16 @@
+/** Told what the language model does, so that an app can count it. Seconds are wall time of the graph's run. */
+export interface LanguageObserver {
+  /** A request looked for its picture's prefix. */
+  onPrefix?(event: { readonly hit: boolean }): void;
+  /** A prefill ran: `prefix`: over pictures, else over conversations. `tokens`: new positions of all rows. */
+  onPrefill?(event: {
+    readonly prefix: boolean;
+    readonly rows: number;
+    readonly tokens: number;
+    readonly seconds: number;
+  }): void;
+  /** A chunk of `steps` greedy steps ran over a batch of `rows` answers. */
+  onChunk?(event: { readonly rows: number; readonly steps: number; readonly seconds: number }): void;
+  /** An answer ended, complete or not. */
+  onAnswer?(event: { readonly tokens: number; readonly segments: number }): void;
+}

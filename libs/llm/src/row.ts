@@ -1,0 +1,111 @@
+import { SegueError, type FinishReason } from '@segue/core';
+import { notFinite, type AnswerWriter, type Produced, type SegmentDraft, type Step, type TextPiece } from './answer.js';
+import { Delivery } from './delivery.js';
+import type { Picture } from './prefixes.js';
+
+/** A segment as the decoder stage needs it. */
+export interface PromptedSegment extends SegmentDraft {
+  /** `float32[promptSize]` */
+  readonly embedding: Float32Array;
+}
+
+/** Who hears of an answer while it is written. A callback that throws ends its own answer only. */
+export interface AnswerListener {
+  onText?(piece: TextPiece): void | Promise<void>;
+  onSegment?(segment: PromptedSegment): void | Promise<void>;
+}
+
+export interface RowInput {
+  readonly picture: Picture;
+  /** Token ids behind the picture's prefix. */
+  readonly tail: readonly number[];
+  readonly writer: AnswerWriter;
+  readonly listener: AnswerListener;
+  readonly signal: AbortSignal;
+}
+
+type Outcome = { readonly finishReason: FinishReason } | { readonly error: unknown };
+
+/** One request in the batch. */
+export class Row {
+  readonly picture: Picture;
+  readonly tail: readonly number[];
+  readonly writer: AnswerWriter;
+  /** Whether the picture's prefix was there without a prefill for this row. */
+  prefixCached = false;
+  /** The token to feed next. */
+  lastToken = 0;
+  readonly #listener: AnswerListener;
+  readonly #signal: AbortSignal;
+  readonly #delivery = new Delivery();
+  #outcome: Outcome | undefined;
+  readonly #ended: Promise<Outcome>;
+  #end!: (outcome: Outcome) => void;
+
+  constructor({ picture, tail, writer, listener, signal }: RowInput) {
+    this.picture = picture;
+    this.tail = tail;
+    this.writer = writer;
+    this.#listener = listener;
+    this.#signal = signal;
+    this.#ended = new Promise((resolve) => (this.#end = resolve));
+  }
+
+  /** Whether the answer is complete or has failed. */
+  get settled(): boolean {
+    return this.#outcome !== undefined;
+  }
+
+  /** Why the row must leave the batch before its answer is complete. */
+  get stopReason(): unknown {
+    return this.#signal.aborted ? abortError(this.#signal) : this.#delivery.failure?.error;
+  }
+
+  /** Resolves when the answer is complete and every callback has returned; rejects with why it is not. */
+  async finished(): Promise<FinishReason> {
+    const outcome = await this.#ended;
+    await this.#delivery.settled();
+    if ('error' in outcome) throw outcome.error;
+    if (this.#delivery.failure) throw this.#delivery.failure.error;
+    return outcome.finishReason;
+  }
+
+  accept(steps: readonly Step[]): Produced[] {
+    this.lastToken = steps.at(-1)?.token ?? this.lastToken;
+    return this.writer.accept(steps);
+  }
+
+  /** Passes on what was produced; `embeddings` belong to its segments, in order. */
+  deliver(produced: readonly Produced[], embeddings: readonly Float32Array[]): void {
+    if (!embeddings.every((embedding) => embedding.every((value) => Number.isFinite(value)))) throw notFinite();
+    const remaining = embeddings.values();
+    for (const item of produced) {
+      if (item.type === 'text') {
+        this.#delivery.push(() => this.#listener.onText?.(item.piece));
+        continue;
+      }
+      const { value: embedding } = remaining.next();
+      if (embedding) this.#delivery.push(() => this.#listener.onSegment?.({ ...item.segment, embedding }));
+    }
+    const { finishReason } = this.writer;
+    if (finishReason) this.#settle({ finishReason });
+  }
+
+  fail(error: unknown): void {
+    this.#settle({ error });
+  }
+
+  #settle(outcome: Outcome): void {
+    if (this.#outcome) return;
+    this.#outcome = outcome;
+    this.#end(outcome);
+  }
+}
+
+/** What an aborted signal means for the caller. */
+export function abortError(signal: AbortSignal): SegueError {
+  const reason: unknown = signal.reason;
+  return reason instanceof SegueError
+    ? reason
+    : new SegueError('CANCELLED', 'The request was cancelled before its answer was complete.', { cause: reason });
+}

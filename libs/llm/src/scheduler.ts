@@ -1,0 +1,149 @@
+import { setImmediate } from 'node:timers/promises';
+import { SegueError } from '@segue/core';
+import type { Step } from './answer.js';
+import type { LanguageGraphs } from './graphs.js';
+import { KvBatch, wholeRow, type KvShape, type KvSlice } from './kv.js';
+import type { PicturePrefixes } from './prefixes.js';
+import type { Row } from './row.js';
+
+export interface SchedulerParts {
+  readonly graphs: LanguageGraphs;
+  readonly prefixes: PicturePrefixes;
+  readonly shape: KvShape;
+  /** Answers written at once. */
+  readonly maxBatch: number;
+  /** Tokens between two looks at who joins and who leaves. */
+  readonly chunkTokens: number;
+}
+
+/** A row and the caches of its picture and conversation. */
+interface Joining {
+  readonly row: Row;
+  readonly cache: readonly KvSlice[];
+}
+
+/** Chunks that the batch's cache can take before it is laid out anew: room for the time of a usual answer. */
+const HEADROOM_CHUNKS = 4;
+
+/**
+ * Continuous batching: answers are written in one batch, chunk by chunk; between two chunks rows that are complete or
+ * cancelled leave and waiting ones join, first come, first served. Newcomers are prefilled together.
+ */
+export class Scheduler {
+  readonly #parts: SchedulerParts;
+  readonly #batch: KvBatch;
+  #waiting: Row[] = [];
+  /** In the order of the batch's rows; settled ones leave before the next chunk. */
+  #running: Row[] = [];
+  #work: Promise<void> | undefined;
+  #closed = false;
+
+  constructor(parts: SchedulerParts) {
+    this.#parts = parts;
+    this.#batch = new KvBatch(parts.shape, HEADROOM_CHUNKS * parts.chunkTokens);
+  }
+
+  /** Queues the row, which settles when its answer is complete or has failed. */
+  add(row: Row): void {
+    this.#waiting.push(row);
+    this.#work ??= this.#run();
+  }
+
+  /** Ends the rows at the next border between chunks (UNAVAILABLE) and resolves when nothing runs any more. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#work;
+  }
+
+  async #run(): Promise<void> {
+    // Requests that arrive in the same turn of the event loop start as one batch.
+    await setImmediate();
+    while (this.#waiting.length + this.#running.length > 0) {
+      this.#dismiss();
+      await this.#advance(await this.#admit());
+    }
+    this.#work = undefined;
+  }
+
+  /** Fails the rows that may not go on. */
+  #dismiss(): void {
+    for (const row of [...this.#running, ...this.#waiting]) {
+      const reason = this.#closed ? closedError() : row.stopReason;
+      if (reason !== undefined) row.fail(reason);
+    }
+    this.#waiting = this.#waiting.filter((row) => !row.settled);
+  }
+
+  /** Prefills as many waiting rows as there is room for; gives those whose answers go on, with their caches. */
+  async #admit(): Promise<Joining[]> {
+    const { graphs, prefixes, maxBatch } = this.#parts;
+    const newcomers = this.#waiting.splice(0, maxBatch - this.#running.filter((row) => !row.settled).length);
+    if (newcomers.length === 0) return [];
+    try {
+      const prepared = await prefixes.prepare(newcomers);
+      for (const { row, cached } of prepared) row.prefixCached = cached;
+      const prefilled = await graphs.prefill(
+        prepared.map(({ row, prefix }) => ({ request: row, ids: row.tail, past: [wholeRow(prefix)] })),
+      );
+      const joining = prefilled.map(({ row, step, kv }) => ({
+        row: row.request,
+        steps: [step],
+        cache: [...row.past, kv],
+      }));
+      await this.#pass(joining);
+      return joining.filter(({ row }) => !row.settled);
+    } catch (error) {
+      for (const row of newcomers) row.fail(error);
+      return [];
+    }
+  }
+
+  /** Changes the batch to those who stay and those who join, and writes the next chunk of each. */
+  async #advance(joining: readonly Joining[]): Promise<void> {
+    const { graphs, chunkTokens } = this.#parts;
+    const staying = this.#running.flatMap((row, place) => (row.settled ? [] : [{ row, place }]));
+    const rows = [...staying, ...joining].map(({ row }) => row);
+    this.#running = rows;
+    try {
+      this.#batch.rearrange(
+        staying.map(({ place }) => place),
+        joining.map(({ cache }) => cache),
+      );
+      if (rows.length === 0) return;
+      const steps = Math.min(chunkTokens, Math.max(...rows.map((row) => row.writer.wanted)));
+      await this.#pass(await graphs.decode(rows, this.#batch, steps));
+    } catch (error) {
+      for (const row of rows) row.fail(error);
+    }
+  }
+
+  /** Hands each row its steps and what became of them, the embeddings of all `<SEG>` computed in one run. */
+  async #pass(taken: readonly { readonly row: Row; readonly steps: readonly Step[] }[]): Promise<void> {
+    const written = taken.flatMap(({ row, steps }) => attempt(row, () => [{ row, produced: row.accept(steps) }]) ?? []);
+    const states = written.flatMap(({ produced }) => produced.flatMap((item) => ('state' in item ? [item.state] : [])));
+    const embeddings = await this.#parts.graphs.segEmbeddings(states);
+    for (const { row, produced } of written) {
+      const own = embeddings.splice(0, produced.filter((item) => item.type === 'segment').length);
+      attempt(row, () => {
+        row.deliver(produced, own);
+      });
+    }
+  }
+}
+
+/** Does something for one row, whose failure is that row's alone. */
+function attempt<T>(row: Row, action: () => T): T | undefined {
+  try {
+    return action();
+  } catch (error) {
+    row.fail(error);
+    return undefined;
+  }
+}
+
+function closedError(): SegueError {
+  return new SegueError(
+    'UNAVAILABLE',
+    'The language model is shutting down. Try again; another worker will take over.',
+  );
+}
