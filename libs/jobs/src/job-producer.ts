@@ -119,6 +119,14 @@ export class JobProducer {
     return Object.fromEntries(depths) as Record<QueueKey, QueueDepth>;
   }
 
+  /** Connected workers of each queue, to refuse work that nobody would take. A worker that was killed counts no more. */
+  async workers(): Promise<Record<QueueKey, number>> {
+    const counts = await askRedis(() =>
+      Promise.all(QUEUE_KEYS.map(async (key) => [key, await this.queues[key].getWorkersCount()] as const)),
+    );
+    return Object.fromEntries(counts) as Record<QueueKey, number>;
+  }
+
   /** Adds the job's flow: `segment <- generate <- encode`. */
   private async start(jobId: string, request: SegmentationRequest): Promise<void> {
     const data: TaskData = { jobId };
