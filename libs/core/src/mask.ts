@@ -9,6 +9,8 @@ export interface RunLengthMask {
 
 /** Encodes a row-major mask `uint8[h, w]` (0 = outside) as COCO RLE. */
 export function encodeMask(pixels: Uint8Array, height: number, width: number): RunLengthMask {
+  if (pixels.length !== height * width)
+    throw new RangeError(`${height} x ${width} pixels expected, not ${pixels.length}`);
   const runs: number[] = [];
   let value = 0;
   let run = 0;
@@ -31,17 +33,25 @@ export function encodeMask(pixels: Uint8Array, height: number, width: number): R
 export function decodeMask(mask: RunLengthMask): Uint8Array {
   const [height, width] = mask.size;
   const pixels = new Uint8Array(height * width);
-  let position = 0;
+  let [x, y] = [0, 0];
   maskRuns(mask).forEach((run, index) => {
-    if (index % 2 === 1) {
-      for (let i = position; i < position + run; i++) pixels[(i % height) * width + Math.floor(i / height)] = 1;
+    for (let left = run; left > 0;) {
+      const step = Math.min(left, height - y);
+      if (index % 2 === 1) {
+        for (let i = 0; i < step; i++) pixels[(y + i) * width + x] = 1;
+      }
+      left -= step;
+      y += step;
+      if (y === height) [x, y] = [x + 1, 0];
     }
-    position += run;
   });
   return pixels;
 }
 
-/** Alternating run lengths in column-major order, beginning with zeros. */
+/**
+ * Alternating run lengths in column-major order, beginning with zeros.
+ * @throws RangeError when they do not add up to the mask's size.
+ */
 export function maskRuns(mask: RunLengthMask): number[] {
   const runs: number[] = [];
   let value = 0;
@@ -55,6 +65,10 @@ export function maskRuns(mask: RunLengthMask): number[] {
     runs.push(runs.length > 2 ? value + (runs[runs.length - 2] ?? 0) : value);
     value = 0;
     shift = 0;
+  }
+  const pixels = runs.reduce((sum, run) => sum + run, 0);
+  if (pixels !== mask.size[0] * mask.size[1] || runs.some((run) => run < 0)) {
+    throw new RangeError(`the mask's runs cover ${pixels} pixels, not ${mask.size.join(' x ')}`);
   }
   return runs;
 }
@@ -83,15 +97,16 @@ export function maskBox(mask: RunLengthMask): Box {
   return right < 0 ? [0, 0, 0, 0] : [left, top, right - left + 1, bottom - top + 1];
 }
 
-/** Intersection over union of two masks of one size; 1 when both are empty. */
+/**
+ * Intersection over union; 1 when both masks are empty.
+ * @throws RangeError when the masks are of two sizes.
+ */
 export function maskIou(a: RunLengthMask, b: RunLengthMask): number {
+  if (a.size.join() !== b.size.join()) throw new RangeError(`masks of ${a.size.join(' x ')} and ${b.size.join(' x ')}`);
   const [pixelsA, pixelsB] = [decodeMask(a), decodeMask(b)];
-  let [intersection, union] = [0, 0];
-  pixelsA.forEach((bit, i) => {
-    intersection += bit & (pixelsB[i] ?? 0);
-    union += bit | (pixelsB[i] ?? 0);
-  });
-  return union === 0 ? 1 : intersection / union;
+  const shared = pixelsA.reduce((sum, bit, i) => sum + (bit & (pixelsB[i] ?? 0)), 0);
+  const union = maskArea(a) + maskArea(b) - shared;
+  return union === 0 ? 1 : shared / union;
 }
 
 /** LEB128-like packing of pycocotools: 5 bits a character, deltas to the run two before from the fourth on. */
