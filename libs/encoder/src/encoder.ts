@@ -1,0 +1,89 @@
+import type { GraphValue, ImageInput, Manifest } from '@segue/bundle';
+import { SegueError } from '@segue/core';
+import type { Session } from '@segue/inference';
+import type { Tensor } from '@segue/tensors';
+
+/** A decoded picture: rows of 8-bit red, green, blue from the top. */
+export interface RgbImage {
+  readonly width: number;
+  readonly height: number;
+  readonly data: Uint8Array;
+}
+
+/** Port: turns a picture into a graph's input `float32[1, 3, h, w]` as the manifest says. */
+export type Preprocess = (picture: RgbImage, spec: ImageInput) => Promise<{ readonly tensor: Tensor<'float32'> }>;
+
+export interface EncodedPicture {
+  /** The decoder's tensors (batch 1) and the visual tokens `float32[1, visual, hidden]`, by their names in the manifest. */
+  readonly tensors: Readonly<Record<string, Tensor>>;
+}
+
+type EncoderManifest = Pick<Manifest, 'encoder' | 'images' | 'graphs'>;
+
+/** Keys of the graphs that the encode stage runs. */
+export function encoderGraphs({ encoder }: Pick<Manifest, 'encoder'>): string[] {
+  return [...new Set(encoder.runs.map(({ graph }) => graph))];
+}
+
+/** The encode stage: what the other two stages need to know of a picture. */
+export class Encoder {
+  readonly #manifest: EncoderManifest;
+  readonly #sessions: Readonly<Record<string, Session>>;
+  readonly #preprocess: Preprocess;
+
+  /** `sessions`: open sessions of `encoderGraphs(manifest)`; the caller closes them. */
+  constructor(
+    { manifest }: { readonly manifest: EncoderManifest },
+    sessions: Readonly<Record<string, Session>>,
+    preprocess: Preprocess,
+  ) {
+    this.#manifest = manifest;
+    this.#sessions = sessions;
+    this.#preprocess = preprocess;
+  }
+
+  /** @throws SegueError INTERNAL when a graph fails or gives something else than the manifest says. */
+  async encode(picture: RgbImage): Promise<EncodedPicture> {
+    const { encoder } = this.#manifest;
+    const outputs = await Promise.all(encoder.runs.map((run) => this.#run(picture, run)));
+    const all = new Map(outputs.flat());
+    const kept = [...encoder.decoderTensors, encoder.visualTokens].map((name): [string, Tensor] => {
+      const tensor = all.get(name);
+      if (!tensor) throw unfit(`no run gave "${name}"`);
+      return [name, tensor];
+    });
+    return { tensors: Object.fromEntries(kept) };
+  }
+
+  async #run(picture: RgbImage, run: Manifest['encoder']['runs'][number]): Promise<[string, Tensor][]> {
+    const spec = this.#manifest.images[run.image];
+    const graph = this.#manifest.graphs[run.graph];
+    const session = this.#sessions[run.graph];
+    if (!spec || !graph || !session) throw unfit(`no session is open for the graph "${run.graph}"`);
+    const { tensor } = await this.#preprocess(picture, spec);
+    const fetches = await session.run({ [run.input]: tensor }, { transfer: [run.input] });
+    return graph.outputs.map((declared) => {
+      const found = fetches[declared.name];
+      if (!found || !fits(found, declared)) {
+        const shown = found ? `${found.dtype}[${found.shape.join(', ')}]` : 'nothing';
+        throw unfit(`${run.graph} gave ${shown} as "${declared.name}"`);
+      }
+      return [declared.name, found];
+    });
+  }
+}
+
+/** Symbolic dimensions take any size. */
+function fits({ dtype, shape }: Tensor, declared: GraphValue): boolean {
+  return (
+    dtype === declared.dtype &&
+    shape.length === declared.shape.length &&
+    declared.shape.every((dim, index) => typeof dim === 'string' || dim === shape[index])
+  );
+}
+
+function unfit(problem: string): SegueError {
+  return new SegueError('INTERNAL', 'The encoder failed on this picture. Report the job id.', {
+    cause: new Error(problem),
+  });
+}
