@@ -7,6 +7,7 @@ const HISTORY_TURNS = 3;
 
 const byId = (id) => document.getElementById(id);
 const [drop, file, photo, picture, turnList] = ['drop', 'file', 'photo', 'picture', 'turns'].map(byId);
+const choose = document.querySelector('#choose strong');
 const [form, question, send, stop, progress, problem] = ['ask', 'question', 'send', 'stop', 'progress', 'problem'].map(
   byId,
 );
@@ -49,6 +50,10 @@ for (const example of document.querySelectorAll('[data-photo]')) {
   });
 }
 
+photo.addEventListener('load', () => {
+  picture.style.setProperty('--ratio', photo.naturalWidth / photo.naturalHeight);
+});
+photo.addEventListener('error', () => complain('Your browser cannot show this picture. Choose a JPEG, PNG or WebP file.'));
 picture.addEventListener('pointermove', (event) => {
   const { left, top, width, height } = picture.getBoundingClientRect();
   light(shown, shown?.segmentAt((event.clientX - left) / width, (event.clientY - top) / height));
@@ -74,6 +79,7 @@ function show(blob) {
   overlay(undefined);
   complain('');
   photo.src = URL.createObjectURL(blob);
+  choose.textContent = 'Another picture';
   picture.hidden = false;
   drop.classList.add('filled');
   question.focus();
@@ -142,7 +148,7 @@ function light(turn, index) {
 }
 
 function busy(working) {
-  send.disabled = working;
+  send.hidden = working;
   stop.hidden = !working;
   progress.textContent = working ? 'Sending …' : '';
   if (working) complain('');
