@@ -74,6 +74,10 @@ export const jobSettings = {
   modelsDir: text('./models'),
   /** Name of the bundle that this process serves. */
   model: text('segue-smol'),
+  /** How long an ended job and its answer are kept, in milliseconds. */
+  jobKeepMs: integer(3_600_000, { min: 1000 }),
+  /** How long a picture is kept after its last use, in milliseconds. */
+  pictureKeepMs: integer(3_600_000, { min: 1000 }),
 };
 
 /** Limits on pictures, the same at the gateway that accepts them and the encoder that decodes them. */

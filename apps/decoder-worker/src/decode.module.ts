@@ -1,0 +1,7 @@
+import { Module } from '@nestjs/common';
+import { DecodeProcessor } from './decode.processor.js';
+
+@Module({ providers: [DecodeProcessor] })
+export class DecodeModule {}
+
+export { DecodeProcessor };

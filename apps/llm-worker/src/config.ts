@@ -1,0 +1,10 @@
+import { defineConfig, integer } from '@segue/service';
+import { workerSettings } from '@segue/worker';
+
+export const readConfig = defineConfig({
+  // More tasks than rows of a batch, so that the next rows are ready when some leave.
+  ...workerSettings({ httpPort: 8082, concurrency: 16 }),
+  /** Prefixes of pictures in the language model's cache at most. */
+  prefixCacheBytes: integer(256 * 1024 * 1024, { min: 1 }),
+});
+export type LlmConfig = ReturnType<typeof readConfig>;

@@ -1,0 +1,66 @@
+import type { LanguageObserver } from '@segue/llm';
+import { Counter, Histogram, SECONDS_BUCKETS, type Registry } from '@segue/service';
+
+/** What the language model does, as metrics. */
+export class LanguageMetrics implements LanguageObserver {
+  readonly #tokens: Counter;
+  readonly #segments: Counter;
+  readonly #rows: Histogram;
+  readonly #prefillTokens: Counter;
+  readonly #prefill: Histogram;
+
+  constructor(
+    registry: Registry,
+    private readonly onPrefixLookup: (hit: boolean) => void,
+  ) {
+    const registers = [registry];
+    this.#tokens = new Counter({ name: 'segue_tokens_total', help: 'Tokens written.', registers });
+    this.#segments = new Counter({ name: 'segue_segments_total', help: '<SEG> tokens written.', registers });
+    this.#rows = new Histogram({
+      name: 'segue_batch_rows',
+      help: 'Answers in one chunk of decoding.',
+      buckets: [1, 2, 4, 8, 16, 32],
+      registers,
+    });
+    this.#prefillTokens = new Counter({
+      name: 'segue_prefill_tokens_total',
+      help: 'Positions computed in prefills, by what they belong to.',
+      labelNames: ['part'],
+      registers,
+    });
+    this.#prefill = new Histogram({
+      name: 'segue_prefill_seconds',
+      help: 'Time of one prefill.',
+      labelNames: ['part'],
+      buckets: SECONDS_BUCKETS,
+      registers,
+    });
+  }
+
+  onPrefix({ hit }: { readonly hit: boolean }): void {
+    this.onPrefixLookup(hit);
+  }
+
+  onPrefill({
+    prefix,
+    tokens,
+    seconds,
+  }: {
+    readonly prefix: boolean;
+    readonly tokens: number;
+    readonly seconds: number;
+  }): void {
+    const part = prefix ? 'picture' : 'conversation';
+    this.#prefillTokens.inc({ part }, tokens);
+    this.#prefill.observe({ part }, seconds);
+  }
+
+  onChunk({ rows }: { readonly rows: number }): void {
+    this.#rows.observe(rows);
+  }
+
+  onAnswer({ tokens, segments }: { readonly tokens: number; readonly segments: number }): void {
+    this.#tokens.inc(tokens);
+    this.#segments.inc(segments);
+  }
+}

@@ -1,0 +1,131 @@
+/// <reference lib="dom" />
+import { existsSync } from 'node:fs';
+import type { Answer } from '@segue/core';
+import { chromium, type Browser, type Page } from 'playwright-core';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { MANY_SEGMENTS, NO_SEGMENT, WIDE } from './pictures.js';
+import { System } from './system.js';
+
+const executablePath = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find(existsSync);
+if (!executablePath) console.log('The page is not tested: there is no Chromium. Install the package chromium.');
+
+describe.skipIf(!executablePath)('the page in Chromium', () => {
+  let system: System;
+  let browser: Browser;
+  let page: Page;
+  let complaints: string[];
+
+  beforeAll(async () => {
+    system = await System.start();
+    browser = await chromium.launch({
+      executablePath: executablePath ?? '',
+      args: ['--no-sandbox', '--disable-background-networking'],
+    });
+  });
+  afterAll(async () => {
+    await browser.close();
+    await system.stop();
+  });
+  beforeEach(async () => {
+    page = await browser.newPage();
+    complaints = [];
+    // A violated content security policy is told on the console, too.
+    page.on('console', (message) => message.type() === 'error' && complaints.push(message.text()));
+    page.on('pageerror', (error) => complaints.push(error.message));
+    await page.goto(system.httpUrl);
+  });
+  afterEach(() => page.close());
+
+  const choose = (buffer: Buffer) =>
+    page.setInputFiles('#file', { name: 'picture.png', mimeType: 'image/png', buffer });
+  const ask = async (question: string) => {
+    await page.fill('#question', question);
+    await page.press('#question', 'Enter');
+  };
+  const answers = (count: number) =>
+    page.waitForFunction((n) => document.querySelectorAll('.turn .facts:not(:empty)').length === n, count);
+
+  it('shows the words, and each mask in the colour of its phrase', async () => {
+    await choose(WIDE);
+    await ask(MANY_SEGMENTS);
+    await answers(1);
+    const expected = await system.client.segment({ image: WIDE, instruction: MANY_SEGMENTS });
+    expect(await page.textContent('.turn .answer')).toBe(withoutTokens(expected));
+    expect(await paintedMasks()).toEqual(expected.segments.map(({ area }) => area));
+    for (const { phrase, index } of expected.segments.filter(({ span }) => span[1] > span[0])) {
+      const button = page.locator(`.phrase[data-index="${index}"]`);
+      expect(await button.textContent()).toBe(phrase);
+      expect(await button.evaluate((element) => element.style.getPropertyValue('--mask'))).toBe(
+        await maskColour(index),
+      );
+    }
+    expect(complaints).toEqual([]);
+  });
+
+  it('lights up the mask whose phrase is pointed at', async () => {
+    await choose(WIDE);
+    await ask(MANY_SEGMENTS);
+    await answers(1);
+    await page.locator('.phrase').first().hover();
+    expect(await page.locator('#picture canvas.lit').count()).toBe(1);
+    await page.locator('h1').hover();
+    expect(await page.locator('#picture canvas.lit').count()).toBe(0);
+  });
+
+  it('asks further questions without sending the picture again', async () => {
+    await choose(WIDE);
+    await ask(MANY_SEGMENTS);
+    await answers(1);
+    const first = await page.textContent('.turn .question');
+    const [request] = await Promise.all([page.waitForRequest('**/v1/segment'), ask(NO_SEGMENT)]);
+    await answers(2);
+    expect(request.postDataJSON()).toMatchObject({
+      image_id: expect.stringMatching(/^[0-9a-f]{64}$/) as string,
+      instruction: NO_SEGMENT,
+      history: [{ instruction: first }],
+    });
+    expect(await page.locator('.turn').nth(1).locator('.facts').textContent()).toContain('picture from the cache');
+  });
+
+  it("passes on the service's sentence about a file that is no picture", async () => {
+    await choose(Buffer.from('no picture'));
+    await ask('What is here?');
+    await page.waitForFunction(() => document.querySelector('#progress')?.textContent === '');
+    expect(await page.getByRole('alert').textContent()).toMatch(/JPEG, PNG/);
+    expect(await page.locator('.turn').count()).toBe(0);
+  });
+
+  it('offers example pictures', async () => {
+    await page.click('[data-photo="/examples/coffee.jpg"]');
+    await page.waitForFunction(() => document.querySelector<HTMLImageElement>('#photo')?.naturalWidth === 600);
+    expect(await page.inputValue('#question')).not.toBe('');
+    expect(complaints).toEqual([]);
+  });
+
+  /** Pixels that each mask on the picture paints, in their order. */
+  function paintedMasks(): Promise<number[]> {
+    return page.locator('#picture canvas').evaluateAll((canvases) =>
+      (canvases as HTMLCanvasElement[])
+        .sort((a, b) => Number(a.dataset['index']) - Number(b.dataset['index']))
+        .map((canvas) => {
+          const data = canvas.getContext('2d')?.getImageData(0, 0, canvas.width, canvas.height).data ?? [];
+          return Array.from(data).filter((value, position) => position % 4 === 3 && value > 0).length;
+        }),
+    );
+  }
+
+  /** Colour of a mask's opaque outline, as CSS writes it. */
+  function maskColour(index: number): Promise<string | undefined> {
+    return page.locator(`#picture canvas[data-index="${index}"]`).evaluate((element) => {
+      const canvas = element as HTMLCanvasElement;
+      const data = canvas.getContext('2d')?.getImageData(0, 0, canvas.width, canvas.height).data ?? [];
+      const opaque = data.findIndex((value, position) => position % 4 === 3 && value === 255);
+      return `rgb(${data.slice(opaque - 3, opaque).join(' ')})`;
+    });
+  }
+});
+
+/** An answer as the page shows it: masks are seen on the picture. */
+function withoutTokens({ text }: Answer): string {
+  return text.replaceAll(/ ?<SEG>/g, '');
+}

@@ -1,0 +1,97 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { Answer, Job, JobEvent } from '@segue/core';
+import { MANY_SEGMENTS, WIDE } from './pictures.js';
+import { System } from './system.js';
+
+const ASK = { image: WIDE, instruction: MANY_SEGMENTS };
+
+let system: System;
+beforeEach(async () => {
+  system = await System.start();
+});
+afterEach(() => system.stop());
+
+describe('a worker that dies', () => {
+  it('between encode and decode: its tensors are computed again', async () => {
+    const expected = content(await system.client.segment(ASK));
+    const decoder = system.app('decoder-worker');
+    // A fresh decoder holds no tensors; hanging, it leaves time to take the encoder away.
+    await decoder.kill();
+    (await system.startApp('decoder-worker')).signal('SIGSTOP');
+    const { jobId } = await system.client.submit(ASK);
+    await until(jobId, (event) => event.type === 'stage' && event.stage === 'generate' && event.done);
+    await system.app('encoder-worker').kill();
+    await system.startApp('encoder-worker');
+    system.app('decoder-worker').signal('SIGCONT');
+    expect(content(await ended(jobId))).toEqual(expected);
+    expect(await system.app('gateway').metric('segue_recomputes_total')).toBeGreaterThan(0);
+  });
+
+  it('in the middle of an answer: another one takes over within 15 s', async () => {
+    const expected = content(await system.client.segment(ASK));
+    const startedAt = Date.now();
+    const { jobId } = await caughtInTheMiddle();
+    await system.startApp('llm-worker');
+    expect(content(await ended(jobId))).toEqual(expected);
+    expect(Date.now() - startedAt).toBeLessThan(15_000);
+    const pieces = (await log(jobId)).flatMap((event) => (event.type === 'text' ? [event.text] : []));
+    expect(pieces.join('')).toBe(expected.text);
+  });
+
+  /** Kills the language model's worker while it writes; the answer is short, so this may need some tries. */
+  async function caughtInTheMiddle(): Promise<Job> {
+    for (let attempt = 0; attempt < 10; attempt++) {
+      const job = await system.client.submit(ASK);
+      await until(job.jobId, (event) => event.type === 'text');
+      system.app('llm-worker').signal('SIGSTOP');
+      const events = await log(job.jobId);
+      if (!events.some((event) => event.type === 'stage' && event.stage === 'generate' && event.done)) {
+        await system.app('llm-worker').kill();
+        return job;
+      }
+      system.app('llm-worker').signal('SIGCONT');
+      await ended(job.jobId);
+    }
+    throw new Error('every answer was complete before the worker could be stopped');
+  }
+
+  it('by order: SIGTERM in the middle of work loses nothing', async () => {
+    const jobs = await Promise.all(Array.from({ length: 8 }, () => system.client.submit(ASK)));
+    expect(await system.app('llm-worker').stop()).toBe(0);
+    await system.startApp('llm-worker');
+    const texts = await Promise.all(jobs.map(async ({ jobId }) => (await ended(jobId)).text));
+    expect(new Set(texts).size).toBe(1);
+  });
+});
+
+/** Reads the job's events up to the first one that fits. */
+async function until(jobId: string, fits: (event: JobEvent) => boolean): Promise<void> {
+  for await (const event of system.client.watch(jobId)) if (fits(event)) return;
+  throw new Error('the job ended without that event');
+}
+
+/** The events so far, without waiting for more. */
+async function log(jobId: string): Promise<JobEvent[]> {
+  const events: JobEvent[] = [];
+  const enough = new AbortController();
+  const reading = (async () => {
+    for await (const event of system.client.watch(jobId, { signal: enough.signal })) events.push(event);
+  })();
+  await Promise.race([reading, sleep(300)]);
+  enough.abort();
+  await reading.catch(() => undefined); // ended by the signal
+  return events;
+}
+
+async function ended(jobId: string): Promise<Answer> {
+  for await (const event of system.client.watch(jobId)) {
+    if (event.type === 'completed') return event.answer;
+    if (event.type === 'failed') throw new Error(`${event.error.code}: ${event.error.message}`);
+  }
+  throw new Error('the job did not complete');
+}
+
+function content({ text, segments, finishReason }: Answer): Pick<Answer, 'text' | 'segments' | 'finishReason'> {
+  return { text, segments, finishReason };
+}

@@ -1,0 +1,116 @@
+import { readFileSync } from 'node:fs';
+import { afterEach, describe, expect, it } from 'vitest';
+import type { Mode } from '@segue/core';
+import { decodePicture } from '@segue/imaging';
+import type { LanguageModelOptions } from '@segue/llm';
+import type { Tensor } from '@segue/tensors';
+import { TINY_BUNDLE_DIR } from '@segue/testing';
+import { openStages, type OpenStages } from './open-stages.js';
+
+interface Asked {
+  readonly picture: 'wide' | 'tall';
+  readonly question: string;
+  readonly mode: Mode;
+}
+
+/** Questions of different lengths on two pictures, some in the fast mode. */
+const QUESTIONS: Asked[] = [
+  'What is here?',
+  'Where is the cat?',
+  'Segment the red ball and the tree.',
+  'Dog?',
+  'a',
+].flatMap((question, index): Asked[] => [
+  { picture: 'wide', question, mode: index === 3 ? 'mask_only' : 'answer' },
+  { picture: 'tall', question: question.repeat(3), mode: 'answer' },
+]);
+
+const opened: OpenStages[] = [];
+afterEach(() => Promise.all(opened.splice(0).map((stages) => stages.close())));
+
+/** Opens a language model with both pictures encoded; `ask` gives everything that a row produced. */
+async function start(options: Partial<LanguageModelOptions> = {}) {
+  const stages = await openStages(TINY_BUNDLE_DIR, options);
+  opened.push(stages);
+  const visualTokens = async (name: string): Promise<Tensor> => {
+    const bytes = readFileSync(stages.bundle.file(`golden/${name}.png`));
+    const { tensors } = await stages.encoder.encode(await decodePicture(bytes, { maxBytes: 1e6, maxPixels: 1e6 }));
+    return tensors[stages.bundle.manifest.encoder.visualTokens]!;
+  };
+  const pictures = { wide: await visualTokens('wide'), tall: await visualTokens('tall') };
+  const ask = async ({ picture, question, mode }: Asked) => {
+    const embeddings: number[][] = [];
+    const pieces: string[] = [];
+    const { prefixCached, ...answer } = await stages.languageModel.generate({
+      ...{ imageId: picture, instruction: question, mode, history: [], maxTokens: 1000 },
+      visualTokens: () => Promise.resolve(pictures[picture]),
+      signal: new AbortController().signal,
+      onText: ({ text }) => void pieces.push(text),
+      onSegment: ({ embedding }) => void embeddings.push([...embedding]),
+    });
+    expect(pieces.join('')).toBe(answer.text);
+    return { answer, embeddings, prefixCached };
+  };
+  const rows = (): number[] =>
+    stages.runs.filter(({ graph }) => graph === 'decode').map(({ feeds }) => feeds['token']?.shape[0] ?? 0);
+  return { ask, rows };
+}
+
+type Outcome = Awaited<ReturnType<Awaited<ReturnType<typeof start>>['ask']>>;
+
+/** The same words and figures; probabilities and embeddings but for the last digits. */
+function expectSame(found: Outcome, wanted: Outcome): void {
+  const { segments, ...words } = found.answer;
+  const { segments: wantedSegments, ...wantedWords } = wanted.answer;
+  expect(words).toEqual(wantedWords);
+  expect(segments.map(({ logprob: _, ...rest }) => rest)).toEqual(
+    wantedSegments.map(({ logprob: _, ...rest }) => rest),
+  );
+  segments.forEach(({ logprob }, index) => {
+    expect(logprob ?? 0).toBeCloseTo(wantedSegments[index]?.logprob ?? 0, 3);
+  });
+  expect(found.embeddings.length).toBe(wanted.embeddings.length);
+  found.embeddings.flat().forEach((value, index) => {
+    expect(value).toBeCloseTo(wanted.embeddings.flat()[index]!, 3);
+  });
+}
+
+describe('a row gives the same', () => {
+  it('alone, in a batch, and joining a batch that runs', async () => {
+    const single = await start({ maxBatch: 1, prefixCacheBytes: 0 });
+    const wanted: Outcome[] = [];
+    for (const question of QUESTIONS) wanted.push(await single.ask(question));
+    expect(wanted.some(({ embeddings }) => embeddings.length > 1)).toBe(true);
+    expect(Math.max(...single.rows())).toBe(1);
+
+    const together = await start();
+    const batched = await Promise.all(QUESTIONS.map((question) => together.ask(question)));
+    batched.forEach((outcome, index) => {
+      expectSame(outcome, wanted[index]!);
+    });
+    expect(Math.max(...together.rows())).toBeGreaterThan(4);
+
+    const staggered = await start({ maxBatch: 3 });
+    const late = await Promise.all(
+      QUESTIONS.map(async (question, index) => {
+        await new Promise((resolve) => setTimeout(resolve, 5 * index));
+        return staggered.ask(question);
+      }),
+    );
+    late.forEach((outcome, index) => {
+      expectSame(outcome, wanted[index]!);
+    });
+    expect(Math.max(...staggered.rows())).toBe(3);
+  });
+
+  it("with its picture's prefix cached or not", async () => {
+    const { ask } = await start();
+    for (const question of QUESTIONS.slice(0, 4)) await ask(question);
+    const uncached = await start({ prefixCacheBytes: 0 });
+    for (const question of QUESTIONS) {
+      const [cached, fresh] = [await ask(question), await uncached.ask(question)];
+      expect([cached.prefixCached, fresh.prefixCached]).toEqual([true, false]);
+      expect({ ...cached, prefixCached: false }).toEqual(fresh);
+    }
+  });
+});

@@ -1,0 +1,56 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { maskIou, type Mode, type RunLengthMask } from '@segue/core';
+import { decodePicture } from '@segue/imaging';
+import { TINY_BUNDLE_DIR } from '@segue/testing';
+import { openStages, type OpenStages } from './open-stages.js';
+
+/** A question whose answer the PyTorch model gave when the bundle was exported. */
+interface GoldenCase {
+  readonly image: string;
+  readonly question: string;
+  readonly mode: Mode;
+  readonly promptIds: readonly number[];
+  readonly text: string;
+  readonly tokenIds: readonly number[];
+  readonly segments: readonly { readonly phrase: string; readonly score: number; readonly mask: RunLengthMask }[];
+  readonly tolerance: { readonly maskIou: number; readonly score: number };
+}
+
+const cases = JSON.parse(readFileSync(join(TINY_BUNDLE_DIR, 'golden/cases.json'), 'utf8')) as GoldenCase[];
+let stages: OpenStages;
+beforeAll(async () => {
+  stages = await openStages(TINY_BUNDLE_DIR);
+});
+afterAll(() => stages.close());
+
+describe('the stages give the exported answers', () => {
+  it.each(cases)('$image: $question', async (golden) => {
+    const { bundle, pipeline, runs } = stages;
+    const picture = await decodePicture(readFileSync(bundle.file(golden.image)), { maxBytes: 1e6, maxPixels: 1e6 });
+    runs.length = 0;
+    const answer = await pipeline.segment(picture, {
+      // A picture of its own each time, so that the whole prompt is fed.
+      imageId: `${golden.image} ${golden.question}`,
+      instruction: golden.question,
+      history: [],
+      mode: golden.mode,
+      maxTokens: 1000,
+    });
+    const fed = runs.filter(({ graph }) => graph === bundle.manifest.language.prefill);
+    expect(fed.flatMap(({ feeds }) => Array.from(feeds['input_ids']?.data ?? [], Number))).toEqual(golden.promptIds);
+    expect(answer.text).toBe(golden.text);
+    expect(answer.segments.map(({ phrase }) => phrase)).toEqual(golden.segments.map(({ phrase }) => phrase));
+    golden.segments.forEach(({ mask, score }, index) => {
+      const segment = answer.segments[index]!;
+      expect(maskIou(segment.mask, mask)).toBeGreaterThanOrEqual(golden.tolerance.maskIou);
+      expect(Math.abs(segment.score - score)).toBeLessThanOrEqual(golden.tolerance.score);
+    });
+  });
+
+  it('has cases with none, one and several segments', () => {
+    const counts = cases.map(({ segments }) => Math.min(segments.length, 2));
+    expect(new Set(counts).size).toBe(3);
+  });
+});

@@ -1,0 +1,96 @@
+import type { Stage } from '@segue/core';
+import type { SessionGroup } from '@segue/inference';
+import type { StageRunReport } from '@segue/jobs';
+import { Counter, Histogram, SECONDS_BUCKETS, type Registry } from '@segue/service';
+import { byteLength, type Tensor } from '@segue/tensors';
+
+/** What every stage worker counts. */
+export class WorkerMetrics {
+  readonly #tasks: Counter;
+  readonly #waited: Histogram;
+  readonly #ran: Histogram;
+  readonly #inference: Histogram;
+  readonly #tensorBytes: Counter;
+  readonly #cache: Counter;
+
+  constructor(
+    registry: Registry,
+    private readonly stage: Stage,
+  ) {
+    const registers = [registry];
+    this.#tasks = new Counter({
+      name: 'segue_stage_tasks_total',
+      help: 'Runs of a task by how they ended.',
+      labelNames: ['stage', 'outcome'],
+      registers,
+    });
+    this.#waited = new Histogram({
+      name: 'segue_stage_queue_seconds',
+      help: 'Time between adding a task and taking it.',
+      labelNames: ['stage'],
+      buckets: SECONDS_BUCKETS,
+      registers,
+    });
+    this.#ran = new Histogram({
+      name: 'segue_stage_run_seconds',
+      help: 'Time that a task was worked on.',
+      labelNames: ['stage'],
+      buckets: SECONDS_BUCKETS,
+      registers,
+    });
+    this.#inference = new Histogram({
+      name: 'segue_inference_seconds',
+      help: 'Time of one run of a graph, waiting for its thread included.',
+      labelNames: ['graph'],
+      buckets: SECONDS_BUCKETS,
+      registers,
+    });
+    this.#tensorBytes = new Counter({
+      name: 'segue_tensor_bytes_total',
+      help: 'Bytes of tensors pulled from other workers, by the stages they went between.',
+      labelNames: ['from', 'to'],
+      registers,
+    });
+    this.#cache = new Counter({
+      name: 'segue_cache_requests_total',
+      help: 'Look-ups of a cache by outcome.',
+      labelNames: ['cache', 'outcome'],
+      registers,
+    });
+  }
+
+  task(report: StageRunReport): void {
+    this.#tasks.inc({ stage: this.stage, outcome: report.outcome });
+    this.#waited.observe({ stage: this.stage }, report.waitedMs / 1000);
+    this.#ran.observe({ stage: this.stage }, report.ranMs / 1000);
+  }
+
+  cacheLookup(cache: 'picture' | 'prefix' | 'tensors', hit: boolean): void {
+    this.#cache.inc({ cache, outcome: hit ? 'hit' : 'miss' });
+  }
+
+  pulled(from: Stage, tensors: Readonly<Record<string, Tensor>>): void {
+    const bytes = Object.values(tensors).reduce((sum, tensor) => sum + byteLength(tensor), 0);
+    this.#tensorBytes.inc({ from, to: this.stage }, bytes);
+  }
+
+  /** The same sessions, with the time of each run observed. */
+  timed<K extends string>({ sessions, close }: SessionGroup<K>): SessionGroup<K> {
+    const timed = Object.entries(sessions as Record<string, SessionGroup['sessions'][string]>).map(
+      ([graph, session]) => [
+        graph,
+        {
+          run: async (...args: Parameters<typeof session.run>) => {
+            const end = this.#inference.startTimer({ graph });
+            try {
+              return await session.run(...args);
+            } finally {
+              end();
+            }
+          },
+        },
+      ],
+    );
+    return { sessions: Object.fromEntries(timed) as SessionGroup<K>['sessions'], close };
+  }
+}

@@ -1,0 +1,19 @@
+import { integer, jobSettings, port, serviceSettings, text } from '@segue/service';
+
+/** Settings of a stage worker; the port and how many tasks it takes at once differ from stage to stage. */
+export const workerSettings = (defaults: { readonly httpPort: number; readonly concurrency: number }) => ({
+  ...serviceSettings(defaults),
+  ...jobSettings,
+  /** Tasks in hand at once. */
+  concurrency: integer(defaults.concurrency, { min: 1, max: 256 }),
+  /** Threads inside one run of a graph; no more than the CPU limit. */
+  threads: integer(1, { min: 1, max: 64 }),
+  /** Longest one run of a graph may take in milliseconds; a longer one ends the process and the queue gives its tasks away. */
+  runLimitMs: integer(60_000, { min: 1 }),
+  /** Port that hands out tensors; 0 takes a free one. */
+  tensorPort: port(0),
+  /** Address of this process as other workers reach it. */
+  tensorHost: text('127.0.0.1'),
+  /** Tensors kept in memory at most. */
+  tensorCacheBytes: integer(512 * 1024 * 1024, { min: 1 }),
+});
