@@ -27,7 +27,7 @@ export async function* ask(picture, instruction, history, signal) {
 /** What the service says about a failed request (application/problem+json). */
 async function problemOf(response) {
   const body = await response.json().catch(() => ({}));
-  return new Problem(body.message ?? `The service answered ${response.status}. Try again in a moment.`);
+  return new Problem(body.detail ?? `The service answered ${response.status}. Try again in a moment.`);
 }
 
 /** The data of each event in a text/event-stream. */
