@@ -1,0 +1,155 @@
+import { describe, expect, it } from 'vitest';
+import type { Sharp } from 'sharp';
+import type { SegueError } from '@segue/core';
+import { decodePicture, DEFAULT_PICTURE_LIMITS, inspectPicture, type RgbImage } from './picture.js';
+import { sharp } from './sharp.js';
+
+const limits = DEFAULT_PICTURE_LIMITS;
+const [RED, GREEN] = [
+  [200, 30, 20],
+  [20, 160, 60],
+];
+
+/** 24 x 16, red but for a green left third. */
+function picture(): Sharp {
+  const pixels = Buffer.from(Array.from({ length: 24 * 16 }, (_, i) => (i % 24 < 8 ? GREEN! : RED!)).flat());
+  return sharp(pixels, { raw: { width: 24, height: 16, channels: 3 } });
+}
+
+function pixel({ data, width }: RgbImage, x: number, y: number): number[] {
+  return [...data.subarray((y * width + x) * 3, (y * width + x) * 3 + 3)];
+}
+
+function expectNear(actual: number[], expected: number[], tolerance = 4): void {
+  actual.forEach((value, i) =>
+    expect(Math.abs(value - expected[i]!), `${actual} instead of ${expected}`).toBeLessThanOrEqual(tolerance),
+  );
+}
+
+describe('inspectPicture', () => {
+  it.each(['jpeg', 'png', 'webp'] as const)('reads the header of a %s', async (format) => {
+    expect(await inspectPicture(await picture().toFormat(format).toBuffer(), limits)).toEqual({
+      format,
+      width: 24,
+      height: 16,
+    });
+  });
+
+  it('gives the size as shown', async () => {
+    const bytes = await picture().jpeg().withMetadata({ orientation: 6 }).toBuffer();
+    expect(await inspectPicture(bytes, limits)).toEqual({ format: 'jpeg', width: 16, height: 24 });
+  });
+
+  it('reads no more than the header', async () => {
+    const bytes = await noise('jpeg');
+    await expect(inspectPicture(bytes.subarray(0, bytes.length / 4), limits)).resolves.toMatchObject({ width: 300 });
+  });
+
+  const others: [string, () => Promise<Uint8Array>][] = [
+    ['nothing', () => Promise.resolve(new Uint8Array())],
+    ['text', () => Promise.resolve(Buffer.from('<html><body>404 Not Found</body></html>'))],
+    ['an SVG', () => Promise.resolve(Buffer.from('<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>'))],
+    ['a GIF', () => picture().gif().toBuffer()],
+    ['a TIFF', () => picture().tiff().toBuffer()],
+    ['an AVIF', () => picture().avif({ effort: 0 }).toBuffer()],
+  ];
+  it.each(others)('refuses %s', async (_, make) => {
+    const error = await failure(inspectPicture(await make(), limits));
+    expect(error).toMatchObject({ code: 'INVALID_ARGUMENT', reason: 'NOT_A_PICTURE', httpStatus: 415 });
+    expect(error.message).toBe('This cannot be read as a picture; send a whole JPEG, PNG or WebP file.');
+  });
+
+  it('refuses an animation', async () => {
+    const frames = [await picture().png().toBuffer(), await picture().negate().png().toBuffer()];
+    const bytes = await sharp(frames, { join: { animated: true } })
+      .webp({ loop: 0 })
+      .toBuffer();
+    const error = await failure(inspectPicture(bytes, limits));
+    expect(error).toMatchObject({
+      reason: 'NOT_A_PICTURE',
+      message: 'The picture is an animation; send a single frame.',
+    });
+  });
+
+  it('refuses a large file', async () => {
+    const bytes = await picture().png().toBuffer();
+    const error = await failure(inspectPicture(bytes, { ...limits, maxBytes: bytes.length - 1 }));
+    expect(error).toMatchObject({ code: 'INVALID_ARGUMENT', reason: 'TOO_LARGE', httpStatus: 413 });
+  });
+
+  it('refuses a small file with many pixels', async () => {
+    const bomb = sharp({ create: { width: 3000, height: 3000, channels: 3, background: 'black' } });
+    const bytes = await bomb.png().toBuffer();
+    expect(bytes.length).toBeLessThan(50_000);
+    const error = await failure(inspectPicture(bytes, { maxBytes: 50_000, maxPixels: 8_999_999 }));
+    expect(error).toMatchObject({ code: 'INVALID_ARGUMENT', reason: 'TOO_LARGE', httpStatus: 413 });
+    expect(error.message).toBe('The picture has 3000 x 3000 pixels; send one of at most 8999999 in all.');
+  });
+});
+
+describe('decodePicture', () => {
+  it.each(['jpeg', 'png', 'webp'] as const)('decodes a %s', async (format) => {
+    const image = await decodePicture(await picture().toFormat(format, { quality: 98 }).toBuffer(), limits);
+    expect([image.width, image.height, image.data.length]).toEqual([24, 16, 24 * 16 * 3]);
+    expectNear(pixel(image, 20, 8), RED!);
+    expectNear(pixel(image, 2, 8), GREEN!);
+  });
+
+  it('turns the picture as EXIF says', async () => {
+    const image = await decodePicture(await picture().png().withMetadata({ orientation: 6 }).toBuffer(), limits);
+    expect([image.width, image.height]).toEqual([16, 24]);
+    expect([pixel(image, 8, 2), pixel(image, 8, 20)]).toEqual([GREEN, RED]);
+  });
+
+  it('drops alpha and keeps the colour under it', async () => {
+    const image = await decodePicture(await picture().ensureAlpha(0).png().toBuffer(), limits);
+    expect([pixel(image, 2, 2), pixel(image, 20, 2)]).toEqual([GREEN, RED]);
+  });
+
+  it('turns 16 bits into 8', async () => {
+    const image = await decodePicture(await picture().toColourspace('rgb16').png().toBuffer(), limits);
+    expect([pixel(image, 2, 2), pixel(image, 20, 2)]).toEqual([GREEN, RED]);
+  });
+
+  it.each([
+    ['grey', 'b-w', Uint8Array.of(0, 103, 255)],
+    ['16-bit grey', 'grey16', Uint16Array.of(0, 103 * 257, 65535)],
+  ] as const)('turns %s into RGB', async (_, space, row) => {
+    const grey = sharp(row, { raw: { width: 3, height: 1, channels: 1 } }).toColourspace(space);
+    const image = await decodePicture(await grey.png().toBuffer(), limits);
+    expect([...image.data]).toEqual([0, 0, 0, 103, 103, 103, 255, 255, 255]);
+  });
+
+  it('turns CMYK into RGB', async () => {
+    const image = await decodePicture(await picture().toColourspace('cmyk').jpeg({ quality: 98 }).toBuffer(), limits);
+    expect(image.data.length).toBe(24 * 16 * 3);
+    expectNear(pixel(image, 20, 2), RED!, 30);
+  });
+
+  it('decodes a palette', async () => {
+    const image = await decodePicture(await picture().png({ palette: true }).toBuffer(), limits);
+    expectNear(pixel(image, 2, 2), GREEN!, 8);
+  });
+
+  it.each(['jpeg', 'png', 'webp'] as const)('refuses a %s that was cut short', async (format) => {
+    const bytes = await noise(format);
+    const error = await failure(decodePicture(bytes.subarray(0, bytes.length / 2), limits));
+    expect(error.code).toBe('INVALID_ARGUMENT');
+    expect(error.message).toMatch(/send it again|send a whole/);
+  });
+});
+
+/** 300 x 200, hard to compress. */
+function noise(format: 'jpeg' | 'png' | 'webp'): Promise<Buffer> {
+  const pixels = Buffer.from(Array.from({ length: 300 * 200 * 3 }, (_, i) => (i * i) % 251));
+  return sharp(pixels, { raw: { width: 300, height: 200, channels: 3 } })
+    .toFormat(format)
+    .toBuffer();
+}
+
+async function failure(promise: Promise<unknown>): Promise<SegueError> {
+  return promise.then(
+    () => Promise.reject(new Error('expected a failure')),
+    (error: SegueError) => error,
+  );
+}

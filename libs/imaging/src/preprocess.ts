@@ -1,0 +1,59 @@
+import { fitSize, frameSize, type ImageInput } from '@segue/bundle';
+import type { Tensor } from '@segue/tensors';
+import type { RgbImage } from './picture.js';
+import { resize } from './resize.js';
+
+export interface PreprocessedPicture {
+  /** float32[1, 3, height, width] */
+  readonly tensor: Tensor<'float32'>;
+  /** height, width of the resized picture, before crop and padding */
+  readonly resized: readonly [height: number, width: number];
+  /** height, width of the picture */
+  readonly original: readonly [height: number, width: number];
+}
+
+/**
+ * Turns a picture into the input of a graph, by the manifest's fixed order:
+ * resize, crop, pad (or later), rescale, normalise, pad with 0.
+ */
+export async function preprocess(image: RgbImage, spec: ImageInput): Promise<PreprocessedPicture> {
+  const original = [image.height, image.width] as const;
+  const resized = fitSize(spec, original);
+  const picture = cropCentre(await resize(image, resized, spec.resize.filter), spec.centreCrop);
+  const [height, width] = frameSize(spec);
+  const data = new Float32Array(3 * height * width);
+  for (let channel = 0; channel < 3; channel++) {
+    const levels = levelsOf(spec, channel);
+    const plane = data.subarray(channel * height * width, (channel + 1) * height * width);
+    // After normalising, the padding is the 0 that the plane is made of.
+    if (spec.pad?.when === 'before_normalise') plane.fill(normalise(spec, channel, spec.pad.value[channel] ?? 0));
+    for (let y = 0; y < picture.height; y++) {
+      let at = y * picture.width * 3 + channel;
+      for (let x = y * width; x < y * width + picture.width; x++, at += 3) plane[x] = levels[picture.data[at]!]!;
+    }
+  }
+  return { tensor: { dtype: 'float32', shape: [1, 3, height, width], data }, resized, original };
+}
+
+/** What each of the 256 values of a channel becomes. */
+function levelsOf(spec: ImageInput, channel: number): Float32Array {
+  return Float32Array.from({ length: 256 }, (_, value) => normalise(spec, channel, value));
+}
+
+function normalise({ rescale, mean, std }: ImageInput, channel: number, value: number): number {
+  return (value * rescale - mean[channel]!) / std[channel]!;
+}
+
+/** Cuts out the middle; an odd margin is smaller at the top and the left. */
+function cropCentre(image: RgbImage, size: ImageInput['centreCrop']): RgbImage {
+  if (!size) return image;
+  const [height, width] = size;
+  const top = Math.floor((image.height - height) / 2);
+  const left = Math.floor((image.width - width) / 2);
+  const data = new Uint8Array(height * width * 3);
+  for (let y = 0; y < height; y++) {
+    const from = ((top + y) * image.width + left) * 3;
+    data.set(image.data.subarray(from, from + width * 3), y * width * 3);
+  }
+  return { width, height, data };
+}
