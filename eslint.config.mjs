@@ -118,6 +118,11 @@ export default tseslint.config(
     rules: { '@typescript-eslint/no-non-null-assertion': 'off' },
   },
   {
+    // Loops over pixels and tensors index typed arrays within bounds that the compiler cannot see.
+    files: ['libs/imaging/src/**/*.ts', 'libs/tensors/src/**/*.ts'],
+    rules: { '@typescript-eslint/no-non-null-assertion': 'off' },
+  },
+  {
     files: ['libs/service/src/config*.ts', 'libs/service/src/config/**/*.ts'],
     rules: { 'no-restricted-properties': 'off' },
   },
