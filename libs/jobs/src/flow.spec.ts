@@ -16,26 +16,25 @@ import {
   useJobs,
 } from './jobs.fixture.js';
 import { KEYS, PREFIX } from './keys.js';
+import type { Jobs } from './open-jobs.js';
 import { MAX_TASK_BYTES } from './queues.js';
 
 const fixture = useJobs();
 
-/** What is left of a job in Redis besides its record and its log. */
-async function leftovers(jobs: ReturnType<typeof fixture.open>, jobId: string): Promise<string[]> {
-  const keys = (await jobs.redis.keys('*')).filter((key) => key.includes(jobId));
-  const lists = await Promise.all(
-    (await jobs.redis.keys(`${PREFIX}:segue.*`)).map(async (key) => {
-      const type = await jobs.redis.type(key);
-      const members =
-        type === 'zset'
-          ? await jobs.redis.zrange(key, 0, -1)
-          : type === 'list'
-            ? await jobs.redis.lrange(key, 0, -1)
-            : [];
-      return members.some((member) => member.startsWith(jobId)) ? [key] : [];
-    }),
-  );
-  return [...keys.filter((key) => key !== KEYS.record(jobId) && key !== KEYS.events(jobId)), ...lists.flat()];
+/** What is left of a job in Redis besides its record and its log: keys of its own, and members of the queues' keys. */
+async function leftovers({ redis }: Jobs, jobId: string): Promise<string[]> {
+  const own = (await redis.keys('*')).filter((key) => key.includes(jobId));
+  const members = async (key: string): Promise<string[]> => {
+    const type = await redis.type(key);
+    if (type === 'zset') return redis.zrange(key, '0', '-1');
+    if (type === 'set') return redis.smembers(key);
+    return type === 'list' ? redis.lrange(key, 0, -1) : [];
+  };
+  const shared: string[] = [];
+  for (const key of await redis.keys(`${PREFIX}:*`)) {
+    if ((await members(key)).some((member) => member.includes(jobId))) shared.push(key);
+  }
+  return [...own.filter((key) => key !== KEYS.record(jobId) && key !== KEYS.events(jobId)), ...shared];
 }
 
 test('a job goes through all stages, and masks come before the text has ended', async () => {

@@ -1,0 +1,56 @@
+import type { TensorDirectory } from './tensor-directory.js';
+import { hostPort, startTensorServer } from './tensor-server.js';
+import { TensorStore, type TensorSet } from './tensor-store.js';
+
+export interface TensorHostOptions {
+  readonly directory: TensorDirectory;
+  readonly maxBytes: number;
+  /** Address to listen on. */
+  readonly listenHost: string;
+  /** 0 for any that is free. */
+  readonly port: number;
+  /** Host under which other workers reach this one. */
+  readonly host: string;
+  readonly onError: (error: unknown) => void;
+}
+
+/** A worker's own tensors, for others to pull: what it holds is listed in the directory exactly as long as it holds it. */
+export interface TensorHost {
+  /** `host:port` */
+  readonly owner: string;
+  /** Bytes held. */
+  readonly bytes: number;
+  put(key: string, tensors: TensorSet): Promise<void>;
+  get(key: string): TensorSet | undefined;
+  /** Takes its entries out of the directory, lets pulls end for `graceMs`, then stops serving. */
+  close(options: { readonly graceMs: number }): Promise<void>;
+}
+
+export async function startTensorHost(options: TensorHostOptions): Promise<TensorHost> {
+  const { directory, maxBytes, listenHost, host, onError } = options;
+  const store = new TensorStore({
+    maxBytes,
+    onEvicted: (key) => void directory.drop(key, owner).catch(onError),
+  });
+  const server = await startTensorServer(store, { host: listenHost, port: options.port, onError });
+  const owner = hostPort(host, server.port);
+  const pulse = await directory.keepAlive(owner);
+  return {
+    owner,
+    get bytes() {
+      return store.bytes;
+    },
+    async put(key, tensors) {
+      if (!store.put(key, tensors))
+        throw new RangeError(`the tensors of one picture do not fit into ${maxBytes} bytes`);
+      await directory.publish(key, owner);
+    },
+    get: (key) => store.get(key),
+    async close({ graceMs }) {
+      await pulse.stop();
+      await Promise.all(store.keys().map((key) => directory.drop(key, owner)));
+      await server.close({ graceMs });
+      store.clear();
+    },
+  };
+}

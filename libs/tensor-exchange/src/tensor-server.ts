@@ -1,0 +1,76 @@
+import { once } from 'node:events';
+
+import { Server, ServerCredentials, status, type ServerWritableStream } from '@grpc/grpc-js';
+import type { TensorChunk, TensorRef } from '@segue/contracts';
+
+import { chunksOf } from './tensor-chunks.js';
+import { PULL } from './tensor-service.js';
+import type { TensorStore } from './tensor-store.js';
+
+export interface TensorServerOptions {
+  /** Address to listen on. */
+  readonly host: string;
+  /** 0 for any that is free. */
+  readonly port: number;
+  readonly onError: (error: unknown) => void;
+}
+
+export interface TensorServer {
+  readonly port: number;
+  /** Lets streams end for `graceMs`, then cuts them. */
+  close(options: { readonly graceMs: number }): Promise<void>;
+}
+
+/** Requests name a tensor and nothing else. */
+const MAX_REQUEST_BYTES = 16 << 10;
+
+/** Serves a store's tensors to other workers. */
+export async function startTensorServer(store: TensorStore, options: TensorServerOptions): Promise<TensorServer> {
+  const server = new Server({ 'grpc.max_receive_message_length': MAX_REQUEST_BYTES });
+  const pull = (call: ServerWritableStream<TensorRef, TensorChunk>) => {
+    send(call, store).catch((error: unknown) => {
+      if (call.cancelled) return;
+      options.onError(error);
+      call.emit('error', { code: status.INTERNAL, details: 'The tensor could not be sent.' });
+    });
+  };
+  server.addService({ Pull: PULL }, { Pull: pull });
+  const port = await new Promise<number>((resolve, reject) => {
+    const address = hostPort(options.host, options.port);
+    server.bindAsync(address, ServerCredentials.createInsecure(), (error, bound) =>
+      error ? reject(error) : resolve(bound),
+    );
+  });
+  return { port, close: ({ graceMs }) => shutDown(server, graceMs) };
+}
+
+/** `host:port`, with the brackets that an IPv6 address needs. */
+export function hostPort(host: string, port: number): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+async function send(call: ServerWritableStream<TensorRef, TensorChunk>, store: TensorStore): Promise<void> {
+  const { key, name } = call.request;
+  const tensor = store.get(key)?.[name];
+  if (!tensor) {
+    call.emit('error', { code: status.NOT_FOUND, details: 'This worker does not hold the tensor.' });
+    return;
+  }
+  const gone = new AbortController();
+  call.once('cancelled', () => gone.abort());
+  for (const chunk of chunksOf(tensor)) {
+    if (call.cancelled) return;
+    if (!call.write(chunk)) await once(call, 'drain', { signal: gone.signal });
+  }
+  call.end();
+}
+
+function shutDown(server: Server, graceMs: number): Promise<void> {
+  return new Promise((resolve) => {
+    const cut = setTimeout(() => server.forceShutdown(), graceMs);
+    server.tryShutdown(() => {
+      clearTimeout(cut);
+      resolve();
+    });
+  });
+}
