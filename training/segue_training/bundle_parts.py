@@ -45,6 +45,9 @@ class BundleParts:
     decoder: nn.Module
     tokenizer: SegueTokenizer
     mask_only_prefix: str | None
+    """What `mask_only` writes before the state it reads; None if the model was not trained for it."""
+    first_token_bias: dict[int, float] = field(default_factory=dict)
+    """Added to these tokens' logits where an answer begins."""
     limits: Limits = field(default_factory=Limits)
     phrase_pattern: str = r"\b(?:the|a|an) [^,.;:<>]*?$"
     max_segments_per_run: int = 8

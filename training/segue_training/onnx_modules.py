@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import onnx
 import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
+from torch.export import Dim
 
 from .bundle_parts import BundleParts
 from .onnx_graph import IR_VERSION
@@ -28,7 +30,7 @@ def export_encoder(parts: BundleParts, path: Path) -> dict[str, Tensor]:
 
 def export_seg_head(parts: BundleParts, path: Path) -> None:
     hidden = torch.zeros(2, parts.language.config.hidden)
-    _export(parts.seg_head, (hidden,), path, ["hidden"], ["seg_embeddings"], {"hidden": {0: "segments"}})
+    _export(parts.seg_head, (hidden,), path, ["hidden"], ["seg_embeddings"], "hidden")
 
 
 def export_decoder(parts: BundleParts, encoded: dict[str, Tensor], path: Path) -> None:
@@ -40,7 +42,7 @@ def export_decoder(parts: BundleParts, encoded: dict[str, Tensor], path: Path) -
     inputs = (*(encoded[name] for name in names), torch.randn(2, size), torch.tensor([frame, frame // 2]))
     _export(
         _Decoder(parts.decoder, names), inputs, path,
-        [*names, "seg_embeddings", "resized_size"], ["frame_logits", "scores"], {"seg_embeddings": {0: "segments"}},
+        [*names, "seg_embeddings", "resized_size"], ["frame_logits", "scores"], "seg_embeddings",
     )  # fmt: skip
     model = onnx.load(path)
     _append_masks(model.graph)
@@ -74,18 +76,22 @@ class _Decoder(nn.Module):
 
 
 def _export(
-    module: nn.Module, inputs: tuple, path: Path, names: list[str], outputs: list[str], axes: dict | None = None
+    module: nn.Module, inputs: tuple, path: Path, names: list[str], outputs: list[str], segments: str | None = None
 ) -> None:
+    """Trace a module. segments: the input whose first size is free; the example must not have 0 or 1 there."""
+    sizes = tuple({0: Dim("segments")} if name == segments else None for name in names)
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings(), torch.inference_mode():
         warnings.simplefilter("ignore")
-        torch.onnx.export(
-            module.eval(), inputs, path, input_names=names, output_names=outputs, opset_version=_OPSET,
-            dynamic_axes=axes, dynamo=False,
+        program = torch.onnx.export(
+            module.eval(), inputs, input_names=names, output_names=outputs, opset_version=_OPSET, dynamo=True,
+            dynamic_shapes=sizes if len(sizes) == 1 else (sizes,), verbose=False,
         )  # fmt: skip
-    model = onnx.load(path)
+    model = program.model_proto
     model.ir_version, model.producer_name, model.producer_version = IR_VERSION, "segue", ""
     for node in model.graph.node:
         node.doc_string = ""
+        del node.metadata_props[:]
     path.write_bytes(model.SerializeToString(deterministic=True))
 
 
@@ -110,13 +116,21 @@ def _append_masks(graph: onnx.GraphProto) -> None:
         ("Squeeze", ["post_full", "post_one"], "post_logits", {}),
         ("Greater", ["post_logits", "post_threshold"], "post_mask", {}),
         ("Cast", ["post_mask"], "masks", {"to": TensorProto.UINT8}),
-        # A maximum may pass over NaN; the sum of all values times 0 is 0 or, if one is not finite, NaN.
         ("Abs", ["frame_logits"], "post_size", {}),
         ("ReduceMax", ["post_size", "post_axes"], "post_peak", {"keepdims": 0}),
-        ("Mul", ["frame_logits", "post_threshold"], "post_nothing", {}),
-        ("ReduceSum", ["post_nothing", "post_axes"], "post_broken", {"keepdims": 0}),
-        ("Add", ["post_peak", "post_broken"], "peak_logit", {}),
     ]
+    # Comparisons inside a decoder drop NaN, so broken inputs are looked for as well as broken logits: the sum of all
+    # values times 0 is 0, or NaN if one of them is not finite.
+    floats = [value.name for value in graph.input if value.type.tensor_type.elem_type == TensorProto.FLOAT]
+    peak = "post_peak"
+    for index, name in enumerate(["frame_logits", *floats]):
+        last = index == len(floats)
+        nodes += [
+            ("Mul", [name, "post_threshold"], f"post_nothing_{index}", {}),
+            ("ReduceSum", [f"post_nothing_{index}"], f"post_broken_{index}", {"keepdims": 0}),
+            ("Add", [peak, f"post_broken_{index}"], "peak_logit" if last else f"post_peak_{index}", {}),
+        ]
+        peak = f"post_peak_{index}"
     for kind, inputs, output, attributes in nodes:
         graph.node.append(helper.make_node(kind, inputs, [output], **attributes))
     graph.input.append(helper.make_tensor_value_info("original_size", TensorProto.INT64, [2]))

@@ -23,9 +23,8 @@ from .bundle_parts import BundleParts, Limits
 from .export import export_bundle
 from .golden import GoldenQuestion
 from .language import LanguageConfig, LanguageModel
-from .onnx_language import FLOAT32
+from .onnx_layers import FLOAT32
 from .picture import ImageInput
-from .quantize import to_blocks
 from .tokenization import SegueTokenizer, byte_bpe
 
 SEED = 153
@@ -87,7 +86,7 @@ def tiny_tokenizer() -> SegueTokenizer:
 
 
 def tiny_parts(seed: int) -> BundleParts:
-    """Random modules; the language model's weights are exact in the 4-bit format that the exporter stores."""
+    """Random modules behind the interfaces of the real ones."""
     torch.manual_seed(seed)
     tokenizer = tiny_tokenizer()
     config = LanguageConfig(
@@ -102,8 +101,7 @@ def tiny_parts(seed: int) -> BundleParts:
         language.new_head.copy_(torch.randn(2, config.hidden) * torch.tensor([[1.5], [0.0]]))
         for layer in language.layers:
             for linear in (layer.qkv, layer.out, layer.gate_up, layer.down):
-                weight = torch.randn(linear.weight.shape) * 1.2 / linear.weight.shape[1] ** 0.5
-                linear.weight.copy_(torch.from_numpy(to_blocks(weight.T.numpy()).expand().T))
+                linear.weight.normal_(0, 1.2 / linear.weight.shape[1] ** 0.5)
                 for b in linear.lora_b:
                     b.normal_(0, 0.1)
     return BundleParts(

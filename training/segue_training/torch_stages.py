@@ -36,7 +36,7 @@ class TorchStages:
             embeds[places] = visual_tokens[row, : len(places)]
             hidden, kv = language(embeds[None], past_kv=_unpack(past_kv[:, row : row + 1, :, : past_lengths[row]]))
             kv = F.pad(_pack(kv), (0, 0, 0, input_ids.shape[1] - length))
-            rows.append({"kv": kv, "hidden": hidden[:, -1], **self._choose(hidden[:, -1])})
+            rows.append({"kv": kv, "hidden": hidden[:, -1], **self._choose(hidden[:, -1], first=True)})
         return {name: torch.cat([row[name] for row in rows], dim=1 if name == "kv" else 0) for name in rows[0]}
 
     def _decode(self, token: Tensor, past_kv: Tensor, past_lengths: Tensor, steps: Tensor) -> dict[str, Tensor]:
@@ -55,8 +55,11 @@ class TorchStages:
         kv = torch.cat([row.pop("kv") for row in rows], dim=1)
         return {"kv": kv} | {name: torch.stack([row[name] for row in rows]) for name in rows[0]}
 
-    def _choose(self, hidden: Tensor) -> dict[str, Tensor]:
-        logprob, token = self._parts.language.logits(hidden).log_softmax(-1).max(-1)
+    def _choose(self, hidden: Tensor, first: bool = False) -> dict[str, Tensor]:
+        logits = self._parts.language.logits(hidden)
+        for index, amount in self._parts.first_token_bias.items() if first else ():
+            logits[:, index] += amount
+        logprob, token = logits.log_softmax(-1).max(-1)
         return {"token": token, "logprob": logprob}
 
     def _seg_head(self, hidden: Tensor) -> dict[str, Tensor]:

