@@ -53,7 +53,9 @@ for (const example of document.querySelectorAll('[data-photo]')) {
 photo.addEventListener('load', () => {
   picture.style.setProperty('--ratio', photo.naturalWidth / photo.naturalHeight);
 });
-photo.addEventListener('error', () => complain('Your browser cannot show this picture. Choose a JPEG, PNG or WebP file.'));
+photo.addEventListener('error', () =>
+  complain('Your browser cannot show this picture. Choose a JPEG, PNG or WebP file.'),
+);
 picture.addEventListener('pointermove', (event) => {
   const { left, top, width, height } = picture.getBoundingClientRect();
   light(shown, shown?.segmentAt((event.clientX - left) / width, (event.clientY - top) / height));
