@@ -211,7 +211,10 @@ describe('continuous batching', () => {
     await waiting;
     await running;
     expect(runsOf(harness, 'prefill')).toEqual([1, 1]);
-    await expect(harness.ask('third', { signal: abort.signal })).rejects.toMatchObject({ code: 'CANCELLED' });
+    await expect(harness.ask('third', { signal: abort.signal, picture: 9 })).rejects.toMatchObject({
+      code: 'CANCELLED',
+    });
+    expect(harness.pulled).not.toContain(9);
   });
 
   it('fails a row alone whose callback throws', async () => {
@@ -232,6 +235,12 @@ describe('continuous batching', () => {
     expect(heard).toEqual(['a']);
   });
 
+  it('fails a row whose last callback throws', async () => {
+    const { ask } = await start();
+    const onText = (): Promise<void> => Promise.reject(new Error('the log is gone'));
+    await expect(ask('', { mode: 'mask_only', onText })).rejects.toThrow('the log is gone');
+  });
+
   it('keeps callbacks in order and waits for them', async () => {
     const { ask } = await start();
     let text = '';
@@ -244,11 +253,13 @@ describe('continuous batching', () => {
     expect(text).toBe(answer.text);
   });
 
-  it('fails a row alone whose probabilities are not numbers', async () => {
+  it('fails a row alone whose probabilities or embeddings are not numbers', async () => {
     const harness = await start();
-    const broken = expect(harness.ask('so ~ what')).rejects.toMatchObject({ code: 'INTERNAL' });
-    expect((await harness.ask('another text')).text).toBe('another text');
-    await broken;
+    const broken = ['so ~ what', 'so ^@ what'].map((question) =>
+      expect(harness.ask(question)).rejects.toMatchObject({ code: 'INTERNAL' }),
+    );
+    expect((await harness.ask('another @ text')).text).toBe('another <SEG> text');
+    await Promise.all(broken);
   });
 
   it.each(['prefill', 'decode', 'segHead'] as const)('fails the rows of a failing %s and goes on', async (graph) => {

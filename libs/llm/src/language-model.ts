@@ -104,7 +104,6 @@ export class LanguageModel {
     const { limits } = this.#language;
     const tail = this.#prompts.tail(request);
     const picture = await this.#picture(request);
-    if (signal.aborted) throw abortError(signal);
     const promptTokens = this.#prefixTokens(picture) + tail.length;
     const maxTokens = this.#prompts.room(promptTokens, mode === 'mask_only' ? 1 : request.maxTokens);
     const writer = new AnswerWriter(

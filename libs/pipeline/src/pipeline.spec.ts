@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { SegueError, encodeMask, type JobEventBody } from '@segue/core';
 import type { DecodedMask } from '@segue/decoder';
@@ -26,6 +27,7 @@ function stages(changed: Partial<PipelineStages> = {}): PipelineStages {
         for (const [offset, segment] of [0, 7].map((at, index) => [at, segments[index]!] as const)) {
           await onText?.({ offset, text: offset === 0 ? 'a <SEG>' : ' b <SEG>' });
           await onSegment?.({ ...segment, embedding });
+          await setImmediate();
         }
         const text = 'a <SEG> b <SEG>';
         return { text, segments, finishReason: 'stop', promptTokens: 3, tokens: 4, prefixCached: true };

@@ -24,7 +24,7 @@ const PLANE = 2000;
 /**
  * A language model of three fake sessions that answers with the words of the last question, `@` read as `<SEG>`. All it
  * knows of the prompt it reads from the key/value cache it is fed, where it keeps one code per position; a cache that is
- * not as its graphs wrote it makes it throw. A `~` in the question gives NaN from there on. Its state of a step is
+ * not as its graphs wrote it makes it throw. A `~` has the probability NaN, and the state behind a `^` is NaN. A state is
  * [positions so far, first visual value, last token, 1], and a segment's embedding is the state doubled.
  */
 export class EchoLanguageModel {
@@ -166,7 +166,7 @@ function next(codes: readonly number[]): { token: number; logprob: number; state
   return {
     token: token === '@'.charCodeAt(0) ? BYTE_TOKENS.seg : (token ?? 33),
     logprob: broken ? NaN : -0.5,
-    state: [codes.length, visual, codes.at(-1) ?? NaN, 1],
+    state: [codes.length, visual, codes.at(-1) === '^'.charCodeAt(0) ? NaN : (codes.at(-1) ?? NaN), 1],
   };
 }
 
