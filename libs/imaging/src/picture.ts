@@ -1,5 +1,6 @@
 import type { Metadata } from 'sharp';
 import { SegueError } from '@segue/core';
+import { hasEnd } from './completeness.js';
 import { sharp } from './sharp.js';
 
 const FORMATS = ['jpeg', 'png', 'webp'] as const;
@@ -28,8 +29,8 @@ export interface PictureInfo {
 }
 
 /**
- * Reads a picture's header and nothing more.
- * @throws SegueError INVALID_ARGUMENT, reason TOO_LARGE or NOT_A_PICTURE.
+ * Reads a picture's header and looks for its end, and nothing more.
+ * @throws SegueError INVALID_ARGUMENT, reason TOO_LARGE or NOT_A_PICTURE; without one for a picture that is cut short.
  */
 export async function inspectPicture(bytes: Uint8Array, { maxBytes, maxPixels }: PictureLimits): Promise<PictureInfo> {
   if (bytes.byteLength > maxBytes) {
@@ -45,6 +46,7 @@ export async function inspectPicture(bytes: Uint8Array, { maxBytes, maxPixels }:
   const format = FORMATS.find((name) => name === metadata.format);
   if (!format) throw notAPicture();
   if ((metadata.pages ?? 1) > 1) throw notAPicture('The picture is an animation; send a single frame.');
+  if (!hasEnd(bytes, format)) throw cutShort();
   const { width, height } = metadata.autoOrient;
   if (width * height > maxPixels) {
     throw new SegueError(
@@ -70,8 +72,12 @@ export async function decodePicture(bytes: Uint8Array, limits: PictureLimits): P
     const { data, info } = await pixels.toBuffer({ resolveWithObject: true });
     return { width: info.width, height: info.height, data };
   } catch (cause) {
-    throw new SegueError('INVALID_ARGUMENT', 'The picture is cut short or broken; send it again.', { cause });
+    throw cutShort(cause);
   }
+}
+
+function cutShort(cause?: unknown): SegueError {
+  return new SegueError('INVALID_ARGUMENT', 'The picture is cut short or broken; send it again.', { cause });
 }
 
 async function readHeader(bytes: Uint8Array): Promise<Metadata> {
