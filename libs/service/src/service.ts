@@ -59,7 +59,8 @@ export class Service {
     const app = await NestFactory.create<NestFastifyApplication>(
       ServiceModule.with({ config, logger, lifecycle, metrics }, options.module),
       new FastifyAdapter(options.fastify),
-      { logger: new NestLogger(logger), abortOnError: false },
+      // Fastify's own JSON parser is enough; Nest would add one for forms in URL encoding.
+      { logger: new NestLogger(logger), abortOnError: false, bodyParser: false },
     );
     return new Service(options, app, logger, lifecycle);
   }
