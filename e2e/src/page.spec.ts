@@ -1,6 +1,7 @@
 /// <reference lib="dom" />
 import { existsSync } from 'node:fs';
 import type { Answer } from '@segue/core';
+import { PALETTE } from '@segue/imaging';
 import { chromium, type Browser, type Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { MANY_SEGMENTS, NO_SEGMENT, WIDE } from './pictures.js';
@@ -114,13 +115,14 @@ describe.skipIf(!executablePath)('the page in Chromium', () => {
     );
   }
 
-  /** Colour of a mask's opaque outline, as CSS writes it. */
+  /** Colour of a mask's opaque outline, #rrggbb. */
   function maskColour(index: number): Promise<string | undefined> {
     return page.locator(`#picture canvas[data-index="${index}"]`).evaluate((element) => {
       const canvas = element as HTMLCanvasElement;
       const data = canvas.getContext('2d')?.getImageData(0, 0, canvas.width, canvas.height).data ?? [];
       const opaque = data.findIndex((value, position) => position % 4 === 3 && value === 255);
-      return `rgb(${data.slice(opaque - 3, opaque).join(' ')})`;
+      const digits = Array.from(data.slice(opaque - 3, opaque), (value) => value.toString(16).padStart(2, '0'));
+      return `#${digits.join('')}`;
     });
   }
 });

@@ -33,8 +33,9 @@ export function decodeMask({ size: [height, width], counts }) {
   return pixels;
 }
 
-/** Paints a mask in a colour (red, green, blue of 0..255), its outline opaque. */
-export function paintMask(mask, [red, green, blue]) {
+/** Paints a mask in a colour (#rrggbb), its outline opaque. */
+export function paintMask(mask, colour) {
+  const [red, green, blue] = colour.match(/[0-9a-f]{2}/g).map((digits) => parseInt(digits, 16));
   const pixels = decodeMask(mask);
   const [height, width] = mask.size;
   const scale = Math.min(1, MAX_SIDE / Math.max(height, width));

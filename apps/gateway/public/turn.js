@@ -1,16 +1,7 @@
 import { paintMask } from './masks.js';
 
 /** Colours of masks and their phrases, in order: those of the overlays that the service draws. */
-export const PALETTE = [
-  [230, 57, 70],
-  [29, 122, 243],
-  [46, 176, 98],
-  [255, 170, 0],
-  [155, 81, 224],
-  [0, 178, 190],
-  [240, 98, 180],
-  [140, 110, 80],
-];
+const PALETTE = ['#d6274f', '#1473d2', '#14803c', '#b45309', '#8b3fd1', '#0f7c8a', '#c2268f', '#6b6a12'];
 
 /** One question and its answer: text with coloured phrases, and the painted masks. */
 export class Turn {
@@ -98,7 +89,7 @@ function phrase({ index, colour, score }, points) {
   button.type = 'button';
   button.className = 'phrase';
   button.dataset.index = index;
-  button.style.setProperty('--mask', `rgb(${colour.join(' ')})`);
+  button.style.setProperty('--mask', colour);
   button.title = `Score ${score.toFixed(2)}`;
   button.textContent = points.join('');
   return button;
