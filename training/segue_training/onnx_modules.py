@@ -125,9 +125,10 @@ def _append_masks(graph: onnx.GraphProto) -> None:
     peak = "post_peak"
     for index, name in enumerate(["frame_logits", *floats]):
         last = index == len(floats)
+        axes = {"frame_logits": ["post_axes"], "seg_embeddings": ["post_one"]}.get(name, [])  # others: over all
         nodes += [
             ("Mul", [name, "post_threshold"], f"post_nothing_{index}", {}),
-            ("ReduceSum", [f"post_nothing_{index}"], f"post_broken_{index}", {"keepdims": 0}),
+            ("ReduceSum", [f"post_nothing_{index}", *axes], f"post_broken_{index}", {"keepdims": 0}),
             ("Add", [peak, f"post_broken_{index}"], "peak_logit" if last else f"post_peak_{index}", {}),
         ]
         peak = f"post_peak_{index}"
