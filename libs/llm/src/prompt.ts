@@ -57,12 +57,12 @@ export class PromptBuilder {
   }
 
   /**
-   * How many tokens the answer may have.
+   * How many tokens the answer may have, at least one.
    * @throws SegueError INVALID_ARGUMENT when prompt and answer do not fit into the model's context together.
    */
   room(promptTokens: number, wanted: number): number {
     const { contextTokens, maxNewTokens } = this.#language.limits;
-    const room = Math.min(wanted, maxNewTokens);
+    const room = Math.max(1, Math.min(wanted, maxNewTokens));
     if (promptTokens + room > contextTokens) {
       throw new SegueError(
         'INVALID_ARGUMENT',
