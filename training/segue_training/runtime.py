@@ -47,6 +47,20 @@ class OnnxStages:
         return dict(zip(names, session.run(names, inputs), strict=True))
 
 
+@dataclass(frozen=True)
+class Look:
+    """A picture that was encoded and read: what every question about it shares."""
+
+    tensors: Tensors
+    """For the decoder."""
+    ids: list[int]
+    prefix: np.ndarray
+    """Keys and values of `ids`, float32[2 * layers, 1, kv heads, len(ids), head size]."""
+    resized: np.ndarray
+    original: np.ndarray
+    """int64[2] (h, w) inside the frame and of the picture itself."""
+
+
 @dataclass
 class Segment:
     phrase: str
@@ -81,65 +95,64 @@ class Runtime:
         tokenizer = Tokenizer.from_file(str(folder / language["tokenizer"]["file"]))
         return Runtime(manifest, SegueTokenizer(tokenizer, PromptTemplate(**parts)), OnnxStages(folder, threads))
 
-    def encode(self, picture: Image.Image) -> tuple[Tensors, np.ndarray, np.ndarray]:
-        """All outputs of the encoder, the resized and the original size."""
+    def look(self, picture: Image.Image) -> Look:
+        """Encode a picture and read it into the language model's cache; questions then follow."""
         pixels, resized, original = self.image.prepare(picture)
-        return self.stages.run("encoder", {"pixels": pixels}), resized, original
+        tensors = self.stages.run("encoder", {"pixels": pixels})
+        visual = tensors.pop(self.manifest["encoder"]["visualTokens"])
+        ids = self.tokenizer.picture_ids(visual.shape[1])
+        kv = self.manifest["language"]["kv"]
+        nothing = np.zeros((2 * kv["layers"], 1, kv["heads"], 0, kv["headDim"]), np.float32)
+        prefix = self._prefill(ids, nothing, visual)["kv"]
+        return Look(tensors, ids, prefix, resized, original)
 
     def answer(self, picture: Image.Image, question: str, turns: list[tuple[str, str]] | None = None) -> Answer:
         """Ask about a picture; turns are earlier (question, answer) pairs about it."""
-        tensors, resized, original = self.encode(picture)
-        prompt = self.prompt_ids(tensors, question, turns or [])
-        tokens, states = self.generate(tensors, prompt)
-        answer = Answer(prompt, tokens, self.tokenizer.decode(tokens))
+        return self.reply(self.look(picture), question, turns)
+
+    def reply(self, look: Look, question: str, turns: list[tuple[str, str]] | None = None) -> Answer:
+        """As `answer`, about a picture that was looked at before."""
+        tail = self.tokenizer.question_ids(question, turns or [])
+        tokens, states = self._generate(look, tail)
+        answer = Answer(look.ids + tail, tokens, self.tokenizer.decode(tokens))
         places = [index for index, token in enumerate(tokens) if token == self.tokenizer.seg]
         if places:
-            found = self.segment(tensors, np.stack([states[index] for index in places]), resized, original)
+            found = self._segment(look, np.stack([states[index] for index in places]))
             phrases = self.phrases(answer.text)
             answer.segments = [Segment(phrase, *parts) for phrase, parts in zip(phrases, found, strict=True)]
         return answer
 
-    def mask_only(self, picture: Image.Image, question: str) -> Segment:
+    def mask_only(self, look: Look, question: str) -> Segment:
         """The fast way: one prefill up to the mode's answer prefix, its last state is the segment's."""
-        tensors, resized, original = self.encode(picture)
         prefix = self.manifest["language"]["modes"]["maskOnly"]["answerPrefix"]
-        prompt = self.prompt_ids(tensors, question, [], prefix)
-        state = self.stages.run("prefill", self._prefill_inputs(tensors, prompt))["hidden"]
-        return Segment("", *self.segment(tensors, state, resized, original)[0])
+        state = self._prefill(self.tokenizer.question_ids(question, [], prefix), look.prefix)["hidden"]
+        return Segment("", *self._segment(look, state)[0])
 
-    def prompt_ids(
-        self, tensors: Tensors, question: str, turns: list[tuple[str, str]], answer_prefix: str = ""
-    ) -> list[int]:
-        visual = tensors[self.manifest["encoder"]["visualTokens"]].shape[1]
-        return self.tokenizer.picture_ids(visual) + self.tokenizer.question_ids(question, turns, answer_prefix)
-
-    def generate(self, tensors: Tensors, prompt: list[int]) -> tuple[list[int], list[np.ndarray]]:
+    def _generate(self, look: Look, tail: list[int]) -> tuple[list[int], list[np.ndarray]]:
         """Greedy tokens up to the end token or a limit, without the end token, and the state that predicted each."""
         language = self.manifest["language"]
         limits, end = language["limits"], set(language["ids"]["end"])
-        first = self.stages.run("prefill", self._prefill_inputs(tensors, prompt))
-        tokens, states, kv = [int(first["token"][0])], [first["hidden"][0]], first["kv"]
-        length = len(prompt)
+        first = self._prefill(tail, look.prefix)
+        tokens, states = [int(first["token"][0])], [first["hidden"][0]]
+        kv = np.concatenate((look.prefix, first["kv"]), axis=3)
         while len(tokens) < limits["maxNewTokens"] and not end & set(tokens):
             steps = min(limits["chunkTokens"], limits["maxNewTokens"] - len(tokens))
-            fed = {"token": np.array(tokens[-1:]), "past_kv": kv, "past_lengths": np.array([length])}
+            fed = {"token": np.array(tokens[-1:]), "past_kv": kv, "past_lengths": np.array([kv.shape[3]])}
             more = self.stages.run("decode", {**fed, "steps": np.array(steps)})
             tokens += more["tokens"][0].tolist()
             states += list(more["hidden"][0])
-            kv, length = np.concatenate((kv, more["kv"]), axis=3), length + steps
+            kv = np.concatenate((kv, more["kv"]), axis=3)
         stop = next((index for index, token in enumerate(tokens) if token in end), len(tokens))
         segments = [index for index, token in enumerate(tokens) if token == self.tokenizer.seg]
         if len(segments) > limits["maxSegments"]:
             stop = min(stop, segments[limits["maxSegments"]])
         return tokens[:stop], states[:stop]
 
-    def segment(
-        self, tensors: Tensors, states: np.ndarray, resized: np.ndarray, original: np.ndarray
-    ) -> list[tuple[float, np.ndarray, np.ndarray]]:
+    def _segment(self, look: Look, states: np.ndarray) -> list[tuple[float, np.ndarray, np.ndarray]]:
         """Hidden states float32[n, hidden] -> for each (score, mask uint8[h, w], embedding float32[prompt])"""
         embeddings = self.stages.run("seg_head", {"hidden": states})["seg_embeddings"]
-        shared = {name: tensors[name] for name in self.manifest["encoder"]["decoderTensors"]}
-        shared |= {"resized_size": resized, "original_size": original}
+        shared = {name: look.tensors[name] for name in self.manifest["encoder"]["decoderTensors"]}
+        shared |= {"resized_size": look.resized, "original_size": look.original}
         found, per_run = [], self.manifest["decoder"]["maxSegmentsPerRun"]
         for start in range(0, len(embeddings), per_run):
             part = embeddings[start : start + per_run]
@@ -156,12 +169,15 @@ class Runtime:
         found = [[match.group() for match in re.finditer(language["phrasePattern"], part)] for part in parts]
         return [matches[-1].strip() if matches else "" for matches in found]
 
-    def _prefill_inputs(self, tensors: Tensors, prompt: list[int]) -> Tensors:
-        kv = self.manifest["language"]["kv"]
-        return {
-            "input_ids": np.array([prompt]),
-            "lengths": np.array([len(prompt)]),
-            "visual_tokens": tensors[self.manifest["encoder"]["visualTokens"]],
-            "past_kv": np.zeros((2 * kv["layers"], 1, kv["heads"], 0, kv["headDim"]), np.float32),
-            "past_lengths": np.zeros(1, np.int64),
-        }
+    def _prefill(self, ids: list[int], past: np.ndarray, visual: np.ndarray | None = None) -> Tensors:
+        hidden = self.manifest["language"]["hiddenSize"]
+        return self.stages.run(
+            "prefill",
+            {
+                "input_ids": np.array([ids]),
+                "lengths": np.array([len(ids)]),
+                "visual_tokens": np.zeros((1, 1, hidden), np.float32) if visual is None else visual,
+                "past_kv": past,
+                "past_lengths": np.array([past.shape[3]]),
+            },
+        )

@@ -70,6 +70,12 @@ def parts_of(model: SegueModel, facts: dict) -> BundleParts:
         mask_only_prefix="",
         first_token_bias={int(model.refusal_token): float(model.refusal_bias)},
         origins=ORIGINS,
-        training=facts.get("training", {}),
-        quality=facts.get("quality", {}),
+        training=_training(facts),
+        quality={"PyTorch, float32": facts["evaluation"]} if "evaluation" in facts else {},
     )
+
+
+def _training(facts: dict) -> dict:
+    """The checkpoint's options without the paths of the machine that trained it, and its calibration."""
+    options = {key: value for key, value in facts.get("options", {}).items() if "/" not in str(value)}
+    return {"data": "COCO train2017, 302 photos; 35 more were held out to measure", **options, **facts.get("calibration", {})}

@@ -80,7 +80,7 @@ def test_golden_answers_come_back(place, folder):
 def test_masks_depend_on_the_picture(folder):
     runtime = Runtime.open(folder)
     noise = Image.fromarray(np.random.default_rng(0).integers(0, 255, (60, 96, 3), np.uint8))
-    masks = [runtime.mask_only(picture, "the ball").mask for picture in (noise, Image.open(folder / "golden/wide.png"))]
+    masks = [runtime.mask_only(runtime.look(picture), "the ball").mask for picture in (noise, Image.open(folder / "golden/wide.png"))]
     assert masks[0].shape == masks[1].shape == (60, 96)
     assert (masks[0] != masks[1]).mean() > 0.05
 
@@ -88,10 +88,9 @@ def test_masks_depend_on_the_picture(folder):
 @pytest.fixture(scope="module")
 def decoder_inputs(folder):
     runtime = Runtime.open(folder)
-    tensors, resized, original = runtime.encode(Image.open(folder / "golden/tall.png"))
+    look = runtime.look(Image.open(folder / "golden/tall.png"))
     prompts = np.random.default_rng(3).standard_normal((3, runtime.manifest["language"]["promptSize"])).astype(np.float32)
-    shared = {name: tensors[name] for name in runtime.manifest["encoder"]["decoderTensors"]}
-    return {**shared, "seg_embeddings": prompts, "resized_size": resized, "original_size": original}
+    return {**look.tensors, "seg_embeddings": prompts, "resized_size": look.resized, "original_size": look.original}
 
 
 @pytest.mark.parametrize("original", [(90, 50), (180, 100), (45, 25), (301, 167)])
