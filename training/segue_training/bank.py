@@ -1,0 +1,92 @@
+"""What the questions are made of: names, synonyms, uses, descriptions, whole questions, reasons."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from importlib.resources import files
+
+from .config import COCO_NAMES, HELD_OUT
+
+
+@dataclass
+class Thing:
+    """A nameable thing. `use` completes "to ..."; `description` completes "the ..."."""
+
+    name: str
+    synonyms: list[str] = field(default_factory=list)
+    uses: list[str] = field(default_factory=list)
+    descriptions: list[str] = field(default_factory=list)
+    questions: list[str] = field(default_factory=list)
+    test_questions: list[str] = field(default_factory=list)
+    reason: str = ""
+
+    @property
+    def reasoned(self) -> bool:
+        """Whether training asks reasoning questions about it."""
+        return bool(self.uses or self.descriptions or self.questions)
+
+
+def load_things() -> list[Thing]:
+    """The detector's 80 classes in channel order, then things outside them."""
+    things = _coco() + _others()
+    if [thing.name for thing in things[: len(COCO_NAMES)]] != list(COCO_NAMES):
+        raise ValueError("reasoning.txt must describe COCO's 80 classes in their order")
+    reasoned = {thing.name for thing in things[: len(COCO_NAMES)] if thing.reasoned}
+    if reasoned & set(HELD_OUT) or len(reasoned) + len(HELD_OUT) != len(COCO_NAMES):
+        raise ValueError("exactly the classes outside HELD_OUT have reasoning questions")
+    return things
+
+
+def _coco() -> list[Thing]:
+    things: list[Thing] = []
+    fields = {"use": "uses", "is": "descriptions", "ask": "questions", "test": "test_questions"}
+    for line in _lines("reasoning.txt"):
+        key, _, rest = line.partition(": ")
+        if "|" in line:
+            name, words = line.split("|")
+            things.append(Thing(name.strip(), [word.strip() for word in words.split(",") if word.strip()]))
+        elif key == "why":
+            things[-1].reason = rest
+        else:
+            getattr(things[-1], fields[key]).extend(part.strip() for part in rest.split(";"))
+    return things
+
+
+def _others() -> list[Thing]:
+    rows = (line.split("; ") for line in _lines("other_things.txt"))
+    return [Thing(name, uses=[use], descriptions=[description]) for name, use, description in rows]
+
+
+def _lines(name: str) -> list[str]:
+    text = files(__package__).joinpath(name).read_text(encoding="utf-8")
+    return [line for line in text.splitlines() if line and not line.startswith("#")]
+
+
+_PLURALS = {
+    "person": "people", "human": "humans", "sheep": "sheep", "knife": "knives", "mouse": "mice", "skis": "skis",
+    "scissors": "scissors", "broccoli": "broccoli", "glasses": "glasses", "dice": "dice", "fish": "fish",
+    "headphones": "headphones", "grapes": "grapes", "shelf": "shelves", "luggage": "luggage", "cattle": "cattle",
+}  # fmt: skip
+
+
+def plural(name: str) -> str:
+    """English plural of a name ("wine glass" -> "wine glasses")."""
+    if name in _PLURALS:
+        return _PLURALS[name]
+    if name.endswith(("s", "sh", "ch", "x")):
+        return name + "es"
+    if name.endswith("y") and name[-2] not in "aeiou":
+        return name[:-1] + "ies"
+    return name + "s"
+
+
+def article(name: str) -> str:
+    """The name with "a" or "an"; nothing for words that are plural already."""
+    if name in ("skis", "scissors", "glasses", "headphones", "grapes", "dice"):
+        return name
+    return ("an " if name[0] in "aeiou" else "a ") + name
+
+
+def join(parts: list[str]) -> str:
+    """["a", "b", "c"] -> "a, b and c"."""
+    return parts[0] if len(parts) == 1 else ", ".join(parts[:-1]) + " and " + parts[-1]

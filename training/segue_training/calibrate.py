@@ -1,0 +1,47 @@
+"""Calibration of the first answer token on training photos: how easily the model says "There is no ..."."""
+
+from __future__ import annotations
+
+import random
+
+import torch
+
+from .bank import load_things
+from .config import COCO_NAMES
+from .data import Photo
+from .generate import Answerer
+from .model import SegueModel
+
+
+def calibrate(model: SegueModel, photos: list[Photo], seed: int = 0) -> dict[str, float]:
+    """Sets `refusal_bias` to the value that separates present from absent things best; returns what it measured.
+
+    Present things are asked for by name and by reasoning, with equal weight together to the absent ones.
+    """
+    model.refusal_bias.zero_()
+    answerer, rng, things = Answerer(model), random.Random(seed), load_things()
+    margins: dict[str, list[float]] = {"explicit": [], "reasoning": [], "absent": []}
+    for photo in photos:
+        questions: list[tuple[str, str]] = []
+        visible = sorted({i.label for i in photo.instances if i.area >= 0.005})
+        gone = [label for label in range(len(COCO_NAMES)) if label not in photo.labels]
+        for label in visible:
+            questions.append(("explicit", f"Can you segment the {COCO_NAMES[label]} in this image?"))
+            if things[label].questions:
+                questions.append(("reasoning", rng.choice(things[label].questions)))
+        for label in rng.sample(gone, len(visible)):
+            questions.append(("absent", f"Can you segment the {COCO_NAMES[label]} in this image?"))
+        if not questions:
+            continue
+        found = answerer.refusal_margins(answerer.look(photo.pixels), [text for _, text in questions])
+        for (kind, _), margin in zip(questions, found, strict=True):
+            margins[kind].append(margin)
+    best = max((_accuracy(margins, bias), -abs(bias), bias) for bias in [step / 4 for step in range(-40, 21)])
+    model.refusal_bias.fill_(best[2])
+    return {"refusal_bias": best[2], "accuracy": best[0], "accuracy_without": _accuracy(margins, 0.0)}
+
+
+def _accuracy(margins: dict[str, list[float]], bias: float) -> float:
+    refused = {kind: torch.tensor(values).add(bias).gt(0).float().mean().item() for kind, values in margins.items()}
+    present = 1 - 0.7 * refused["explicit"] - 0.3 * refused["reasoning"]
+    return (present + refused["absent"]) / 2

@@ -1,0 +1,139 @@
+"""Photos with instance masks from a COCO-format folder, and their frames.
+
+Expected: DIR/annotations.json (images, annotations, categories; an image may carry `captions`) and
+DIR/images/FILE_NAME. Category names must be COCO's 80.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from pycocotools import mask as rle
+from torch import Tensor
+
+from .config import COCO_NAMES, VisionConfig
+
+_VISION = VisionConfig()
+
+
+@dataclass(frozen=True)
+class Instance:
+    """One annotated thing of a photo."""
+
+    id: int
+    label: int  # index into COCO_NAMES
+    rle: dict  # compressed COCO RLE at the photo's size
+    area: float  # share of the photo, 0..1
+    box: tuple[float, float, float, float]  # x1, y1, x2, y2 in photo pixels
+    crowd: bool
+
+    def mask(self) -> np.ndarray:
+        """uint8[h, w], 1 on the thing."""
+        return rle.decode(self.rle)
+
+
+@dataclass
+class Photo:
+    """One picture with its annotations."""
+
+    id: int
+    path: Path
+    width: int
+    height: int
+    captions: list[str] = field(default_factory=list)
+    instances: list[Instance] = field(default_factory=list)
+
+    @cached_property
+    def pixels(self) -> np.ndarray:
+        """uint8[h, w, 3] RGB."""
+        with Image.open(self.path) as image:
+            return np.asarray(image.convert("RGB"))
+
+    def of(self, label: int) -> list[Instance]:
+        """All instances of one class, crowds included."""
+        return [instance for instance in self.instances if instance.label == label]
+
+    @property
+    def labels(self) -> list[int]:
+        """Classes in the photo, ascending."""
+        return sorted({instance.label for instance in self.instances})
+
+    def single_targets(self) -> list[Instance]:
+        """Things that are the only one of their class and cover 0.5-70 % of the photo."""
+        found = []
+        for label in self.labels:
+            same = self.of(label)
+            if len(same) == 1 and not same[0].crowd and 0.005 <= same[0].area <= 0.7:
+                found.append(same[0])
+        return found
+
+    def union(self, label: int) -> np.ndarray:
+        """uint8[h, w], 1 on every thing of a class."""
+        return np.maximum.reduce([instance.mask() for instance in self.of(label)])
+
+
+def load_coco(folder: Path) -> list[Photo]:
+    """Reads a COCO-format folder; photos in ascending order of id."""
+    content = json.loads((folder / "annotations.json").read_text())
+    names = {category["id"]: category["name"] for category in content["categories"]}
+    unknown = sorted(set(names.values()) - set(COCO_NAMES))
+    if unknown:
+        raise ValueError(f"{folder}/annotations.json: categories outside COCO's 80: {', '.join(unknown)}")
+    photos = {
+        image["id"]: Photo(
+            image["id"], folder / "images" / image["file_name"], image["width"], image["height"],
+            image.get("captions", []),
+        )
+        for image in content["images"]
+    }  # fmt: skip
+    for annotation in content["annotations"]:
+        photo = photos[annotation["image_id"]]
+        x, y, w, h = annotation["bbox"]
+        encoded = _encode(annotation["segmentation"], photo.height, photo.width)
+        photo.instances.append(
+            Instance(
+                annotation["id"], COCO_NAMES.index(names[annotation["category_id"]]), encoded,
+                float(rle.area(encoded)) / (photo.width * photo.height), (x, y, x + w, y + h),
+                bool(annotation.get("iscrowd", 0)),
+            )
+        )  # fmt: skip
+    return [photos[key] for key in sorted(photos)]
+
+
+def _encode(segmentation: list | dict, height: int, width: int) -> dict:
+    if isinstance(segmentation, list):
+        return rle.merge(rle.frPyObjects(segmentation, height, width))
+    if isinstance(segmentation["counts"], list):
+        return rle.frPyObjects(segmentation, height, width)
+    return segmentation
+
+
+def split(photos: list[Photo], held_out: int = 35) -> tuple[list[Photo], list[Photo]]:
+    """(training photos, development photos); the development photos depend on the ids alone."""
+    ids = sorted(photo.id for photo in photos)
+    random.Random(0).shuffle(ids)
+    dev = set(ids[:held_out])
+    return [p for p in photos if p.id not in dev], [p for p in photos if p.id in dev]
+
+
+def frame_size(height: int, width: int, frame: int = _VISION.frame) -> tuple[int, int]:
+    """Height and width of a picture inside the frame: longest side = frame, rounded half up."""
+    scale = frame / max(height, width)
+    return int(height * scale + 0.5), int(width * scale + 0.5)
+
+
+def letterbox(pixels: np.ndarray) -> tuple[Tensor, tuple[int, int]]:
+    """uint8[h, w, 3] -> (float32[3, 512, 512] RGB 0..255, picture top-left, (h, w) of it inside)."""
+    height, width = frame_size(*pixels.shape[:2])
+    resized = Image.fromarray(pixels).resize((width, height), Image.Resampling.BILINEAR)
+    frame = np.empty((_VISION.frame, _VISION.frame, 3), np.uint8)
+    frame[:] = _VISION.fill
+    frame[:height, :width] = np.asarray(resized)
+    return torch.from_numpy(frame).permute(2, 0, 1).float(), (height, width)

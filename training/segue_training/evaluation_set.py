@@ -1,0 +1,100 @@
+"""The evaluation questions about the development photos, as data that any client can replay.
+
+Kinds: explicit (one-instance targets), reasoning and reasoning_held_out (questions that training never
+shows; the latter about classes without any), present and absent (equally many classes, for the balanced
+accuracy), several (two targets), plural ("all the"), referring (left, right, largest).
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from .bank import load_things, plural
+from .config import COCO_NAMES, HELD_OUT
+from .data import Instance, Photo
+
+
+@dataclass
+class EvaluationQuestion:
+    """A question, and for each expected mask the annotations whose union it is (none: a refusal is right)."""
+
+    photo: int
+    file: str
+    kind: str
+    question: str
+    names: list[str]
+    targets: list[list[int]] = field(default_factory=list)
+
+    def masks(self, photo: Photo) -> list[np.ndarray]:
+        """Expected masks, uint8[h, w]."""
+        by_id = {instance.id: instance for instance in photo.instances}
+        return [np.maximum.reduce([by_id[i].mask() for i in ids]) for ids in self.targets]
+
+
+def build(photos: list[Photo]) -> list[EvaluationQuestion]:
+    """All evaluation questions about photos; depends on nothing but the photos and the bank."""
+    things, rng, questions = load_things(), random.Random(0), []
+    for photo in photos:
+
+        def ask(kind: str, text: str, names: list[str], targets: list[list[Instance]], photo: Photo = photo) -> None:
+            ids = [[instance.id for instance in target] for target in targets]
+            questions.append(EvaluationQuestion(photo.id, photo.path.name, kind, text, names, ids))
+
+        singles = photo.single_targets()
+        for target in singles:
+            name = COCO_NAMES[target.label]
+            ask("explicit", f"Can you segment the {name} in this image?", [name], [[target]])
+            kind = "reasoning_held_out" if name in HELD_OUT else "reasoning"
+            for text in things[target.label].test_questions:
+                ask(kind, text, [name], [[target]])
+        visible = sorted({i.label for i in photo.instances if i.area >= 0.005})
+        gone = [label for label in range(len(COCO_NAMES)) if label not in photo.labels]
+        for label in rng.sample(gone, len(visible)):
+            ask("absent", f"Can you segment the {COCO_NAMES[label]} in this image?", [COCO_NAMES[label]], [])
+        for label in visible:
+            name = COCO_NAMES[label]
+            ask("present", f"Can you segment the {name} in this image?", [name], [photo.of(label)])
+            same = [i for i in photo.of(label) if not i.crowd]
+            if len(same) < 2:
+                continue
+            big = [i for i in same if i.area >= 0.005]
+            if len(big) >= 2 and not any(i.crowd for i in photo.of(label)):
+                ask("plural", f"Can you segment all the {plural(name)} in this image?", [name], [same])
+                for phrase, target in _referred(big):
+                    ask("referring", f"Can you segment the {name} {phrase} in this image?" if phrase.startswith("on")
+                        else f"Can you segment the {phrase} {name} in this image?", [name], [[target]])  # fmt: skip
+        for first, second in zip(singles, singles[1:], strict=False):
+            names = [COCO_NAMES[first.label], COCO_NAMES[second.label]]
+            ask("several", f"Segment the {names[0]} and the {names[1]}.", names, [[first], [second]])
+    return questions
+
+
+def _referred(things: list[Instance]) -> list[tuple[str, Instance]]:
+    """Clearly leftmost, rightmost and largest things."""
+    found = []
+    by_x = sorted(things, key=lambda i: (i.box[0] + i.box[2]) / 2)
+    width = max(i.box[2] for i in things) - min(i.box[0] for i in things)
+    centre = [(i.box[0] + i.box[2]) / 2 for i in by_x]
+    if centre[1] - centre[0] > 0.1 * width:
+        found.append(("on the left", by_x[0]))
+    if centre[-1] - centre[-2] > 0.1 * width:
+        found.append(("on the right", by_x[-1]))
+    by_area = sorted(things, key=lambda i: -i.area)
+    if by_area[0].area > 1.5 * by_area[1].area:
+        found.append(("largest", by_area[0]))
+    return found
+
+
+def save(questions: list[EvaluationQuestion], path: Path) -> None:
+    """Writes the questions as JSON."""
+    path.write_text(json.dumps([asdict(question) for question in questions], indent=1))
+
+
+def load(path: Path) -> list[EvaluationQuestion]:
+    """Reads what `save` wrote."""
+    return [EvaluationQuestion(**entry) for entry in json.loads(path.read_text())]

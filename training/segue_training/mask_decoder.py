@@ -1,0 +1,236 @@
+"""Mask decoder: a 256-d prompt and the encoder's tensors in, masks out.
+
+The prompt says *what* (a soft choice among the detector's classes) and *which* (one of `RELATIONS`).
+What: evidence E = sum of class probabilities weighted by the prompt's class query. Its strongest
+peaks give boxes; in a view around each box a two-way transformer (as in Segment Anything) draws a
+mask and predicts its IoU. Which: the relation read from the prompt picks one peak, or unites all.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .config import DecoderConfig
+from .geometry import FRAME, box_iou, cell_boxes, paste, sample, view_grid
+
+Features = dict[str, Tensor]
+"""Encoder tensors of one picture: b2, b5, c4, b14, heatmap, ltrb (see vision.CenterNet) and rgb [1,3,256,256]."""
+
+
+class Peaks(NamedTuple):
+    """Candidates of n prompts, k each."""
+
+    evidence: Tensor  # [n, k] evidence at the peak, 0..1
+    boxes: Tensor  # [n, k, 4] frame pixels
+
+
+class Candidates(NamedTuple):
+    """Decoded candidates of n prompts, k each."""
+
+    peaks: Peaks
+    logits: Tensor  # [n, k, 48, 48] mask logits in the view around the box
+    iou: Tensor  # [n, k] predicted IoU, 0..1
+
+
+class TwoWayBlock(nn.Module):
+    """Token self-attention, tokens -> image, MLP, image -> tokens (Segment Anything, section A)."""
+
+    def __init__(self, dim: int, heads: int, mlp: int):
+        super().__init__()
+        self.self_attention, self.to_image, self.to_tokens = (Attention(dim, heads) for _ in range(3))
+        self.mlp = nn.Sequential(nn.Linear(dim, mlp), nn.GELU(), nn.Linear(mlp, dim))
+        self.norms = nn.ModuleList(nn.LayerNorm(dim) for _ in range(4))
+
+    def forward(self, tokens: Tensor, image: Tensor, token_position: Tensor, image_position: Tensor):
+        q = tokens + token_position
+        tokens = self.norms[0](tokens + self.self_attention(q, q, tokens))
+        tokens = self.norms[1](tokens + self.to_image(tokens + token_position, image + image_position, image))
+        tokens = self.norms[2](tokens + self.mlp(tokens))
+        image = self.norms[3](image + self.to_tokens(image + image_position, tokens + token_position, tokens))
+        return tokens, image
+
+
+class Attention(nn.Module):
+    """Multi-head attention with separate query, key and value inputs [m, length, dim]."""
+
+    def __init__(self, dim: int, heads: int):
+        super().__init__()
+        self.heads = heads
+        self.q, self.k, self.v, self.out = (nn.Linear(dim, dim) for _ in range(4))
+
+    def forward(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        q, k, v = (
+            layer(x).unflatten(-1, (self.heads, -1)).transpose(1, 2)
+            for layer, x in ((self.q, q), (self.k, k), (self.v, v))
+        )
+        return self.out(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
+
+
+class ResidualBlock(nn.Module):
+    """Two 3x3 convolutions with group normalisation."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.GroupNorm(8, channels), nn.GELU(), nn.Conv2d(channels, channels, 3, padding=1),
+            nn.GroupNorm(8, channels), nn.GELU(), nn.Conv2d(channels, channels, 3, padding=1),
+        )  # fmt: skip
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.body(x)
+
+
+class ViewNetwork(nn.Module):
+    """Draws the mask of the prompted thing inside one view."""
+
+    def __init__(self, config: DecoderConfig):
+        super().__init__()
+        mid, dim, skip = 96, config.dim, 32
+        self.fine = nn.Sequential(nn.Conv2d(24 + 3, 48, 3, padding=1), nn.GELU())
+        self.fine_down = nn.Conv2d(48, mid, 3, stride=2, padding=1)
+        self.coarse = nn.Conv2d(32 + 88 + 120 + 5, mid, 1)
+        self.position = nn.Parameter(torch.randn(1, mid, config.coarse, config.coarse) * 0.02)
+        self.box = nn.Sequential(nn.Linear(8, dim), nn.GELU(), nn.Linear(dim, dim))
+        self.prompt = nn.Linear(config.prompt_size, dim)
+        self.film = nn.Linear(2 * dim, 2 * mid)
+        self.blocks = nn.Sequential(ResidualBlock(mid), ResidualBlock(mid))
+        self.to_tokens = nn.Conv2d(mid, dim, 1)
+        self.token_position = nn.Parameter(torch.randn(1, config.coarse**2, dim) * 0.02)
+        self.output_tokens = nn.Parameter(torch.randn(1, 2, dim) * 0.5)  # IoU, mask
+        self.two_way = nn.ModuleList(TwoWayBlock(dim, 4, 512) for _ in range(2))
+        self.up = nn.Conv2d(dim, 4 * skip, 1)
+        self.skip = nn.Conv2d(48, skip, 1)
+        self.smooth = nn.Sequential(nn.GELU(), nn.Conv2d(skip, skip, 3, padding=1), nn.GELU())
+        self.hyper = nn.Sequential(nn.Linear(dim, dim), nn.GELU(), nn.Linear(dim, skip))
+        self.iou = nn.Sequential(nn.Linear(dim, dim), nn.GELU(), nn.Linear(dim, 1))
+        nn.init.zeros_(self.film.weight)
+        nn.init.zeros_(self.film.bias)
+
+    def forward(self, coarse: Tensor, fine: Tensor, prompt: Tensor, box: Tensor) -> tuple[Tensor, Tensor]:
+        """coarse [m,245,24,24], fine [m,27,48,48], prompt [m,256], box [m,8] -> logits [m,48,48], IoU logit [m]."""
+        fine = self.fine(fine)
+        prompt, box = self.prompt(prompt), self.box(box)
+        scale, shift = self.film(torch.cat([prompt, box], 1))[:, :, None, None].chunk(2, 1)
+        x = self.coarse(coarse) + self.fine_down(fine) + self.position
+        x = self.to_tokens(self.blocks(x * (1 + scale) + shift))
+        side = x.shape[-1]
+        image = x.flatten(2).transpose(1, 2)  # [m, 576, dim]
+        start = torch.cat([self.output_tokens.expand(x.shape[0], -1, -1), prompt[:, None], box[:, None]], 1)
+        tokens = start
+        for block in self.two_way:
+            tokens, image = block(tokens, image, start, self.token_position)
+        x = image.transpose(1, 2).unflatten(2, (side, side))
+        x = self.smooth(F.pixel_shuffle(self.up(x), 2) + self.skip(fine))
+        logits = torch.einsum("mc,mchw->mhw", self.hyper(tokens[:, 1]), x)
+        return logits, self.iou(tokens[:, 0])[:, 0]
+
+
+class MaskDecoder(nn.Module):
+    """Everything between the `<SEG>` prompt and frame logits."""
+
+    def __init__(self, config: DecoderConfig):
+        super().__init__()
+        self.config = config
+        self.normalise = nn.LayerNorm(config.prompt_size, elementwise_affine=False)
+        self.query = nn.Sequential(nn.Linear(config.prompt_size, 256), nn.GELU(), nn.Linear(256, config.classes))
+        self.relation = nn.Sequential(nn.Linear(config.prompt_size, 64), nn.GELU(), nn.Linear(64, len(config.relations)))
+        self.view = ViewNetwork(config)
+        for name, channels in (("b2", 24), ("b5", 32), ("c4", 88), ("b14", 120)):
+            self.register_buffer(f"{name}_mean", torch.zeros(1, channels, 1, 1))
+            self.register_buffer(f"{name}_std", torch.ones(1, channels, 1, 1))
+
+    def standardise(self, features: Features, name: str) -> Tensor:
+        """One backbone tap, standardised per channel."""
+        return (features[name] - getattr(self, f"{name}_mean")) / getattr(self, f"{name}_std")
+
+    def evidence(self, features: Features, prompts: Tensor) -> Tensor:
+        """Probability [n, 128, 128] that a thing meant by each prompt [n, 256] is centred in a cell."""
+        query = self.query(self.normalise(prompts)).softmax(-1)
+        return torch.einsum("nk,khw->nhw", query, features["heatmap"][0].sigmoid())
+
+    def peaks(self, features: Features, evidence: Tensor) -> Peaks:
+        """The `config.peaks` strongest local maxima of evidence [n, 128, 128]."""
+        best = F.max_pool2d(evidence[:, None], 3, 1, 1)[:, 0]
+        kept = (evidence * (evidence >= best)).flatten(1)
+        values, cells = kept.topk(self.config.peaks, dim=1)
+        boxes = cell_boxes(features["ltrb"])[0].flatten(1).transpose(0, 1)  # [cells, 4]
+        return Peaks(values, boxes[cells])
+
+    def decode(self, features: Features, prompts: Tensor, evidence: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:
+        """Masks around given boxes [n, k, 4] -> logits [n, k, 48, 48], IoU logits [n, k]."""
+        n, k = boxes.shape[:2]
+        coarse, fine, box = self.views(features, evidence, boxes)
+        prompt = self.normalise(prompts)[:, None].expand(-1, k, -1).flatten(0, 1)
+        logits, iou = self.view(coarse, fine, prompt, box)
+        return logits.unflatten(0, (n, k)), iou.unflatten(0, (n, k))
+
+    def views(self, features: Features, evidence: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Inputs of the view network for boxes [n, k, 4]: coarse, fine and box features, batch n*k."""
+        n, k = boxes.shape[:2]
+        grid = view_grid(boxes, self.config.coarse)  # [n, k, 24, 24, 2]
+        shared = grid.flatten(0, 1)[None]
+        taps = [sample(self.standardise(features, name), shared)[0] for name in ("b5", "c4", "b14")]
+        strongest = features["heatmap"].amax(1, keepdim=True) / 4
+        distances = sample(features["ltrb"], shared)[0].unflatten(0, (n, k))  # [n, k, 4, 24, 24]
+        own = sample(torch.logit(evidence[:, None], eps=1e-4) / 4, grid)  # [n, k, 1, 24, 24]
+        relative = sample(evidence[:, None] / evidence.amax((1, 2)).clamp(min=1e-4)[:, None, None, None], grid)
+        x, y = grid.unbind(-1)
+        left, top, right, bottom = distances.unbind(2)
+        cell_box = torch.stack([x - left, y - top, x + right, y + bottom], -1)
+        agreement = box_iou(cell_box, boxes[:, :, None, None]) * 2 - 1
+        inside = torch.minimum(
+            torch.minimum(x - boxes[..., 0:1, None], boxes[..., 2:3, None] - x),
+            torch.minimum(y - boxes[..., 1:2, None], boxes[..., 3:4, None] - y),
+        )
+        size = (boxes[..., 2:] - boxes[..., :2]).clamp(min=4.0)
+        inside = torch.tanh(inside / size.amin(-1)[..., None, None] * 4)
+        dense = torch.stack([own[:, :, 0], relative[:, :, 0], agreement, inside], 2).flatten(0, 1)
+        coarse = torch.cat([*taps, sample(strongest, shared)[0], dense], 1)
+        fine_grid = view_grid(boxes, self.config.fine).flatten(0, 1)[None]
+        rgb = (features["rgb"] - 118.0) / 60.0
+        fine = torch.cat([sample(self.standardise(features, "b2"), fine_grid)[0], sample(rgb, fine_grid)[0]], 1)
+        edges = torch.cat([boxes / FRAME * 2 - 1, torch.log(size / 64)], -1)
+        strength = torch.stack([own[:, :, 0].amax((2, 3)), relative[:, :, 0].amax((2, 3))], -1)
+        return coarse, fine, torch.cat([edges, strength], -1).flatten(0, 1)
+
+    def candidates(self, features: Features, prompts: Tensor) -> Candidates:
+        """Decodes the strongest peaks of prompts [n, 256]."""
+        evidence = self.evidence(features, prompts)
+        peaks = self.peaks(features, evidence)
+        logits, iou = self.decode(features, prompts, evidence, peaks.boxes)
+        return Candidates(peaks, logits, iou.sigmoid())
+
+    def choose(self, prompts: Tensor, found: Candidates, resized_size: Tensor) -> Tensor:
+        """Which candidates belong to the answer: bool[n, k]; at least one a prompt."""
+        evidence, boxes = found.peaks
+        relation = F.one_hot(self.relation(self.normalise(prompts)).argmax(-1), len(self.config.relations))
+        plausible = (evidence > torch.clamp(0.3 * evidence[:, :1], min=0.12)) & (found.iou > 0.4)
+        # The strongest candidate is always allowed, so that a relation never leaves nothing to choose from.
+        best = evidence.sqrt() * found.iou
+        plausible = plausible | (best >= best.amax(1, keepdim=True))
+        centre = (boxes[..., :2] + boxes[..., 2:]) / (2 * FRAME)
+        middle = resized_size.flip(0).to(boxes.dtype) / (2 * FRAME)
+        size = (boxes[..., 2:] - boxes[..., :2]).prod(-1).sqrt() / FRAME
+        x, y, far = centre[..., 0], centre[..., 1], (centre - middle).square().sum(-1)
+        # In the order of config.RELATIONS; "all" ranks like "one" and is widened below.
+        order = torch.stack([best, best, -x, x, -y, y, size, -size, -far], -1)
+        rank = (order * relation[:, None].to(order.dtype)).sum(-1)
+        whole_field = relation[:, :1].bool() | relation[:, 1:2].bool()
+        rank = torch.where(plausible | whole_field, rank, torch.full_like(rank, -1e4))
+        chosen = rank >= rank.amax(1, keepdim=True)
+        several = relation[:, 1:2].bool()
+        return (several & plausible) | (~several & chosen)
+
+    def forward(self, features: Features, prompts: Tensor, resized_size: Tensor) -> tuple[Tensor, Tensor]:
+        """Encoder tensors and prompts [n, 256] -> frame logits [n, 512, 512], scores [n] (predicted IoU)."""
+        found = self.candidates(features, prompts)
+        chosen = self.choose(prompts, found, resized_size)
+        n, k = chosen.shape
+        frames = paste(found.logits.flatten(0, 1), found.peaks.boxes.flatten(0, 1)).unflatten(0, (n, k))
+        frames = torch.where(chosen[:, :, None, None], frames, torch.full_like(frames, -1e4)).amax(1)
+        score = torch.where(chosen, found.iou, torch.zeros_like(found.iou)).amax(1)
+        return frames, score

@@ -1,0 +1,77 @@
+"""Trains the model: mask decoder, then language, then both on photos.
+
+    python -m segue_training.train --coco DIR --vision-base DIR --out DIR
+
+`--vision-base` is the folder `models/` of the npm package @vladmandic/human 3.3.6 (it holds
+centernet.json and centernet.bin). Every stage writes OUT/<stage>.pt every two minutes and goes on from
+there when the command is started again; OUT/log.jsonl collects the figures, OUT/model.pt is the result.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+from pathlib import Path
+
+import torch
+
+from .calibrate import calibrate
+from .data import load_coco, split
+from .evaluate import evaluate
+from .model import build_model, save_model
+from .scenes import cache_photos
+from .train_decoder import train_decoder
+from .train_language import train_language
+
+_CALIBRATION_PHOTOS = 60
+
+
+def main() -> None:
+    options = _options()
+    options.out.mkdir(parents=True, exist_ok=True)
+    torch.manual_seed(options.seed)
+    photos, held_out = split(load_coco(options.coco))
+    categories = _categories(options.coco)
+    # The frozen language weights are stored in half the size: they come from 4-bit values anyway.
+    model = build_model(options.vision_base, torch.bfloat16)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    model.to(device)
+    train_decoder(model.vision, model.decoder, photos, options.out, options.decoder_steps, options.seed)
+    model.copy_moments()
+    cached = cache_photos(model, photos)
+    stages = (("language", options.language_steps, 0.0), ("joint", options.joint_steps, 0.5))
+    for name, steps, real_share in stages:
+        train_language(model, cached, categories, options.out, name, steps, real_share, options.seed)
+    model.float().cpu()
+    sample = random.Random(options.seed).sample(photos, min(_CALIBRATION_PHOTOS, len(photos)))
+    facts = {"options": {key: str(value) for key, value in vars(options).items()}, "calibration": calibrate(model, sample)}
+    save_model(model, options.out / "model.pt", facts)
+    facts["evaluation"], _ = evaluate(model, held_out)
+    save_model(model, options.out / "model.pt", facts)
+    (options.out / "evaluation.json").write_text(json.dumps(facts["evaluation"], indent=1))
+    print(json.dumps(facts["evaluation"]["model"], indent=1))
+
+
+def _categories(coco: Path) -> list[list[str]]:
+    """Category names by super-category: things of one kind can answer the same question."""
+    groups: dict[str, list[str]] = {}
+    for category in json.loads((coco / "annotations.json").read_text())["categories"]:
+        groups.setdefault(category.get("supercategory", category["name"]), []).append(category["name"])
+    return list(groups.values())
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Trains the model on a folder in COCO format.")
+    parser.add_argument("--coco", type=Path, required=True, help="folder with annotations.json and images/")
+    parser.add_argument("--vision-base", type=Path, required=True, help="folder with centernet.json and centernet.bin")
+    parser.add_argument("--out", type=Path, required=True, help="folder for checkpoints, log and the model")
+    parser.add_argument("--decoder-steps", type=int, default=560)
+    parser.add_argument("--language-steps", type=int, default=40)
+    parser.add_argument("--joint-steps", type=int, default=340)
+    parser.add_argument("--seed", type=int, default=0)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

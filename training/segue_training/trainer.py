@@ -1,0 +1,133 @@
+"""One training stage: optimiser, schedule, moving average, checkpoints, progress and log."""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+
+@dataclass(frozen=True)
+class StageOptions:
+    """How a stage runs."""
+
+    name: str
+    steps: int
+    warmup: int = 40
+    clip: float = 1.0
+    ema: float = 0.99
+    save_every_s: float = 120.0
+
+
+def parameter_groups(modules: Iterable[tuple[nn.Module, float]], decay: float) -> list[dict]:
+    """Optimiser groups of (module, learning rate): weight decay on matrices only, frozen parameters left out."""
+    groups = []
+    for module, rate in modules:
+        trainable = [p for p in module.parameters() if p.requires_grad]
+        groups.append({"params": [p for p in trainable if p.dim() > 1], "lr": rate, "weight_decay": decay})
+        groups.append({"params": [p for p in trainable if p.dim() <= 1], "lr": rate, "weight_decay": 0.0})
+    return [group for group in groups if group["params"]]
+
+
+class Stage:
+    """Runs `loss(step, rng) -> {name: tensor}` (the entry `loss` is minimised) for a number of steps.
+
+    The state in OUT/<name>.pt (trainable weights, moving average, optimiser, step) is written every few
+    minutes and at the end; a stage started again goes on from there. The random stream of a step depends
+    on the seed and the step alone, so that a resumed stage sees what an uninterrupted one would.
+    """
+
+    def __init__(self, model: nn.Module, groups: list[dict], options: StageOptions, out: Path, seed: int = 0):
+        self.model, self.options, self.out, self.seed = model, options, out, seed
+        self.optimiser = torch.optim.AdamW(groups, betas=(0.9, 0.98))
+        self.rates = [group["lr"] for group in self.optimiser.param_groups]
+        self.average = {name: p.detach().clone() for name, p in self._trainable()}
+        self.step = 0
+        if self.checkpoint.exists():
+            self._restore()
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.out / f"{self.options.name}.pt"
+
+    def run(self, loss: Callable[[int, random.Random], dict[str, Tensor]]) -> None:
+        """Trains to the end and leaves the averaged weights in the model."""
+        options, saved, recent = self.options, time.monotonic(), defaultdict(list)
+        bar = tqdm(range(self.step, options.steps), initial=self.step, total=options.steps, desc=options.name, smoothing=0.05)
+        for step in bar:
+            torch.manual_seed(self.seed * 1_000_003 + step)
+            self._schedule(step)
+            parts = loss(step, random.Random(f"{self.seed}-{options.name}-{step}"))
+            self.optimiser.zero_grad(set_to_none=True)
+            parts["loss"].backward()
+            norm = nn.utils.clip_grad_norm_([p for _, p in self._trainable()], options.clip)
+            if torch.isfinite(norm):
+                self.optimiser.step()
+            elif not math.isfinite(float(parts["loss"].detach())):
+                raise FloatingPointError(f"{options.name}: the loss is not finite at step {step}")
+            self._update_average(step)
+            self.step = step + 1
+            for name, value in parts.items():
+                recent[name].append(float(value.detach()))
+            if self.step % 20 == 0:
+                means = {name: round(sum(values) / len(values), 4) for name, values in recent.items()}
+                bar.set_postfix(means)
+                self._log({"step": self.step, **means})
+                recent.clear()
+            if time.monotonic() - saved > options.save_every_s:
+                self.save()
+                saved = time.monotonic()
+        self.save()
+        self.load_average()
+
+    def load_average(self) -> None:
+        """Puts the moving average into the model."""
+        for name, parameter in self._trainable():
+            parameter.data.copy_(self.average[name])
+
+    def save(self) -> None:
+        """Writes the checkpoint; a kill while writing leaves the old one."""
+        state = {
+            "step": self.step,
+            "weights": {name: p.detach() for name, p in self._trainable()},
+            "average": self.average,
+            "optimiser": self.optimiser.state_dict(),
+        }
+        temporary = self.checkpoint.with_suffix(".tmp")
+        torch.save(state, temporary)
+        temporary.replace(self.checkpoint)
+
+    def _restore(self) -> None:
+        state = torch.load(self.checkpoint, weights_only=True)
+        for name, parameter in self._trainable():
+            parameter.data.copy_(state["weights"][name])
+        self.average, self.step = state["average"], state["step"]
+        self.optimiser.load_state_dict(state["optimiser"])
+
+    def _trainable(self) -> list[tuple[str, nn.Parameter]]:
+        return [(name, p) for name, p in self.model.named_parameters() if p.requires_grad]
+
+    def _schedule(self, step: int) -> None:
+        options = self.options
+        progress = (step - options.warmup) / max(1, options.steps - options.warmup)
+        factor = (step + 1) / options.warmup if step < options.warmup else 0.02 + 0.49 * (1 + math.cos(math.pi * progress))
+        for group, rate in zip(self.optimiser.param_groups, self.rates, strict=True):
+            group["lr"] = rate * factor
+
+    def _update_average(self, step: int) -> None:
+        keep = min(self.options.ema, (1 + step) / (10 + step))
+        for name, parameter in self._trainable():
+            self.average[name].lerp_(parameter.detach(), 1 - keep)
+
+    def _log(self, entry: dict) -> None:
+        with (self.out / "log.jsonl").open("a") as file:
+            file.write(json.dumps({"stage": self.options.name, "time": round(time.time()), **entry}) + "\n")

@@ -1,0 +1,66 @@
+import random
+
+import pytest
+
+from segue_training.bank import article, join, load_things, plural
+from segue_training.config import COCO_NAMES, HELD_OUT, RELATIONS
+from segue_training.questions import SEG, QuestionMaker, Scene
+
+THINGS = load_things()
+SCENE = Scene({0: 3, 41: 1, 15: 2, 53: 1}, absent=[5, 16, 24, 61], hinted=[5], neighbours={16: {15}}, captions=["A cat with a cup."])
+
+
+@pytest.fixture(scope="module")
+def drawn():
+    maker, rng = QuestionMaker(THINGS), random.Random(0)
+    return [maker.draw(SCENE, rng) for _ in range(3000)]
+
+
+def test_every_class_is_described():
+    assert [thing.name for thing in THINGS[:80]] == list(COCO_NAMES)
+    for thing in THINGS[:80]:
+        assert len(thing.test_questions) >= 2, thing.name
+        assert thing.reason.endswith("."), thing.name
+        assert thing.reasoned != (thing.name in HELD_OUT)
+        assert not set(thing.questions) & set(thing.test_questions)
+
+
+def test_each_seg_token_has_a_target_and_refusals_have_none(drawn):
+    for question in drawn:
+        assert question.answer.count(SEG) == len(question.targets), question
+        if "There is no" in question.answer and question.kind != "partly":
+            assert not question.targets
+        for thing, relation in question.targets:
+            assert thing in SCENE.present and 0 <= relation < len(RELATIONS)
+
+
+def test_all_kinds_are_drawn_and_name_what_they_point_at(drawn):
+    kinds = {question.kind for question in drawn}
+    assert kinds == {"explicit", "absent", "reasoning", "reasoning_absent", "referring", "plural", "several", "partly", "vqa"}
+    plurals = [question for question in drawn if question.kind == "plural"]
+    assert all(question.targets[0][1] == RELATIONS.index("all") for question in plurals)
+    assert any(question.history for question in drawn)
+
+
+def test_held_out_classes_get_no_reasoning_and_test_questions_stay_unseen(drawn):
+    held = {COCO_NAMES.index(name) for name in HELD_OUT}
+    unseen = {text.lower().rstrip("?") for thing in THINGS for text in thing.test_questions}
+    for question in drawn:
+        if question.kind.startswith("reasoning"):
+            assert not {thing for thing, _ in question.targets} & held
+        assert not any(text in question.text.lower() for text in unseen), question.text
+
+
+def test_nothing_plausible_is_refused(drawn):
+    """A dog is not refused by reasoning while a cat, of its kind, is there."""
+    refused = {question.answer for question in drawn if question.kind == "reasoning_absent"}
+    assert "There is no dog in this image." not in refused
+    assert refused
+
+
+def test_words():
+    assert [plural(name) for name in ("person", "bus", "bench", "knife", "cup", "puppy")] == [
+        "people", "buses", "benches", "knives", "cups", "puppies",
+    ]  # fmt: skip
+    assert (article("apple"), article("cup"), article("skis")) == ("an apple", "a cup", "skis")
+    assert join(["a", "b", "c"]) == "a, b and c" and join(["a"]) == "a"
