@@ -7,6 +7,7 @@ import { Advice } from './terminal.js';
 import { ROOT } from './workspace.js';
 
 const START_TIMEOUT_MS = 180_000;
+const MODELS_DIR = process.env['SEGUE_MODELS_DIR'] ?? join(ROOT, 'models');
 
 /** Where the running service answers. */
 export interface ServiceAddresses {
@@ -17,14 +18,12 @@ export interface ServiceAddresses {
 
 /** Starts the four apps as processes of this machine and waits until all are ready. */
 export async function startApps(redisUrl: string, group: ProcessGroup): Promise<ServiceAddresses> {
-  const modelsDir = process.env['SEGUE_MODELS_DIR'] ?? join(ROOT, 'models');
-  checkModel(modelsDir, process.env['SEGUE_MODEL'] ?? 'segue-smol');
   const httpPort = await publicPort('SEGUE_HTTP_PORT', 8080, 'HTTP');
   const grpcPort = await publicPort('SEGUE_GRPC_PORT', 50051, 'gRPC');
   const common = {
     SEGUE_HOST: '127.0.0.1',
     SEGUE_LOG_FORMAT: 'pretty',
-    SEGUE_MODELS_DIR: modelsDir,
+    SEGUE_MODELS_DIR: MODELS_DIR,
     SEGUE_REDIS_URL: redisUrl,
     SEGUE_TENSOR_HOST: '127.0.0.1',
     SEGUE_TENSOR_PORT: '0',
@@ -49,10 +48,12 @@ export async function startApps(redisUrl: string, group: ProcessGroup): Promise<
   };
 }
 
-function checkModel(modelsDir: string, model: string): void {
-  if (existsSync(join(modelsDir, model, 'manifest.json'))) return;
+/** @throws Advice when the bundle that is to be served is not there. */
+export function checkModel(): void {
+  const model = process.env['SEGUE_MODEL'] ?? 'segue-smol';
+  if (existsSync(join(MODELS_DIR, model, 'manifest.json'))) return;
   throw new Advice(
-    `There is no model bundle in ${join(modelsDir, model)}. Train and export one (see training/README.md), or name ` +
+    `There is no model bundle in ${join(MODELS_DIR, model)}. Train and export one (see training/README.md), or name ` +
       'another with SEGUE_MODELS_DIR and SEGUE_MODEL.',
   );
 }

@@ -36,7 +36,7 @@ async function listen(client: SegueClient, picture: Buffer, instruction: string)
   const after = () => paint('dim', `${Math.round(performance.now() - startedAt)} ms`);
   for await (const event of client.stream({ image: picture, instruction })) {
     if (event.type === 'text') stdout.write(event.text);
-    else if (event.type === 'segment') stdout.write(paint('dim', `[mask of ${event.segment.phrase} after ${after()}]`));
+    else if (event.type === 'segment') stdout.write(paint('dim', `[mask ${event.segment.index + 1} after ${after()}]`));
     else if (event.type === 'completed') {
       stdout.write('\n');
       return event.answer;
@@ -52,9 +52,9 @@ async function writeOverlay(photo: string, picture: Buffer, answer: Answer): Pro
 }
 
 function describe({ segments, timingsMs, cache, model }: Answer): void {
-  for (const { phrase, area, score, mask } of segments) {
+  for (const { index, phrase, area, score, mask } of segments) {
     const share = (100 * area) / (mask.size[0] * mask.size[1]);
-    console.log(`  ${phrase}: ${share.toFixed(1)} % of the photo, score ${score.toFixed(2)}`);
+    console.log(`  ${index + 1} ${phrase}: ${share.toFixed(1)} % of the photo, score ${score.toFixed(2)}`);
   }
   const stages = (['queue', 'encode', 'generate', 'decode'] as const).map(
     (stage) => `${stage} ${Math.round(timingsMs[stage])}`,

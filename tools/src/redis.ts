@@ -1,11 +1,14 @@
 import { connect } from 'node:net';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { anyPort } from './ports.js';
 import type { ProcessGroup } from './processes.js';
 import { findProgram, installPackage } from './system-packages.js';
 import { Advice, step } from './terminal.js';
+import { STATE_FOLDER } from './workspace.js';
 
 const SERVERS = ['redis-server', 'valkey-server'];
+const LOG_FILE = join(STATE_FOLDER, 'redis.log');
 const START_TIMEOUT_MS = 10_000;
 
 /** A Redis server program of this machine, installed when it is missing and that is possible. */
@@ -26,24 +29,22 @@ export async function provideRedis(group: ProcessGroup, folder: string): Promise
     return url;
   }
   const port = await anyPort();
-  step(`Starting Redis on port ${port}, data in ${folder}`);
+  step(`Starting Redis on port ${port}`);
   const settings = {
     port,
     bind: '127.0.0.1',
     dir: folder,
     'maxmemory-policy': 'noeviction',
     appendonly: 'yes',
+    logfile: LOG_FILE,
     save: '',
   };
-  const args = Object.entries({ ...settings, loglevel: 'warning' }).flatMap(([key, value]) => [
-    `--${key}`,
-    String(value),
-  ]);
+  const args = Object.entries(settings).flatMap(([key, value]) => [`--${key}`, String(value)]);
   const server = group.start({ name: 'redis', colour: 'dim', command: [redisProgram(), ...args] });
   const deadline = Date.now() + START_TIMEOUT_MS;
   while (!(await answersPing(port))) {
     if (server.ended !== undefined || Date.now() > deadline) {
-      throw new Advice('Redis did not start: see its lines above.');
+      throw new Advice(`Redis did not start: see ${LOG_FILE}.`);
     }
     await sleep(50);
   }

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command } from 'commander';
-import { startApps } from './apps.js';
+import { checkModel, startApps } from './apps.js';
 import { ProcessGroup } from './processes.js';
 import { askAbout } from './question.js';
 import { provideRedis } from './redis.js';
@@ -35,6 +35,7 @@ await runCommand(async () => {
   }
 
   async function serve(): Promise<number> {
+    checkModel();
     mkdirSync(redisFolder, { recursive: true });
     const redisUrl = await provideRedis(storage, redisFolder);
     step('Starting the four apps; the models are loaded and warmed up');
