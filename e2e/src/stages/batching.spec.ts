@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { Mode } from '@segue/core';
-import { decodePicture } from '@segue/imaging';
+import { DEFAULT_PICTURE_LIMITS, decodePicture } from '@segue/imaging';
 import type { LanguageModelOptions } from '@segue/llm';
 import type { Tensor } from '@segue/tensors';
 import { TINY_BUNDLE_DIR } from '@segue/testing';
@@ -34,7 +34,7 @@ async function start(options: Partial<LanguageModelOptions> = {}) {
   opened.push(stages);
   const visualTokens = async (name: string): Promise<Tensor> => {
     const bytes = readFileSync(stages.bundle.file(`golden/${name}.png`));
-    const { tensors } = await stages.encoder.encode(await decodePicture(bytes, { maxBytes: 1e6, maxPixels: 1e6 }));
+    const { tensors } = await stages.encoder.encode(await decodePicture(bytes, DEFAULT_PICTURE_LIMITS));
     return tensors[stages.bundle.manifest.encoder.visualTokens]!;
   };
   const pictures = { wide: await visualTokens('wide'), tall: await visualTokens('tall') };

@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { locateBundles } from '@segue/bundle';
 import { maskIou, type Mode, type RunLengthMask } from '@segue/core';
-import { decodePicture } from '@segue/imaging';
+import { DEFAULT_PICTURE_LIMITS, decodePicture } from '@segue/imaging';
 import { TINY_BUNDLE_DIR } from '@segue/testing';
 import { openStages, type OpenStages } from './open-stages.js';
 
@@ -18,17 +19,20 @@ interface GoldenCase {
   readonly tolerance: { readonly maskIou: number; readonly score: number };
 }
 
-const cases = JSON.parse(readFileSync(join(TINY_BUNDLE_DIR, 'golden/cases.json'), 'utf8')) as GoldenCase[];
-let stages: OpenStages;
-beforeAll(async () => {
-  stages = await openStages(TINY_BUNDLE_DIR);
-});
-afterAll(() => stages.close());
+function casesOf(dir: string): GoldenCase[] {
+  return JSON.parse(readFileSync(join(dir, 'golden/cases.json'), 'utf8')) as GoldenCase[];
+}
 
-describe('the stages give the exported answers', () => {
-  it.each(cases)('$image: $question', async (golden) => {
+describe.each(await locateBundles(dirname(TINY_BUNDLE_DIR)))('the stages of %s give the exported answers', (dir) => {
+  let stages: OpenStages;
+  beforeAll(async () => {
+    stages = await openStages(dir);
+  });
+  afterAll(() => stages.close());
+
+  it.each(casesOf(dir))('$image: $question', async (golden) => {
     const { bundle, pipeline, runs } = stages;
-    const picture = await decodePicture(readFileSync(bundle.file(golden.image)), { maxBytes: 1e6, maxPixels: 1e6 });
+    const picture = await decodePicture(readFileSync(bundle.file(golden.image)), DEFAULT_PICTURE_LIMITS);
     runs.length = 0;
     const answer = await pipeline.segment(picture, {
       // A picture of its own each time, so that the whole prompt is fed.
@@ -48,9 +52,9 @@ describe('the stages give the exported answers', () => {
       expect(Math.abs(segment.score - score)).toBeLessThanOrEqual(golden.tolerance.score);
     });
   });
+});
 
-  it('has cases with none, one and several segments', () => {
-    const counts = cases.map(({ segments }) => Math.min(segments.length, 2));
-    expect(new Set(counts).size).toBe(3);
-  });
+it('has cases without, with one and with several segments in the tiny bundle', () => {
+  const counts = casesOf(TINY_BUNDLE_DIR).map(({ segments }) => Math.min(segments.length, 2));
+  expect(new Set(counts).size).toBe(3);
 });
