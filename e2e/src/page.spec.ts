@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import type { Answer } from '@segue/core';
 import { PALETTE } from '@segue/imaging';
 import { chromium, type Browser, type Page } from 'playwright-core';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { MANY_SEGMENTS, NO_SEGMENT, WIDE } from './pictures.js';
 import { System } from './system.js';
 
@@ -18,14 +18,14 @@ describe.skipIf(!executablePath)('the page in Chromium', () => {
 
   beforeAll(async () => {
     system = await System.start();
+    return () => system.stop();
+  });
+  beforeAll(async () => {
     browser = await chromium.launch({
       executablePath: executablePath ?? '',
       args: ['--no-sandbox', '--disable-background-networking'],
     });
-  });
-  afterAll(async () => {
-    await browser.close();
-    await system.stop();
+    return () => browser.close();
   });
   beforeEach(async () => {
     page = await browser.newPage();

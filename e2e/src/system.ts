@@ -12,7 +12,7 @@ export type AppName = 'gateway' | 'encoder-worker' | 'llm-worker' | 'decoder-wor
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const APPS: readonly AppName[] = ['encoder-worker', 'llm-worker', 'decoder-worker', 'gateway'];
-const READY_TIMEOUT_MS = 60_000;
+const READY_TIMEOUT_MS = 45_000;
 const STOP_TIMEOUT_MS = 20_000;
 
 /** One of the four apps as a process of its own, built as it is shipped. */
@@ -39,7 +39,12 @@ export class AppProcess {
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     const app = new AppProcess(name, `http://127.0.0.1:${port}`, child);
-    await app.#becomesReady();
+    try {
+      await app.#becomesReady();
+    } catch (error) {
+      await app.kill();
+      throw error;
+    }
     return app;
   }
 
@@ -133,7 +138,9 @@ export class System {
       ...env,
     });
     try {
-      await Promise.all(APPS.map((name) => system.startApp(name)));
+      // All are waited for, so that none is left behind when another one fails.
+      const started = await Promise.allSettled(APPS.map((name) => system.startApp(name)));
+      for (const result of started) if (result.status === 'rejected') throw result.reason;
       await system.client.connect();
     } catch (error) {
       await system.stop();
