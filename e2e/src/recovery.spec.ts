@@ -25,7 +25,8 @@ describe('a worker that dies', () => {
     await system.startApp('encoder-worker');
     system.app('decoder-worker').signal('SIGCONT');
     expect(content(await ended(jobId))).toEqual(expected);
-    expect(await system.app('gateway').metric('segue_recomputes_total')).toBeGreaterThan(0);
+    const recomputing = { outcome: 'recomputing' };
+    expect(await system.app('decoder-worker').metric('segue_stage_tasks_total', recomputing)).toBeGreaterThan(0);
   });
 
   it('in the middle of an answer: another one takes over within 15 s', async () => {
