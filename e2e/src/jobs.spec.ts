@@ -1,0 +1,79 @@
+import { randomUUID } from 'node:crypto';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { MANY_SEGMENTS, WIDE } from './pictures.js';
+import { System } from './system.js';
+
+const ASK = { image: WIDE, instruction: MANY_SEGMENTS };
+
+let system: System;
+beforeAll(async () => {
+  system = await System.start();
+});
+afterAll(() => system.stop());
+
+describe('a job', () => {
+  it('with the same idempotency key is the same job, once', async () => {
+    const idempotencyKey = randomUUID();
+    const [first, again] = await Promise.all([
+      system.client.submit({ ...ASK, idempotencyKey }),
+      system.client.submit({ ...ASK, idempotencyKey }),
+    ]);
+    expect(again.jobId).toBe(first.jobId);
+    const other = system.client.submit({ ...ASK, instruction: 'Where is the cat?', idempotencyKey });
+    await expect(other).rejects.toMatchObject({ code: 'ALREADY_EXISTS' });
+    await expect.poll(async () => (await system.client.get(first.jobId)).state).toBe('completed');
+  });
+
+  it('in mask_only has one mask, made without decoding a token', async () => {
+    const before = await system.app('llm-worker').metric('segue_batch_rows_count');
+    const answer = await system.client.segment({ ...ASK, mode: 'mask_only' });
+    expect(answer).toMatchObject({ finishReason: 'mask_only', text: '<SEG>', segments: [{ index: 0 }] });
+    expect(await system.app('llm-worker').metric('segue_batch_rows_count')).toBe(before);
+  });
+
+  describe('whose language model hangs', () => {
+    beforeAll(() => system.app('llm-worker').signal('SIGSTOP'));
+    afterAll(() => system.app('llm-worker').signal('SIGCONT'));
+
+    it('can be cancelled, and stays cancelled', async () => {
+      const { jobId } = await system.client.submit(ASK);
+      expect((await system.client.cancel(jobId)).state).toBe('cancelled');
+      const types: string[] = [];
+      for await (const { type } of system.client.watch(jobId)) types.push(type);
+      expect(types.at(-1)).toBe('cancelled');
+      expect((await system.client.cancel(jobId)).state).toBe('cancelled');
+    });
+
+    it('fails at its deadline', async () => {
+      const asked = system.client.segment({ ...ASK, timeoutMs: 700 });
+      await expect(asked).rejects.toMatchObject({ code: 'DEADLINE_EXCEEDED' });
+      const { jobId } = await system.client.submit({ ...ASK, timeoutMs: 700 });
+      await expect.poll(async () => (await system.client.get(jobId)).state, { timeout: 5_000 }).toBe('failed');
+      expect((await system.client.get(jobId)).error?.code).toBe('DEADLINE_EXCEEDED');
+    });
+
+    it('is cancelled when its client goes away', async () => {
+      const gone = new AbortController();
+      let jobId = '';
+      const watching = (async () => {
+        for await (const event of system.client.stream(ASK, { signal: gone.signal })) {
+          jobId = event.jobId;
+          gone.abort();
+        }
+      })();
+      await expect(watching).rejects.toMatchObject({ code: 'CANCELLED' });
+      await expect.poll(async () => (await system.client.get(jobId)).state, { timeout: 5_000 }).toBe('cancelled');
+    });
+  });
+
+  describe('after the hang', () => {
+    afterEach(() => system.app('llm-worker').signal('SIGCONT'));
+
+    it('is answered again, and nothing of the given-up jobs runs on', async () => {
+      const answer = await system.client.segment(ASK);
+      expect(answer.segments.length).toBeGreaterThan(0);
+      for (const queue of ['encode', 'generate', 'decode'])
+        expect(await system.app('gateway').metric('segue_queue_tasks', { queue })).toBe(0);
+    });
+  });
+});
