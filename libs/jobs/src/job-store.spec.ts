@@ -130,3 +130,19 @@ test('every key has a lifetime, and writing to a job that is gone brings nothing
   expect(await store.find(jobId)).toBeUndefined();
   expect((await redis.keys('*')).filter((key) => key.includes(jobId))).toEqual([]);
 });
+
+test('a job that has ended is given out once to be counted', async () => {
+  const { store } = fixture.open();
+  const { jobId: first } = await store.create(newJob());
+  const { jobId: second } = await store.create(newJob());
+  await store.create(newJob());
+  await store.fail(first, late());
+  await store.cancel(first);
+  await store.cancel(second);
+  const taken = (await Promise.all([store.takeEnded(1), store.takeEnded(9)])).flat();
+  expect(taken).toMatchObject([
+    { jobId: first, state: 'failed' },
+    { jobId: second, state: 'cancelled' },
+  ]);
+  expect(await store.takeEnded(9)).toEqual([]);
+});

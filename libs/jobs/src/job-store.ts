@@ -156,13 +156,23 @@ export class JobStore {
     return askRedis(() => this.redis.segueCountRecompute(...this.keys(jobId), KEYS.signal(jobId), taskId));
   }
 
+  /**
+   * Takes jobs that have ended, oldest first: each is given out once, to whoever counts it, wherever it was ended. Those
+   * that nobody takes for long are forgotten.
+   */
+  async takeEnded(atMost: number): Promise<JobRecord[]> {
+    const jobIds = (await askRedis(() => this.redis.rpop(KEYS.ended, atMost))) ?? [];
+    const records = await Promise.all(jobIds.map((jobId) => this.find(jobId)));
+    return records.filter((record) => record !== undefined);
+  }
+
   private async endStage(jobId: string, stage: Stage, cached: boolean, field = '', value = ''): Promise<void> {
     const event = body({ type: 'stage', stage, done: true, cached });
     await askRedis(() => this.redis.segueEndStage(...this.keys(jobId), KEYS.signal(jobId), stage, event, field, value));
   }
 
   private async finish(jobId: string, state: string, event: string, field = '', value = ''): Promise<boolean> {
-    const keys = [...this.keys(jobId), KEYS.deadlines, KEYS.unsent];
+    const keys = [...this.keys(jobId), KEYS.deadlines, KEYS.unsent, KEYS.ended];
     const won = await askRedis(() =>
       this.redis.segueFinish(...keys, KEYS.signal(jobId), jobId, state, event, field, value),
     );

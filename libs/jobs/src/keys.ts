@@ -14,4 +14,6 @@ export const KEYS = {
   deadlines: `${PREFIX}:deadlines`,
   /** Sorted set: jobs whose flow has not been added yet, by creation. */
   unsent: `${PREFIX}:unsent`,
+  /** List: jobs that have ended and that nobody has counted yet. */
+  ended: `${PREFIX}:ended`,
 } as const;

@@ -86,6 +86,9 @@ redis.call('PEXPIRE', KEYS[1], keepMs)
 redis.call('PEXPIRE', KEYS[2], keepMs)
 redis.call('ZREM', KEYS[3], ARGV[2])
 redis.call('ZREM', KEYS[4], ARGV[2])
+redis.call('LPUSH', KEYS[5], ARGV[2])
+redis.call('LTRIM', KEYS[5], 0, 9999)
+redis.call('PEXPIRE', KEYS[5], keepMs)
 return 1
 `;
 
@@ -102,7 +105,7 @@ const SCRIPTS = {
   segueEndStage: { keys: 2, lua: END_STAGE },
   segueAppendText: { keys: 2, lua: APPEND_TEXT },
   segueAddSegment: { keys: 2, lua: ADD_SEGMENT },
-  segueFinish: { keys: 4, lua: FINISH },
+  segueFinish: { keys: 5, lua: FINISH },
   segueCountRecompute: { keys: 2, lua: COUNT_RECOMPUTE },
 } as const;
 
