@@ -91,6 +91,7 @@ function phrase({ index, colour, score }, points) {
   button.dataset.index = index;
   button.style.setProperty('--mask', colour);
   button.title = `Score ${score.toFixed(2)}`;
-  button.textContent = points.join('');
+  // The span of a mask without a phrase is its <SEG>.
+  button.textContent = words(points) || '●';
   return button;
 }
