@@ -21,7 +21,7 @@ import { MAX_TASK_BYTES } from './queues.js';
 
 const fixture = useJobs();
 
-/** What is left of a job in Redis besides its record and its log: keys of its own, and members of the queues' keys. */
+/** What is left of a job besides its record, its log and its place among the ended: own keys, members of the queues' keys. */
 async function leftovers({ redis }: Jobs, jobId: string): Promise<string[]> {
   const own = (await redis.keys('*')).filter((key) => key.includes(jobId));
   const members = async (key: string): Promise<string[]> => {
@@ -32,6 +32,7 @@ async function leftovers({ redis }: Jobs, jobId: string): Promise<string[]> {
   };
   const shared: string[] = [];
   for (const key of await redis.keys(`${PREFIX}:*`)) {
+    if (key === KEYS.ended) continue;
     if ((await members(key)).some((member) => member.includes(jobId))) shared.push(key);
   }
   return [...own.filter((key) => key !== KEYS.record(jobId) && key !== KEYS.events(jobId)), ...shared];
@@ -87,6 +88,16 @@ test('a job goes through all stages, and masks come before the text has ended', 
   const last = await lastEvent(jobs, jobId);
   expect(last.type === 'completed' && last.answer).toEqual(answer);
   await until(async () => (await leftovers(jobs, jobId)).length === 0);
+});
+
+test('after its lifetime nothing of a job is left', async () => {
+  fixture.startWorkers();
+  const jobs = fixture.open({ jobKeepMs: 300 });
+  const { jobId } = await jobs.producer.submit(newJob());
+  await lastEvent(jobs, jobId);
+  await until(async () => (await leftovers(jobs, jobId)).length === 0);
+  await until(async () => (await jobs.redis.exists(KEYS.record(jobId), KEYS.events(jobId))) === 0);
+  expect(await jobs.redis.exists(KEYS.deadlines, KEYS.unsent)).toBe(0);
 });
 
 test('each stage is given what it needs', async () => {

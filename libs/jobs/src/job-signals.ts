@@ -29,14 +29,20 @@ export class JobSignals {
     const channel = KEYS.signal(jobId);
     const listeners = this.listeners.get(channel) ?? new Set();
     this.listeners.set(channel, listeners.add(listener));
-    // Sent for every listener: the channel may have been left, or its first subscription not be acknowledged yet.
-    await this.redis.subscribe(channel);
-    return () => {
+    const stop = () => {
       listeners.delete(listener);
       if (listeners.size > 0 || this.listeners.get(channel) !== listeners) return;
       this.listeners.delete(channel);
       // A lost connection loses the subscription too; nothing is left to do then.
       this.redis.unsubscribe(channel).catch(() => undefined);
     };
+    try {
+      // Sent for every listener: the channel may have been left, or its first subscription not be acknowledged yet.
+      await this.redis.subscribe(channel);
+    } catch (error) {
+      stop();
+      throw error;
+    }
+    return stop;
   }
 }

@@ -148,7 +148,7 @@ export async function lastEvent(jobs: Jobs, jobId: string): Promise<JobEvent> {
 }
 
 /** Resolves when the condition holds. */
-export async function until(condition: () => Promise<boolean> | boolean, timeoutMs = 5_000): Promise<void> {
+export async function until(condition: () => Promise<boolean> | boolean, timeoutMs = 15_000): Promise<void> {
   const end = Date.now() + timeoutMs;
   while (!(await condition())) {
     if (Date.now() > end) throw new Error('waited in vain');

@@ -17,6 +17,8 @@ import {
 import { JobSweeper } from './job-sweeper.js';
 import { KEYS, PREFIX } from './keys.js';
 import { QUEUES } from './queues.js';
+import { StageHost } from './stage-host.js';
+import { LOCKS } from './task-host.js';
 
 const fixture = useJobs();
 const gone = () => Promise.reject(new SegueError('UNAVAILABLE', 'The tensors are gone.', { reason: 'TENSOR_GONE' }));
@@ -36,17 +38,21 @@ test('a job that was started but not struck off is not started twice', async () 
   const runs: string[] = [];
   const jobs = fixture.open();
   const { jobId } = await jobs.producer.submit(newJob());
-  await jobs.redis.zadd(KEYS.unsent, 1, jobId);
-  expect(await jobs.producer.startForgotten(0)).toBe(1);
-  expect(await jobs.producer.startForgotten(0)).toBe(0);
-  expect((await jobs.producer.depth()).encode.waiting).toBe(1);
-  fixture.startWorkers({
-    encode: (context) => {
+  fixture.startStage({
+    stage: 'encode',
+    concurrency: 1,
+    process: (context) => {
       runs.push(context.jobId);
       return Promise.resolve(encoded);
     },
   });
-  await lastEvent(jobs, jobId);
+  await until(async () => (await jobs.producer.depth()).generate.waiting === 1);
+  await jobs.redis.zadd(KEYS.unsent, 1, jobId);
+  expect(await jobs.producer.startForgotten(0)).toBe(1);
+  expect(await jobs.producer.startForgotten(0)).toBe(0);
+  fixture.startStage({ stage: 'generate', concurrency: 1, process: () => Promise.resolve(generated()) });
+  fixture.startAnswers();
+  expect((await lastEvent(jobs, jobId)).type).toBe('completed');
   expect(runs).toEqual([jobId]);
 });
 
@@ -80,6 +86,33 @@ test.each(['generate', 'decode'] as const)('a tensor that is gone at %s is compu
   expect(record.answer?.cache.image).toBe(false);
 });
 
+test('a picture that is encoded again before its task could step aside is used at once', async () => {
+  let encodes = 0;
+  const owners: string[] = [];
+  fixture.startStage({
+    stage: 'encode',
+    concurrency: 1,
+    process: () => Promise.resolve({ ...encoded, owner: `encoder-${++encodes}` }),
+  });
+  fixture.startAnswers();
+  const jobs = fixture.open();
+  const addEncode: typeof jobs.producer.addEncode = async (...task) => {
+    await jobs.producer.addEncode(...task);
+    await until(async () => encodes === 2 && (await jobs.producer.depth()).encode.active === 0);
+  };
+  const host = new StageHost({
+    stage: 'generate',
+    jobs: { ...jobs, producer: Object.assign(Object.create(jobs.producer) as typeof jobs.producer, { addEncode }) },
+    concurrency: 1,
+    process: (context) => (owners.push(context.encoded.owner) === 1 ? gone() : Promise.resolve(generated())),
+  });
+  host.start();
+  fixture.onEnd(() => host.close({ graceMs: 0 }));
+  const { jobId } = await jobs.producer.submit(newJob());
+  expect((await lastEvent(jobs, jobId)).type).toBe('completed');
+  expect(owners).toEqual(['encoder-1', 'encoder-2']);
+});
+
 test('computing again is bounded', async () => {
   let encodes = 0;
   fixture.startWorkers({
@@ -108,7 +141,7 @@ test('a failure of the encoder in computing again fails the job with its error',
 
 /** Takes a task as a worker does that is killed right then: its lock is never renewed. */
 async function takeAndDie(jobs: ReturnType<typeof fixture.open>, queue: keyof typeof QUEUES): Promise<void> {
-  const worker = new Worker(QUEUES[queue], null, { connection: jobs.redis, prefix: PREFIX, lockDuration: 6_000 });
+  const worker = new Worker(QUEUES[queue], null, { connection: jobs.redis, prefix: PREFIX, ...LOCKS });
   await until(async () => (await worker.getNextJob('dead', { block: false })) !== undefined);
   await worker.close(true);
 }

@@ -81,6 +81,21 @@ test('cancelling stops decoding and drops the decodes that wait', async () => {
   expect(decoding).toEqual([0]);
 });
 
+test('whoever ends a job and dies before clearing up leaves nothing behind', async () => {
+  let running = false;
+  fixture.startWorkers({
+    encode({ signal }) {
+      running = true;
+      return forever(signal);
+    },
+  });
+  const jobs = fixture.open();
+  const { jobId } = await jobs.producer.submit(newJob());
+  await until(() => running);
+  await jobs.store.cancel(jobId);
+  await until(async () => (await tasksOf(jobs, jobId)).length === 0);
+});
+
 test('a job whose deadline passes while it waits fails without any worker', async () => {
   const jobs = fixture.open();
   startSweeper(jobs);

@@ -10,7 +10,7 @@ import type { StageRunReport } from './stage.js';
 import { TaskRun } from './task-run.js';
 
 /** A worker that dies is noticed when its lock has expired at the next but one look: 10 s at most. */
-const LOCKS = { lockDuration: 6_000, lockRenewTime: 2_000, stalledInterval: 2_000, maxStalledCount: 3 } as const;
+export const LOCKS = { lockDuration: 6_000, lockRenewTime: 2_000, stalledInterval: 2_000, maxStalledCount: 3 } as const;
 
 /** How long a run may take to let go after its signal has aborted in a shutdown. */
 const LET_GO_MS = 2_000;

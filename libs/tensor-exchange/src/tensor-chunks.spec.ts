@@ -26,19 +26,22 @@ const tensors: Tensor[] = [
   { dtype: 'float32', shape: [3], data: new Float32Array([0, 1, 2, 3]).subarray(1) },
 ];
 
-test.each(tensors)('$dtype of shape $shape comes out as it went in, from wherever the pieces lie in memory', (tensor) => {
-  const assembly = new TensorAssembly();
-  for (const chunk of chunksOf(tensor)) {
-    const shifted = Buffer.concat([Buffer.from([0]), serializeChunk(chunk)]).subarray(1);
-    assembly.add(fromBinary(TensorChunkSchema, shifted));
-  }
-  const out = assembly.finish();
-  expect({ ...out, data: [...out.data].slice(0, 1_000) }).toEqual({
-    ...tensor,
-    data: [...tensor.data].slice(0, 1_000),
-  });
-  expect(out.data.length).toBe(tensor.data.length);
-});
+test.each(tensors)(
+  '$dtype of shape $shape comes out as it went in, from wherever the pieces lie in memory',
+  (tensor) => {
+    const assembly = new TensorAssembly();
+    for (const chunk of chunksOf(tensor)) {
+      const shifted = Buffer.concat([Buffer.from([0]), serializeChunk(chunk)]).subarray(1);
+      assembly.add(fromBinary(TensorChunkSchema, shifted));
+    }
+    const out = assembly.finish();
+    expect({ ...out, data: [...out.data].slice(0, 1_000) }).toEqual({
+      ...tensor,
+      data: [...tensor.data].slice(0, 1_000),
+    });
+    expect(out.data.length).toBe(tensor.data.length);
+  },
+);
 
 describe('a stream that does not keep to its header is refused', () => {
   const data = new Uint8Array(4);
