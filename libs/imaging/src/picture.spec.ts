@@ -60,6 +60,11 @@ describe('inspectPicture', () => {
     expect(error.message).toBe('This cannot be read as a picture; send a whole JPEG, PNG or WebP file.');
   });
 
+  it('cannot reach the decoders of other formats', async () => {
+    const gif = await picture().gif().toBuffer();
+    await expect(sharp(gif).metadata()).rejects.toThrow('unsupported image format');
+  });
+
   it('refuses an animation', async () => {
     const frames = [await picture().png().toBuffer(), await picture().negate().png().toBuffer()];
     const bytes = await sharp(frames, { join: { animated: true } })
@@ -107,6 +112,13 @@ describe('decodePicture', () => {
     expect([pixel(image, 2, 2), pixel(image, 20, 2)]).toEqual([GREEN, RED]);
   });
 
+  it('leaves colours as they are written, whatever their profile', async () => {
+    const bytes = await picture().png().withIccProfile('p3').toBuffer();
+    const image = await decodePicture(bytes, limits);
+    // Red of sRGB as Display P3 writes it; a converting decoder would give RED back.
+    expectNear(pixel(image, 20, 8), [184, 50, 36]);
+  });
+
   it('turns 16 bits into 8', async () => {
     const image = await decodePicture(await picture().toColourspace('rgb16').png().toBuffer(), limits);
     expect([pixel(image, 2, 2), pixel(image, 20, 2)]).toEqual([GREEN, RED]);
@@ -137,6 +149,16 @@ describe('decodePicture', () => {
     const error = await failure(decodePicture(bytes.subarray(0, bytes.length / 2), limits));
     expect(error.code).toBe('INVALID_ARGUMENT');
     expect(error.message).toMatch(/send it again|send a whole/);
+  });
+
+  it('refuses a picture that is broken in its middle', async () => {
+    const bytes = await noise('png');
+    bytes.fill(0, 1000, 1500);
+    const error = await failure(decodePicture(bytes, limits));
+    expect(error).toMatchObject({
+      code: 'INVALID_ARGUMENT',
+      message: 'The picture is cut short or broken; send it again.',
+    });
   });
 });
 
