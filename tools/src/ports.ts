@@ -2,6 +2,8 @@ import { once } from 'node:events';
 import { createServer, type AddressInfo } from 'node:net';
 import { Advice, step } from './terminal.js';
 
+const MAX_PORT = 65_535;
+
 /** A free TCP port of this machine; the system's choice when `wanted` is 0. Undefined when `wanted` is taken. */
 export async function freePort(wanted = 0): Promise<number | undefined> {
   const server = createServer();
@@ -29,6 +31,9 @@ export async function anyPort(): Promise<number> {
  */
 export async function publicPort(variable: string, usual: number, what: string): Promise<number> {
   const asked = process.env[variable];
+  if (asked && !(/^\d+$/.test(asked) && Number(asked) <= MAX_PORT)) {
+    throw new Advice(`${variable} is "${asked}". Set it to a port, a number up to ${MAX_PORT}.`);
+  }
   const port = await freePort(asked ? Number(asked) : usual);
   if (port !== undefined) return port;
   if (asked) {

@@ -56,10 +56,14 @@ export class ManagedProcess {
     const late = sleep(graceMs, 'late', { signal: timer.signal }).catch(() => undefined);
     if ((await Promise.race([this.#exited, late])) === 'late') {
       console.log(`${this.name} did not stop within ${graceMs / 1000} s and is ended`);
-      this.#child.kill('SIGKILL');
+      this.kill();
       await this.#exited;
     }
     timer.abort();
+  }
+
+  kill(): void {
+    this.#child.kill('SIGKILL');
   }
 }
 
@@ -79,6 +83,10 @@ export class ProcessGroup {
   /** Settles with the first program that ends. */
   firstEnded(): Promise<ManagedProcess> {
     return Promise.race(this.#processes.map((one) => one.exited.then(() => one)));
+  }
+
+  kill(): void {
+    for (const one of this.#processes) one.kill();
   }
 
   async stop(graceMs: number): Promise<void> {

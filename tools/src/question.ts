@@ -11,6 +11,7 @@ export async function askAbout(address: string, photo: string, instruction: stri
   const picture = await readPhoto(photo);
   const client = new SegueClient({ address });
   try {
+    await reach(client, address);
     console.log(`${paint('bold', basename(photo))} · ${instruction}`);
     const answer = await listen(client, picture, instruction);
     const overlay = await writeOverlay(photo, picture, answer);
@@ -18,6 +19,14 @@ export async function askAbout(address: string, photo: string, instruction: stri
     console.log(`Overlay: ${overlay}`);
   } finally {
     client.close();
+  }
+}
+
+async function reach(client: SegueClient, address: string): Promise<void> {
+  try {
+    await client.connect();
+  } catch (cause) {
+    throw new Advice(`Nothing answers at ${address}. Start the service first: npm start`, { cause });
   }
 }
 

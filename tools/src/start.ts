@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command } from 'commander';
@@ -19,11 +18,19 @@ const options = new Command('npm start --')
   .opts<{ once?: boolean }>();
 
 await runCommand(async () => {
-  // Ctrl-C is the way to end, so it ends well.
-  const interrupted = Promise.race([once(process, 'SIGINT'), once(process, 'SIGTERM')]).then(() => 0);
+  checkModel();
   const apps = new ProcessGroup();
   const storage = new ProcessGroup();
   const redisFolder = join(STATE_FOLDER, `redis-${process.pid}`);
+  const interrupted = new Promise<number>((resolve) => {
+    let before = false;
+    const interrupt = () => {
+      if (before) endAtOnce(apps, storage);
+      before = true;
+      resolve(0); // Ctrl-C is the way to end, so it ends well
+    };
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, interrupt);
+  });
   try {
     return await Promise.race([interrupted, serve()]);
   } finally {
@@ -35,7 +42,6 @@ await runCommand(async () => {
   }
 
   async function serve(): Promise<number> {
-    checkModel();
     mkdirSync(redisFolder, { recursive: true });
     const redisUrl = await provideRedis(storage, redisFolder);
     step('Starting the four apps; the models are loaded and warmed up');
@@ -55,3 +61,9 @@ ${paint('bold', 'Segue is serving.')} Ctrl-C stops it.
     throw new Advice(`${ended.name} ${ended.ended ?? 'ended'}: see its lines above.`);
   }
 });
+
+/** For who interrupts twice. */
+function endAtOnce(...groups: readonly ProcessGroup[]): void {
+  for (const group of groups) group.kill();
+  process.exit(1);
+}
