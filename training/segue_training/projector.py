@@ -90,5 +90,6 @@ class Projector(nn.Module):
         sure = torch.sigmoid(self.gate[0] * logit + self.gate[1])
         details = torch.cat([torch.stack([confidence, sure, logit / 4], 2), values[:, :, 1:5], values[:, :, 5:] / 4], 2)
         chosen = names.gather(1, order[:, :, None].expand(-1, -1, names.shape[-1]))
-        objects = self.gain[1] * chosen + self.details(details) + self.slot
+        # A name is as loud as the detector is sure of it: what is hardly there is hardly said.
+        objects = self.gain[1] * sure[:, :, None] * chosen + self.details(details) + self.slot
         return torch.cat([cells, objects], 1)

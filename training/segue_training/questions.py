@@ -82,7 +82,7 @@ _COUNT = ("How many {} are there?", "How many {} do you see?", "Count the {}.", 
 _NUMBERS = ("none", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 
 _MIX = {
-    "explicit": 25, "absent": 14, "reasoning": 25, "reasoning_absent": 5, "referring": 10, "plural": 7,
+    "explicit": 23, "absent": 19, "reasoning": 25, "reasoning_absent": 5, "referring": 10, "plural": 7,
     "several": 6, "partly": 2, "is_there": 3, "what": 1.5, "count": 1.5,
 }  # fmt: skip
 
@@ -133,7 +133,7 @@ class QuestionMaker:
         return Question("explicit", text, f"It is the {self.things[thing].name} {SEG}.", [(thing, 0)])
 
     def _gone(self, scene: Scene, rng: random.Random) -> int | None:
-        pool = scene.hinted if scene.hinted and rng.random() < 0.5 else scene.absent
+        pool = scene.hinted if scene.hinted and rng.random() < 0.35 else scene.absent
         return rng.choice(pool) if pool else None
 
     def _absent(self, scene: Scene, rng: random.Random) -> Question | None:

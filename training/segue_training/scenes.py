@@ -89,7 +89,7 @@ class PictureSource:
         source = rng.choice(self.cached)
         summary = source.summaries[rng.randrange(2)]
         scene = real_scene(source.photo, summary, self.kinds)
-        return Picture(_blurred(summary, scene, 0.4, rng), self.names[:_CLASSES], scene, True)
+        return Picture(_blurred(summary, scene, 0.3, rng), self.names[:_CLASSES], scene, True)
 
     def simulated(self, rng: random.Random) -> Picture:
         """A photo whose classes carry other names; its features are mostly left out, as they would contradict."""
@@ -104,7 +104,7 @@ class PictureSource:
             [given[label] for label in scene.absent] + [i for i in range(len(self.things)) if i not in set(given)],
             [given[label] for label in scene.hinted], self.kinds,
         )  # fmt: skip
-        summary = _blurred(summary, scene, 0.6, rng, {thing: channel for channel, thing in enumerate(given)})
+        summary = _blurred(summary, scene, 0.4, rng, {thing: channel for channel, thing in enumerate(given)})
         if rng.random() < 0.75:
             summary = summary._replace(pooled=torch.zeros_like(summary.pooled))
         return Picture(summary, torch.stack(rows), scene, False)
@@ -120,7 +120,7 @@ def _blurred(summary: Summary, scene: Scene, spread: float, rng: random.Random, 
     shift = torch.tensor([rng.gauss(0, spread) for _ in range(_CLASSES)])
     for thing in scene.present:
         channel = thing if channels is None else channels[thing]
-        shift[channel] -= abs(rng.gauss(0, 0.5))
+        shift[channel] -= abs(rng.gauss(0, 0.4))
     shift = shift.to(summary.tags.device)
     objects = summary.objects.clone()
     objects[0, :, 0] += shift

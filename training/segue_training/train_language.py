@@ -27,7 +27,7 @@ from .trainer import Stage, StageOptions, parameter_groups
 _PICTURES = 4
 _ROW = 512
 """Tokens of a row; a fixed length lets one compiled layer serve every step."""
-_FIRST_TOKEN_WEIGHT = 4.0
+_FIRST_TOKEN_WEIGHT = 6.0
 
 
 def train_language(
