@@ -1,4 +1,4 @@
-import { startRedis } from '@segue/testing';
+import { startRedis, type StartRedisOptions, type TestRedis } from '@segue/testing';
 import { expect, test } from 'vitest';
 
 import { lastEvent, newJob, until, useJobs, fakeStages } from './jobs.fixture.js';
@@ -7,8 +7,15 @@ import { AnswerStage } from './answer-stage.js';
 
 const fixture = useJobs();
 
+/** A Redis that a test may stop; stopped after it in any case. */
+async function ownRedis(options?: StartRedisOptions): Promise<TestRedis> {
+  const redis = await startRedis(options);
+  fixture.onEnd(() => redis.stop());
+  return redis;
+}
+
 test('without Redis a producer says so at once, in every operation', async () => {
-  const redis = await startRedis();
+  const redis = await ownRedis();
   const jobs = fixture.open({ url: redis.url, role: 'producer' });
   await until(() => jobs.ping());
   const { jobId } = await jobs.producer.submit(newJob());
@@ -31,18 +38,17 @@ test('without Redis a producer says so at once, in every operation', async () =>
 });
 
 test('a Redis that hangs is away too', async () => {
-  const redis = await startRedis();
+  const redis = await ownRedis();
   const jobs = fixture.open({ url: redis.url, role: 'producer' });
   await until(() => jobs.ping());
   process.kill(redis.pid, 'SIGSTOP');
   const start = Date.now();
   await expect(jobs.producer.submit(newJob())).rejects.toMatchObject({ code: 'UNAVAILABLE' });
   expect(Date.now() - start).toBeLessThan(3_000);
-  await redis.stop();
 });
 
 test('producers and workers go on when Redis comes back', async () => {
-  const redis = await startRedis();
+  const redis = await ownRedis();
   const port = Number(new URL(redis.url).port);
   const worker = fixture.open({ url: redis.url });
   const hosts = [
@@ -57,11 +63,9 @@ test('producers and workers go on when Redis comes back', async () => {
   await redis.stop();
   await until(async () => !(await jobs.ping()));
   await new Promise((resolve) => setTimeout(resolve, 500));
-  const again = await startRedis({ port });
+  await ownRedis({ port });
   await until(() => jobs.ping());
   const { jobId } = await jobs.producer.submit(newJob());
   expect((await lastEvent(jobs, jobId)).type).toBe('completed');
   for (const host of hosts) await host.close({ graceMs: 0 });
-  await Promise.all([jobs.close(), worker.close()]);
-  await again.stop();
 });
