@@ -1,3 +1,3 @@
 import { project } from '../../vitest.base.js';
 
-export default project('gateway');
+export default project('gateway', { testTimeout: 60_000 });

@@ -62,6 +62,13 @@ export class Service {
       // Fastify's own JSON parser is enough; Nest would add one for forms in URL encoding.
       { logger: new NestLogger(logger), abortOnError: false, bodyParser: false },
     );
+    // A kept-alive connection would outlive its last answer and hold up the end.
+    app
+      .getHttpAdapter()
+      .getInstance()
+      .addHook('onSend', async (_request, reply) => {
+        if (lifecycle.state === 'draining') void reply.header('connection', 'close');
+      });
     return new Service(options, app, logger, lifecycle);
   }
 

@@ -1,0 +1,17 @@
+import { defineConfig, integer, jobSettings, pictureSettings, port, serviceSettings } from '@segue/service';
+
+export const readConfig = defineConfig({
+  ...serviceSettings({ httpPort: 8080 }),
+  ...jobSettings,
+  ...pictureSettings,
+  grpcPort: port(50051),
+  /** Time allowed for a job whose request names none, and the most that a request may name. */
+  defaultTimeoutMs: integer(60_000, { min: 1 }),
+  maxTimeoutMs: integer(600_000, { min: 1 }),
+  /** Tasks that may wait in any one queue before new requests are refused. */
+  maxQueueDepth: integer(100, { min: 1 }),
+  /** Answers that this process puts together at the same time. */
+  concurrency: integer(16, { min: 1 }),
+});
+
+export type GatewayConfig = ReturnType<typeof readConfig>;

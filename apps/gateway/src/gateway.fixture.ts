@@ -1,0 +1,184 @@
+import { fileURLToPath } from 'node:url';
+import { SegueClient } from '@segue/client';
+import { encodeMask, maskArea, maskBox } from '@segue/core';
+import { openJobs, StageHost, type Jobs, type StageProcessor } from '@segue/jobs';
+import { Service } from '@segue/service';
+import { startRedis, type TestRedis } from '@segue/testing';
+import sharp from 'sharp';
+import { afterAll, afterEach, beforeAll, beforeEach } from 'vitest';
+import { readConfig } from './config.js';
+import { Gateway } from './gateway.js';
+import { gatewayService } from './service.js';
+
+const MODELS = fileURLToPath(new URL('../../../models', import.meta.url));
+
+/** Stage workers written by hand: they answer at once, unless a test gives them something else to do. */
+export interface FakeStages {
+  encode: StageProcessor<'encode'>;
+  generate: StageProcessor<'generate'>;
+  decode: StageProcessor<'decode'>;
+}
+
+export const TEXT = 'It is the cup <SEG>.';
+export const WIDTH = 6;
+export const HEIGHT = 4;
+/** The right half of the picture. */
+export const MASK = encodeMask(
+  Uint8Array.from({ length: WIDTH * HEIGHT }, (_, i) => (i % WIDTH >= WIDTH / 2 ? 1 : 0)),
+  HEIGHT,
+  WIDTH,
+);
+
+const answering: FakeStages = {
+  encode: async ({ request }) => ({ key: `digest/${request.imageId}`, owner: '127.0.0.1:1', cached: false }),
+  async generate({ writeText, addDecode }) {
+    await writeText({ offset: 0, text: 'It is the cup ' });
+    await addDecode({ index: 0, phrase: 'the cup', span: [6, 13], embedding: new Float32Array(8) });
+    await writeText({ offset: 14, text: '<SEG>.' });
+    return {
+      text: TEXT,
+      segments: 1,
+      finishReason: 'stop',
+      model: 'tiny-random@0.1.0',
+      promptTokens: 9,
+      tokens: 7,
+      prefixCached: false,
+    };
+  },
+  decode: async ({ prompt: { index, phrase, span } }) => {
+    return { index, phrase, span, mask: MASK, box: maskBox(MASK), area: maskArea(MASK), score: 0.5 };
+  },
+};
+
+/** A gateway that runs, and what a test needs to see of it. */
+export interface RunningGateway {
+  readonly url: string;
+  readonly grpcAddress: string;
+  readonly client: SegueClient;
+  close(): Promise<void>;
+}
+
+/** One Redis, one set of fake workers and one gateway for a spec file. Redis is empty at the start of each test. */
+export function useGateway() {
+  const stages: FakeStages = { ...answering };
+  const closers: (() => Promise<void>)[] = [];
+  let redis: TestRedis;
+  let jobs: Jobs;
+  let shared: RunningGateway;
+  let hosts: { close(options: { readonly graceMs: number }): Promise<void> }[] = [];
+
+  beforeAll(async () => {
+    redis = await startRedis();
+    jobs = openJobs({ url: redis.url, role: 'worker', jobKeepMs: 60_000, pictureKeepMs: 60_000, log: SILENT });
+    await startWorkers();
+    shared = await start();
+  });
+  beforeEach(() => Object.assign(stages, answering));
+  afterEach(async () => {
+    for (const close of closers.splice(0).reverse()) await close();
+    await jobs.redis.flushall();
+  });
+  afterAll(async () => {
+    await shared.close();
+    await stopWorkers();
+    await jobs.close();
+    await redis.stop();
+  });
+
+  async function start(variables: Readonly<Record<string, string>> = {}): Promise<RunningGateway> {
+    const config = readConfig({
+      SEGUE_HOST: '127.0.0.1',
+      SEGUE_HTTP_PORT: '0',
+      SEGUE_GRPC_PORT: '0',
+      SEGUE_REDIS_URL: redis.url,
+      SEGUE_MODELS_DIR: MODELS,
+      SEGUE_MODEL: 'tiny-random',
+      SEGUE_LOG_LEVEL: 'silent',
+      SEGUE_DRAIN_TIMEOUT_MS: '3000',
+      ...variables,
+    });
+    const service = await Service.create({ ...gatewayService(config), config });
+    const url = await service.start();
+    const grpcAddress = `127.0.0.1:${service.app.get(Gateway).grpcPort}`;
+    const client = new SegueClient({ address: grpcAddress });
+    let closing: Promise<void> | undefined;
+    const close = (): Promise<void> =>
+      (closing ??= (async () => {
+        client.close();
+        await service.close();
+      })());
+    return { url, grpcAddress, client, close };
+  }
+
+  async function startWorkers(): Promise<void> {
+    const common = { jobs, concurrency: 4 };
+    const started = [
+      new StageHost({ ...common, stage: 'encode', process: (context) => stages.encode(context) }),
+      new StageHost({ ...common, stage: 'generate', process: (context) => stages.generate(context) }),
+      new StageHost({ ...common, stage: 'decode', process: (context) => stages.decode(context) }),
+    ];
+    for (const host of started) host.start();
+    hosts = started;
+  }
+
+  async function stopWorkers(): Promise<void> {
+    await Promise.all(hosts.splice(0).map((host) => host.close({ graceMs: 0 })));
+  }
+
+  return {
+    /** What the workers do; back to answering after each test. */
+    stages,
+    startWorkers,
+    stopWorkers,
+    get redis(): TestRedis {
+      return redis;
+    },
+    get jobs(): Jobs {
+      return jobs;
+    },
+    get gateway(): RunningGateway {
+      return shared;
+    },
+    /** Another gateway, with settings of its own, until the end of the test. */
+    async startAnother(variables: Readonly<Record<string, string>>): Promise<RunningGateway> {
+      const another = await start(variables);
+      closers.push(another.close);
+      return another;
+    },
+    /** Keys of pictures and jobs in Redis. */
+    async leftovers(): Promise<string[]> {
+      return (await jobs.redis.keys('{segue}:*')).filter((key) => /:(picture|job):|:unsent|:deadlines/.test(key));
+    },
+  };
+}
+
+const SILENT = { info: () => undefined, warn: () => undefined, error: () => undefined };
+
+export async function photo(format: 'jpeg' | 'png' | 'webp' = 'png', width = WIDTH, height = HEIGHT): Promise<Buffer> {
+  const background = { r: 200, g: 120, b: 40 };
+  return sharp({ create: { width, height, channels: 3, background } })
+    .toFormat(format)
+    .toBuffer();
+}
+
+/** Resolves when the promise's function is called: for tests that need to know that a stage has begun. */
+export function signal(): { readonly given: Promise<void>; give(): void } {
+  let give = (): void => undefined;
+  const given = new Promise<void>((resolve) => (give = resolve));
+  return { given, give };
+}
+
+/** A stage that holds its job until the job ends elsewhere. */
+export function until(abort: AbortSignal): Promise<never> {
+  return new Promise((_resolve, reject) => {
+    const end = (): void => reject(abort.reason as Error);
+    if (abort.aborted) end();
+    else abort.addEventListener('abort', end, { once: true });
+  });
+}
+
+export async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
+  const all: T[] = [];
+  for await (const item of items) all.push(item);
+  return all;
+}

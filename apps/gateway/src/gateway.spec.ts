@@ -1,0 +1,105 @@
+import { serverSentEvents } from '@segue/client';
+import { startRedis } from '@segue/testing';
+import { describe, expect, it } from 'vitest';
+import { photo, signal, TEXT, until, useGateway } from './gateway.fixture.js';
+
+const fixture = useGateway();
+
+async function question() {
+  return { image: await photo(), instruction: 'Where is the cup?' };
+}
+
+async function ask(url: string): Promise<Response> {
+  const { image, instruction } = await question();
+  return fetch(`${url}/v1/segment`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ image: image.toString('base64'), instruction }),
+  });
+}
+
+describe('work that would only wait', () => {
+  it('is refused while a queue is full, and says when to come back', async () => {
+    const gateway = await fixture.startAnother({ SEGUE_MAX_QUEUE_DEPTH: '2' });
+    const go = signal();
+    // Four tasks are in hand at most; the rest waits.
+    fixture.stages.encode = async (context) => {
+      await Promise.race([go.given, until(context.signal)]);
+      return { key: 'k', owner: 'o', cached: false };
+    };
+    const submit = async () => gateway.client.submit(await question()).catch((error: unknown) => error);
+    await expect.poll(submit, { timeout: 30_000 }).toMatchObject({ code: 'RESOURCE_EXHAUSTED', retryAfterMs: 5_000 });
+    const response = await ask(gateway.url);
+    expect([response.status, response.headers.get('retry-after')]).toEqual([429, '5']);
+    go.give();
+  });
+
+  it('is refused while a stage has no worker', async () => {
+    const gateway = await fixture.startAnother({});
+    await fixture.stopWorkers();
+    try {
+      await expect.poll(async () => (await ask(gateway.url)).status, { timeout: 10_000 }).toBe(503);
+      const response = await ask(gateway.url);
+      expect(response.headers.get('retry-after')).toBe('3');
+      expect(await response.json()).toMatchObject({ code: 'UNAVAILABLE', detail: expect.stringContaining('"encode"') });
+      await expect(gateway.client.segment(await question())).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+      expect(await fixture.leftovers()).toEqual([]);
+    } finally {
+      await fixture.startWorkers();
+    }
+    await expect.poll(async () => (await ask(gateway.url)).status, { timeout: 10_000 }).toBe(200);
+  });
+});
+
+describe('without Redis', () => {
+  it('requests are refused at once, and the gateway comes back with it', async () => {
+    const redis = await startRedis();
+    const gateway = await fixture.startAnother({ SEGUE_REDIS_URL: redis.url });
+    await redis.stop();
+    const began = performance.now();
+    const response = await ask(gateway.url);
+    expect(performance.now() - began).toBeLessThan(5_000);
+    expect(response.status).toBe(503);
+    expect(response.headers.get('retry-after')).not.toBeNull();
+    await expect(gateway.client.submit(await question())).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+    expect((await fetch(`${gateway.url}/healthz/live`)).status).toBe(200);
+    expect((await fetch(`${gateway.url}/metrics`)).status).toBe(200);
+
+    const back = await startRedis({ port: Number(new URL(redis.url).port) });
+    const detail = async () => ((await (await ask(gateway.url)).json()) as { detail: string }).detail;
+    // Redis is there, the workers of this test are not.
+    await expect.poll(detail, { timeout: 10_000 }).toContain('No worker');
+    await gateway.close();
+    await back.stop();
+  });
+});
+
+describe('stopping', () => {
+  it('finishes what clients wait for and sends watchers elsewhere', async () => {
+    const gateway = await fixture.startAnother({});
+    const began = signal();
+    const go = signal();
+    const { generate } = fixture.stages;
+    fixture.stages.generate = async (context) => {
+      began.give();
+      await go.given;
+      return generate(context);
+    };
+    const overGrpc = gateway.client.segment(await question());
+    const overHttp = ask(gateway.url);
+    await began.given;
+    const { jobId } = await gateway.client.submit(await question());
+    const watched = serverSentEvents(await fetch(`${gateway.url}/v1/jobs/${jobId}/events`));
+    const watching = (async () => {
+      for await (const event of watched) expect(event.event).not.toBe('completed');
+    })();
+    watching.catch(() => undefined);
+    const closed = gateway.close();
+    await watching.catch(() => undefined);
+    go.give();
+    expect(await overGrpc).toMatchObject({ text: TEXT });
+    expect(await (await overHttp).json()).toMatchObject({ text: TEXT });
+    await closed;
+    await expect(fetch(`${gateway.url}/healthz/live`)).rejects.toThrow();
+  });
+});

@@ -1,0 +1,56 @@
+import { applyDecorators } from '@nestjs/common';
+import { ApiBody, ApiConsumes, ApiOperation, ApiResponse } from '@nestjs/swagger';
+import type { SCHEMAS } from './schemas.js';
+
+type SchemaName = keyof typeof SCHEMAS;
+
+const PROBLEMS: Readonly<Record<number, string>> = {
+  400: 'The request is not valid.',
+  404: 'There is no such job, picture, segment or model.',
+  409: 'The idempotency key was used with another request.',
+  413: 'The picture is too large.',
+  415: 'The body is not of a known type, or not a picture.',
+  429: 'Too much is waiting; Retry-After says when to try again.',
+  499: 'The job was cancelled.',
+  503: 'Redis or a worker is away; Retry-After says when to try again.',
+  504: 'The answer was not ready in time.',
+};
+
+export function schemaOf(name: SchemaName): { readonly $ref: string } {
+  return { $ref: `#/components/schemas/${name}` };
+}
+
+/** What an operation does. */
+export function Does(summary: string, description?: string): MethodDecorator {
+  return ApiOperation({ summary, ...(description !== undefined && { description }) });
+}
+
+/** A good answer, in one or more types of content. */
+export function Answers(
+  status: number,
+  description: string,
+  content: Readonly<Record<string, SchemaName | 'png' | 'events'>>,
+): MethodDecorator {
+  const schemas = Object.entries(content).map(([type, name]) => {
+    if (name === 'png') return [type, { schema: { type: 'string', contentMediaType: 'image/png' } }] as const;
+    if (name === 'events') return [type, { schema: schemaOf('Event') }] as const;
+    return [type, { schema: schemaOf(name) }] as const;
+  });
+  return ApiResponse({ status, description, content: Object.fromEntries(schemas) });
+}
+
+/** The failures that an operation can answer with. */
+export function Fails(...statuses: readonly (keyof typeof PROBLEMS)[]): MethodDecorator {
+  const content = { 'application/problem+json': { schema: schemaOf('Problem') } };
+  return applyDecorators(
+    ...statuses.map((status) => ApiResponse({ status, description: PROBLEMS[status] ?? '', content })),
+  );
+}
+
+/** A body as JSON or as a form; `openApiDocument` gives each its schema. */
+export function Takes(name: 'SegmentRequest' | 'ImageRequest'): MethodDecorator {
+  return applyDecorators(
+    ApiConsumes('application/json', 'multipart/form-data'),
+    ApiBody({ required: true, schema: schemaOf(name) }),
+  );
+}

@@ -1,0 +1,12 @@
+import { SegueError } from '@segue/core';
+import type { FastifyReply } from 'fastify';
+import type { Caller } from '../segmentation/segmentation.service.js';
+
+/** The client at the other end of an HTTP reply: gone when its connection closes before the reply has ended. */
+export function callerOf(reply: FastifyReply): Caller {
+  const controller = new AbortController();
+  reply.raw.once('close', () => {
+    if (!reply.raw.writableEnded) controller.abort(new SegueError('CANCELLED', 'The client closed the connection.'));
+  });
+  return { signal: controller.signal, deadlineAtMs: Infinity };
+}

@@ -1,0 +1,35 @@
+import { Controller, HttpCode, Post, Req } from '@nestjs/common';
+import { ApiTags } from '@nestjs/swagger';
+import { SegueError } from '@segue/core';
+import type { FastifyRequest } from 'fastify';
+import { parseOptions } from '../segmentation/request-options.js';
+import { SegmentationService } from '../segmentation/segmentation.service.js';
+import { Answers, Does, Fails, Takes } from './api-docs.js';
+import { readBody } from './request-body.js';
+import { z } from 'zod';
+import type { Body } from './schemas.js';
+
+const NO_OPTIONS = z.strictObject({});
+
+@ApiTags('Segmentation')
+@Controller('v1/images')
+export class ImagesController {
+  constructor(private readonly service: SegmentationService) {}
+
+  @Post()
+  @HttpCode(201)
+  @Does(
+    'Store a picture',
+    'Further questions name it by its id instead of sending it again. It is kept for a while after each use.',
+  )
+  @Takes('ImageRequest')
+  @Answers(201, 'The picture is stored.', { 'application/json': 'Image' })
+  @Fails(400, 413, 415, 503)
+  async store(@Req() request: FastifyRequest): Promise<Body<'Image'>> {
+    const { image, rest } = await readBody(request);
+    parseOptions(NO_OPTIONS, rest);
+    if (!image) throw new SegueError('INVALID_ARGUMENT', '"image" is missing.');
+    const { imageId, width, height } = await this.service.storePicture(image);
+    return { image_id: imageId, width, height };
+  }
+}

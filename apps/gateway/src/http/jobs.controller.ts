@@ -1,0 +1,87 @@
+import { Controller, Delete, Get, Headers, Param, Post, Req, Res } from '@nestjs/common';
+import { ApiHeader, ApiTags } from '@nestjs/swagger';
+import { SegueError } from '@segue/core';
+import { maskToPng } from '@segue/imaging';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { parseCommand } from '../segmentation/request-options.js';
+import { SegmentationService } from '../segmentation/segmentation.service.js';
+import { Answers, Does, Fails, Takes } from './api-docs.js';
+import { callerOf } from './caller.js';
+import { sendEvents } from './event-stream.js';
+import { toJobBody } from './json.js';
+import { readBody } from './request-body.js';
+import type { Body } from './schemas.js';
+
+@ApiTags('Jobs')
+@Controller('v1/jobs')
+export class JobsController {
+  constructor(private readonly service: SegmentationService) {}
+
+  @Post()
+  @Does('Submit an asynchronous job', 'Returns at once; the job outlives the connection.')
+  @ApiHeader({ name: 'Idempotency-Key', required: false, description: 'The same as the option idempotency_key.' })
+  @Takes('SegmentRequest')
+  @Answers(202, 'Accepted; Location says where the job is.', { 'application/json': 'Job' })
+  @Fails(400, 404, 409, 413, 415, 429, 503)
+  async submit(
+    @Req() request: FastifyRequest,
+    @Res() reply: FastifyReply,
+    @Headers('idempotency-key') key: string | undefined,
+  ): Promise<void> {
+    const { image, rest } = await readBody(request);
+    if (key !== undefined && (rest.idempotency_key ?? key) !== key) {
+      throw new SegueError(
+        'INVALID_ARGUMENT',
+        'The header Idempotency-Key and the option "idempotency_key" differ. Send one.',
+      );
+    }
+    const command = parseCommand(image, key === undefined ? rest : { ...rest, idempotency_key: key });
+    const { value, maskFormat } = await this.service.submit(command);
+    await reply
+      .status(202)
+      .header('location', `/v1/jobs/${value.jobId}`)
+      .send(await toJobBody(value, maskFormat));
+  }
+
+  @Get(':id')
+  @Does('State of a job, and its answer or error when it has ended')
+  @Answers(200, 'The job.', { 'application/json': 'Job' })
+  @Fails(404, 503)
+  async get(@Param('id') id: string): Promise<Body<'Job'>> {
+    const { value, maskFormat } = await this.service.job(id);
+    return toJobBody(value, maskFormat);
+  }
+
+  @Delete(':id')
+  @Does('Cancel a job', 'A job that has ended stays as it is.')
+  @Answers(200, 'The job.', { 'application/json': 'Job' })
+  @Fails(404, 503)
+  async cancel(@Param('id') id: string): Promise<Body<'Job'>> {
+    const { value, maskFormat } = await this.service.cancel(id);
+    return toJobBody(value, maskFormat);
+  }
+
+  @Get(':id/events')
+  @Does('Events of a job', 'Those that have happened come first; the stream ends after the last one (then: 204).')
+  @ApiHeader({ name: 'Last-Event-ID', required: false, description: 'Go on after this event.' })
+  @Answers(200, 'The events.', { 'text/event-stream': 'events' })
+  @Fails(400, 404, 503)
+  async events(
+    @Param('id') id: string,
+    @Headers('last-event-id') after: string | undefined,
+    @Res() reply: FastifyReply,
+  ): Promise<void> {
+    const { value, maskFormat } = await this.service.watch(id, after, callerOf(reply));
+    await sendEvents(reply, value, maskFormat);
+  }
+
+  @Get(':id/segments/:index.png')
+  @Does('One mask as a PNG with one bit a pixel', 'It is there as soon as the segment is, before the job has ended.')
+  @Answers(200, 'The mask, of the size of the picture.', { 'image/png': 'png' })
+  @Fails(404, 503)
+  async mask(@Param('id') id: string, @Param('index') index: string, @Res() reply: FastifyReply): Promise<void> {
+    if (!/^\d{1,3}$/.test(index)) throw new SegueError('NOT_FOUND', 'Segments are numbered from 0.');
+    const { mask } = await this.service.segmentOf(id, Number(index));
+    await reply.type('image/png').send(await maskToPng(mask));
+  }
+}

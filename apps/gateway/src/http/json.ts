@@ -1,0 +1,84 @@
+import type { Answer, Job, JobEvent, MaskFormat, Segment } from '@segue/core';
+import type { Model } from '../models/model-catalogue.js';
+import { encodeSegment, type EncodedMask } from '../segmentation/encoded-mask.js';
+import type { Body } from './schemas.js';
+
+export async function toAnswerBody(answer: Answer, format: MaskFormat): Promise<Body<'Answer'>> {
+  const { queue, encode, generate, decode, total } = answer.timingsMs;
+  return {
+    job_id: answer.jobId,
+    text: answer.text,
+    segments: await Promise.all(answer.segments.map((segment) => toSegmentBody(segment, format))),
+    model: answer.model,
+    finish_reason: answer.finishReason,
+    timings_ms: { queue, encode, generate, decode, total },
+    cache: { image: answer.cache.image, prefix: answer.cache.prefix },
+    image_id: answer.imageId,
+  };
+}
+
+export async function toJobBody({ answer, error, ...job }: Job, format: MaskFormat): Promise<Body<'Job'>> {
+  return {
+    job_id: job.jobId,
+    state: job.state,
+    created_at_ms: job.createdAtMs,
+    deadline_at_ms: job.deadlineAtMs,
+    ...(answer && { answer: await toAnswerBody(answer, format) }),
+    ...(error && { error: toErrorBody(error) }),
+  };
+}
+
+export async function toEventBody(event: JobEvent, format: MaskFormat): Promise<Body<'Event'>> {
+  const place = { id: event.id, job_id: event.jobId, at_ms: event.atMs };
+  switch (event.type) {
+    case 'accepted':
+      return { type: event.type, ...place, image_id: event.imageId };
+    case 'stage':
+      return { type: event.type, ...place, stage: event.stage, done: event.done, cached: event.cached };
+    case 'text':
+      return { type: event.type, ...place, offset: event.offset, text: event.text };
+    case 'segment':
+      return { type: event.type, ...place, segment: await toSegmentBody(event.segment, format) };
+    case 'completed':
+      return { type: event.type, ...place, answer: await toAnswerBody(event.answer, format) };
+    case 'failed':
+      return { type: event.type, ...place, error: toErrorBody(event.error) };
+    case 'cancelled':
+      return { type: event.type, ...place };
+  }
+}
+
+export function toModelBody(model: Model): Body<'Model'> {
+  return {
+    name: model.name,
+    version: model.version,
+    description: model.description,
+    modes: [...model.modes],
+    is_default: model.isDefault,
+    trained: model.trained,
+    score_calibrated: model.scoreCalibrated,
+    max_tokens: model.maxTokens,
+    max_question_tokens: model.maxQuestionTokens,
+  };
+}
+
+async function toSegmentBody(plain: Segment, format: MaskFormat): Promise<Body<'Segment'>> {
+  const { index, phrase, span, mask, box, area, score } = await encodeSegment(plain, format);
+  return { index, phrase, span: [...span], mask: toMaskBody(mask), box: [...box], area, score };
+}
+
+function toMaskBody(mask: EncodedMask): Body<'Mask'> {
+  const size: [number, number] = [...mask.size];
+  switch (mask.format) {
+    case 'rle':
+      return { size, counts: mask.counts };
+    case 'png':
+      return { size, png: mask.png.toString('base64') };
+    case 'polygon':
+      return { size, polygon: mask.rings.map((ring) => [...ring]) };
+  }
+}
+
+function toErrorBody({ code, message, details }: NonNullable<Job['error']>): Body<'Error'> {
+  return { code, message, details: { ...details } as Body<'Error'>['details'] };
+}

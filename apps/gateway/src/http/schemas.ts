@@ -1,0 +1,119 @@
+import { ERROR_CODES, type ErrorCode } from '@segue/core';
+import { z } from 'zod';
+import { RequestOptionsSchema } from '../segmentation/request-options.js';
+
+/*
+ * Bodies of the HTTP interface: the types of the code that writes them and the OpenAPI document come from here.
+ */
+
+const size = z.tuple([z.int(), z.int()]).describe('Height and width of the picture.');
+const MaskSchema = z.union([
+  z.strictObject({ size, counts: z.string().describe('COCO compressed run lengths, as pycocotools reads them.') }),
+  z.strictObject({ size, png: z.string().describe('PNG with one bit a pixel, base64.') }),
+  z.strictObject({ size, polygon: z.array(z.array(z.number())).describe('Rings x0, y0, x1, y1, ...; even-odd rule.') }),
+]);
+
+const SegmentSchema = z.strictObject({
+  index: z.int().describe('0 for the first <SEG> of the text.'),
+  phrase: z.string(),
+  span: z.tuple([z.int(), z.int()]).describe('Half-open range of Unicode code points of the text.'),
+  mask: MaskSchema,
+  box: z.tuple([z.int(), z.int(), z.int(), z.int()]).describe('x, y, width, height; all zero for an empty mask.'),
+  area: z.int().describe('Pixels in the mask.'),
+  score: z.number().describe('0..1; see score_calibrated of the model.'),
+});
+
+const AnswerSchema = z.strictObject({
+  job_id: z.string(),
+  text: z.string().describe('Each <SEG> stands for the segment of its order.'),
+  segments: z.array(SegmentSchema).describe('Empty when nothing in the picture fits: the text then says so.'),
+  model: z.string().describe('Name and version.'),
+  finish_reason: z.enum(['stop', 'length', 'mask_only']),
+  timings_ms: z.strictObject({
+    queue: z.number(),
+    encode: z.number(),
+    generate: z.number(),
+    decode: z.number(),
+    total: z.number(),
+  }),
+  cache: z.strictObject({ image: z.boolean(), prefix: z.boolean() }).describe('What was taken from a cache.'),
+  image_id: z.string().describe('Send it instead of the picture to ask again.'),
+});
+
+const code = z.enum(Object.keys(ERROR_CODES) as [ErrorCode, ...ErrorCode[]]);
+const details = z.record(z.string(), z.json());
+const ErrorSchema = z.strictObject({ code, message: z.string(), details });
+
+const ProblemSchema = z
+  .strictObject({
+    type: z.string(),
+    title: z.string(),
+    status: z.int(),
+    detail: z.string().describe('What happened and what to do.'),
+    code: code.describe('As in gRPC.'),
+    details,
+  })
+  .describe('RFC 9457');
+
+const JobSchema = z.strictObject({
+  job_id: z.string(),
+  state: z.enum(['queued', 'running', 'completed', 'failed', 'cancelled']),
+  created_at_ms: z.int(),
+  deadline_at_ms: z.int(),
+  answer: AnswerSchema.optional(),
+  error: ErrorSchema.optional(),
+});
+
+const place = { id: z.string(), job_id: z.string(), at_ms: z.int() };
+const EventSchema = z.discriminatedUnion('type', [
+  z.strictObject({ type: z.literal('accepted'), ...place, image_id: z.string() }),
+  z.strictObject({
+    type: z.literal('stage'),
+    ...place,
+    stage: z.enum(['encode', 'generate', 'decode']),
+    done: z.boolean(),
+    cached: z.boolean(),
+  }),
+  z.strictObject({ type: z.literal('text'), ...place, offset: z.int(), text: z.string() }),
+  z.strictObject({ type: z.literal('segment'), ...place, segment: SegmentSchema }),
+  z.strictObject({ type: z.literal('completed'), ...place, answer: AnswerSchema }),
+  z.strictObject({ type: z.literal('failed'), ...place, error: ErrorSchema }),
+  z.strictObject({ type: z.literal('cancelled'), ...place }),
+]);
+
+const ModelSchema = z.strictObject({
+  name: z.string(),
+  version: z.string(),
+  description: z.string(),
+  modes: z.array(z.enum(['answer', 'mask_only'])),
+  is_default: z.boolean(),
+  trained: z.boolean().describe('False for random weights, which exist for tests alone.'),
+  score_calibrated: z.boolean(),
+  max_tokens: z.int(),
+  max_question_tokens: z.int(),
+});
+
+/** Bodies by the name that the OpenAPI document gives them. */
+export const SCHEMAS = {
+  SegmentRequest: RequestOptionsSchema.extend({
+    image: z.string().optional().describe('JPEG, PNG or WebP, base64. Instead of `image_id`.'),
+  }),
+  SegmentForm: RequestOptionsSchema.extend({
+    image: z.string().optional().meta({ contentMediaType: 'application/octet-stream' }).describe('JPEG, PNG or WebP.'),
+    history: z.string().optional().describe('JSON: a list of {instruction, answer}.'),
+  }),
+  ImageRequest: z.strictObject({ image: z.string().describe('JPEG, PNG or WebP, base64.') }),
+  ImageForm: z.strictObject({ image: z.string().meta({ contentMediaType: 'application/octet-stream' }) }),
+  Image: z.strictObject({ image_id: z.string(), width: z.int(), height: z.int() }),
+  Answer: AnswerSchema,
+  Segment: SegmentSchema,
+  Mask: MaskSchema,
+  Job: JobSchema,
+  Event: EventSchema,
+  Model: ModelSchema,
+  Models: z.strictObject({ models: z.array(ModelSchema) }),
+  Error: ErrorSchema,
+  Problem: ProblemSchema,
+};
+
+export type Body<K extends keyof typeof SCHEMAS> = z.infer<(typeof SCHEMAS)[K]>;

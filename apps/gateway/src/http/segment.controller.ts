@@ -1,0 +1,45 @@
+import { Controller, HttpCode, Post, Req, Res } from '@nestjs/common';
+import { ApiTags } from '@nestjs/swagger';
+import { renderOverlay } from '@segue/imaging';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { parseCommand } from '../segmentation/request-options.js';
+import { SegmentationService } from '../segmentation/segmentation.service.js';
+import { Answers, Does, Fails, Takes } from './api-docs.js';
+import { callerOf } from './caller.js';
+import { sendEvents } from './event-stream.js';
+import { toAnswerBody } from './json.js';
+import { readBody } from './request-body.js';
+
+@ApiTags('Segmentation')
+@Controller('v1')
+export class SegmentController {
+  constructor(private readonly service: SegmentationService) {}
+
+  @Post('segment')
+  @HttpCode(200)
+  @Does(
+    'Ask about a picture',
+    'Waits for the answer; the job is cancelled when the connection closes. Accept chooses what comes back: ' +
+      'the answer (application/json), its events as they happen (text/event-stream), or the picture with the masks over it (image/png).',
+  )
+  @Takes('SegmentRequest')
+  @Answers(200, 'The answer.', { 'application/json': 'Answer', 'text/event-stream': 'events', 'image/png': 'png' })
+  @Fails(400, 404, 409, 413, 415, 429, 499, 503, 504)
+  async segment(@Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<void> {
+    const { image, rest } = await readBody(request);
+    const command = parseCommand(image, rest);
+    const accept = request.headers.accept ?? '';
+    const caller = callerOf(reply);
+    if (accept.includes('text/event-stream')) {
+      return sendEvents(reply, this.service.stream(command, caller), command.options.mask_format);
+    }
+    const answer = await this.service.segment(command, caller);
+    if (accept.includes('image/png')) {
+      const picture = await this.service.picture(answer.imageId);
+      const overlay = await renderOverlay(picture, answer.segments, { text: answer.text });
+      await reply.type('image/png').send(overlay);
+    } else {
+      await reply.send(await toAnswerBody(answer, command.options.mask_format));
+    }
+  }
+}

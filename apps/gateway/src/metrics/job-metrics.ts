@@ -1,0 +1,80 @@
+import type { JobRecord, Jobs } from '@segue/jobs';
+import { Counter, Histogram, SECONDS_BUCKETS, type Logger, type Registry } from '@segue/service';
+
+const LOOK_EVERY_MS = 1_000;
+const BATCH = 200;
+
+/**
+ * Counts jobs as they end, wherever they are ended: by a worker, by their deadline, by a client. Every ended job is given
+ * to one gateway, so that the sum over all gateways is right.
+ */
+export class JobMetrics {
+  readonly #jobs: Counter<'outcome' | 'code'>;
+  readonly #seconds: Histogram<'phase'>;
+  readonly #cacheHits: Counter<'cache'>;
+  readonly #segments: Counter;
+  readonly #recomputes: Counter;
+  #timer: NodeJS.Timeout | undefined;
+  #looking: Promise<void> = Promise.resolve();
+
+  constructor(
+    registry: Registry,
+    private readonly source: Jobs,
+    private readonly logger: Logger,
+  ) {
+    const registers = [registry];
+    this.#jobs = new Counter({
+      name: 'segue_jobs_total',
+      help: 'Jobs that have ended, by outcome and, of those that failed, by code.',
+      labelNames: ['outcome', 'code'],
+      registers,
+    });
+    this.#seconds = new Histogram({
+      name: 'segue_job_seconds',
+      help: 'Time of completed jobs: waiting (queue), in each stage, and in all.',
+      labelNames: ['phase'],
+      buckets: SECONDS_BUCKETS,
+      registers,
+    });
+    this.#cacheHits = new Counter({
+      name: 'segue_job_cache_hits_total',
+      help: 'Completed jobs that found the encoded picture (image) or its language model prefix (prefix) ready.',
+      labelNames: ['cache'],
+      registers,
+    });
+    this.#segments = new Counter({ name: 'segue_segments_total', help: 'Masks of completed jobs.', registers });
+    this.#recomputes = new Counter({
+      name: 'segue_recomputes_total',
+      help: 'Pictures that were encoded again because their tensors were lost.',
+      registers,
+    });
+  }
+
+  start(): void {
+    this.#timer = setInterval(() => {
+      this.#looking = this.#look();
+    }, LOOK_EVERY_MS);
+  }
+
+  async stop(): Promise<void> {
+    clearInterval(this.#timer);
+    await this.#looking;
+  }
+
+  async #look(): Promise<void> {
+    try {
+      for (const record of await this.source.store.takeEnded(BATCH)) this.#count(record);
+    } catch (error) {
+      this.logger.warn({ err: error }, 'could not count the jobs that have ended');
+    }
+  }
+
+  #count({ state, answer, error, recomputes }: JobRecord): void {
+    this.#jobs.inc({ outcome: state, code: error?.code ?? '' });
+    this.#recomputes.inc(recomputes);
+    if (!answer) return;
+    for (const [phase, ms] of Object.entries(answer.timingsMs)) this.#seconds.observe({ phase }, ms / 1000);
+    for (const [cache, hit] of Object.entries(answer.cache)) if (hit) this.#cacheHits.inc({ cache });
+    this.#segments.inc(answer.segments.length);
+  }
+}

@@ -1,0 +1,36 @@
+import { SegueError } from '@segue/core';
+import { expect, it } from 'vitest';
+import { photo, useGateway } from '../gateway.fixture.js';
+
+const fixture = useGateway();
+
+it('measures requests, queues and jobs', async () => {
+  const { client, url } = fixture.gateway;
+  const question = { image: await photo(), instruction: 'Where is the cup?' };
+  const body = JSON.stringify({ ...question, image: question.image.toString('base64') });
+  const headers = { 'content-type': 'application/json' };
+  await client.segment(question);
+  expect((await fetch(`${url}/v1/segment`, { method: 'POST', headers, body })).status).toBe(200);
+  fixture.stages.generate = async () => {
+    throw new SegueError('INVALID_ARGUMENT', 'no');
+  };
+  await client.segment(question).catch(() => undefined);
+  const metrics = async () => {
+    const text = await (await fetch(`${url}/metrics`)).text();
+    return text
+      .split('\n')
+      .filter((line) => line.startsWith('segue_'))
+      .join('\n');
+  };
+  await expect
+    .poll(metrics, { timeout: 5_000 })
+    .toMatch(/segue_jobs_total\{.*outcome="failed",code="INVALID_ARGUMENT".*\} 1/);
+  const text = await metrics();
+  expect(text).toMatch(/segue_http_request_seconds_count\{.*method="POST",route="\/v1\/segment",status="200"\} 1/);
+  expect(text).toMatch(/segue_grpc_request_seconds_count\{.*method="Segment",code="OK".*\} 1/);
+  expect(text).toMatch(/segue_grpc_request_seconds_count\{.*method="Segment",code="INVALID_ARGUMENT".*\} 1/);
+  expect(text).toMatch(/segue_queue_tasks\{queue="encode",state="waiting".*\} 0/);
+  expect(text).toMatch(/segue_jobs_total\{.*outcome="completed",code="".*\} 2/);
+  expect(text).toMatch(/segue_job_seconds_count\{.*phase="total"\} 2/);
+  expect(text).toMatch(/segue_segments_total\{.*\} 2/);
+});

@@ -1,0 +1,67 @@
+import { SegueError, type Stage } from '@segue/core';
+import type { Jobs, QueueDepth, QueueKey } from '@segue/jobs';
+
+const STAGES: readonly Stage[] = ['encode', 'generate', 'decode'];
+/** How old a look at the queues may be: one look serves all requests of that time. */
+const LOOK_MAX_AGE_MS = 500;
+const RETRY_FULL_MS = 5_000;
+const RETRY_NO_WORKER_MS = 3_000;
+
+interface Look {
+  readonly depth: Readonly<Record<QueueKey, QueueDepth>>;
+  readonly workers: Readonly<Record<QueueKey, number>>;
+  /** Requests admitted since. */
+  admitted: number;
+}
+
+/** Refuses work that would only wait for its deadline: when the queues are full, or a stage has nobody to work on it. */
+export class Admission {
+  #look: Promise<Look> | undefined;
+  #lookedAtMs = 0;
+
+  constructor(
+    private readonly jobs: Jobs,
+    private readonly maxQueueDepth: number,
+  ) {}
+
+  /** @throws SegueError RESOURCE_EXHAUSTED or UNAVAILABLE, saying when to try again. */
+  async admit(): Promise<void> {
+    let look = await this.#lookOfAge(LOOK_MAX_AGE_MS);
+    const idle = STAGES.filter((stage) => look.workers[stage] === 0);
+    if (idle.length > 0) {
+      throw new SegueError(
+        'UNAVAILABLE',
+        `No worker for ${idle.map((stage) => `"${stage}"`).join(' and ')} is running at the moment. Try again in a few seconds.`,
+        { retryAfterMs: RETRY_NO_WORKER_MS, details: { stages: idle } },
+      );
+    }
+    // Those admitted since the look may be done by now: before refusing, look again.
+    if (this.#isFull(look) && look.admitted > 0) look = await this.#lookOfAge(0);
+    if (this.#isFull(look)) {
+      throw new SegueError('RESOURCE_EXHAUSTED', 'Too many requests are waiting already. Try again in a few seconds.', {
+        retryAfterMs: RETRY_FULL_MS,
+      });
+    }
+    look.admitted++;
+  }
+
+  #isFull({ depth, admitted }: Look): boolean {
+    return Math.max(...STAGES.map((stage) => depth[stage].waiting)) + admitted >= this.maxQueueDepth;
+  }
+
+  /** Shared by all who ask meanwhile, a failure too: requests do not queue up for a Redis that is away. */
+  #lookOfAge(maxAgeMs: number): Promise<Look> {
+    const nowMs = Date.now();
+    if (!this.#look || nowMs - this.#lookedAtMs >= maxAgeMs) {
+      this.#lookedAtMs = nowMs;
+      this.#look = this.#lookNow();
+    }
+    return this.#look;
+  }
+
+  async #lookNow(): Promise<Look> {
+    const { producer } = this.jobs;
+    const [depth, workers] = await Promise.all([producer.depth(), producer.workers()]);
+    return { depth, workers, admitted: 0 };
+  }
+}

@@ -1,0 +1,136 @@
+import {
+  isTerminal,
+  SegueError,
+  type Answer,
+  type Job,
+  type JobEvent,
+  type MaskFormat,
+  type Segment,
+} from '@segue/core';
+import { toJob, type Jobs, type JobRecord } from '@segue/jobs';
+import type { Intake, StoredPicture } from './intake.js';
+import type { SegmentationCommand } from './request-options.js';
+
+/** The client's side of a call. */
+export interface Caller {
+  /** Aborts when the client goes away or its deadline passes, with the SegueError that says so. */
+  readonly signal: AbortSignal;
+  /** The client's own deadline in milliseconds since the epoch; Infinity when it set none. */
+  readonly deadlineAtMs: number;
+}
+
+/** Something of a job, and the format in which its masks were asked for. */
+export interface Formatted<T> {
+  readonly value: T;
+  readonly maskFormat: MaskFormat;
+}
+
+/** What the gateway does for its clients, the same behind both edges. */
+export class SegmentationService {
+  readonly #stopping = new AbortController();
+
+  constructor(
+    private readonly jobs: Jobs,
+    private readonly intake: Intake,
+  ) {}
+
+  /** Waits for the whole answer. The job is cancelled when the client goes away. */
+  async segment(command: SegmentationCommand, caller: Caller): Promise<Answer> {
+    for await (const event of this.stream(command, caller)) {
+      if (event.type === 'completed') return event.answer;
+      if (event.type === 'failed') {
+        const { code, message, details } = event.error;
+        throw new SegueError(code, message, { details });
+      }
+      if (event.type === 'cancelled')
+        throw new SegueError('CANCELLED', 'The job was cancelled before its answer was ready.');
+    }
+    throw new Error('the event log of the job ended without a last event');
+  }
+
+  /** A new job's events as they happen. The job is cancelled when the client goes away. */
+  async *stream(command: SegmentationCommand, { signal, deadlineAtMs }: Caller): AsyncGenerator<JobEvent, void> {
+    const { jobId, created } = await this.intake.submit(command, deadlineAtMs);
+    let ended = false;
+    try {
+      for await (const event of this.jobs.events.read(jobId, { signal })) {
+        ended = isTerminal(event);
+        yield event;
+      }
+      signal.throwIfAborted();
+    } finally {
+      // A job that an idempotency key found is not this client's alone, and one whose deadline has passed fails by itself.
+      if (!ended && created && !isDeadline(signal.reason)) await this.jobs.producer.cancel(jobId);
+    }
+  }
+
+  /** Submits a job that outlives the connection. */
+  async submit(command: SegmentationCommand): Promise<Formatted<Job>> {
+    const { jobId } = await this.intake.submit(command);
+    return this.job(jobId);
+  }
+
+  /** @throws SegueError NOT_FOUND */
+  async job(jobId: string): Promise<Formatted<Job>> {
+    return formatted(await this.jobs.store.get(jobId));
+  }
+
+  /** Cancels a job; one that has ended stays as it is. @throws SegueError NOT_FOUND */
+  async cancel(jobId: string): Promise<Formatted<Job>> {
+    return formatted(await this.jobs.producer.cancel(jobId));
+  }
+
+  /**
+   * A job's events after one of them, or all of them.
+   * @throws SegueError NOT_FOUND; from the events, UNAVAILABLE when this server stops: the client goes on at another.
+   */
+  async watch(jobId: string, after: string | undefined, caller: Caller): Promise<Formatted<AsyncIterable<JobEvent>>> {
+    const { request } = await this.jobs.store.get(jobId);
+    return { value: this.#follow(jobId, after, caller.signal), maskFormat: request.maskFormat };
+  }
+
+  /** @throws SegueError NOT_FOUND when there is no such job or, so far, no such segment. */
+  async segmentOf(jobId: string, index: number): Promise<Segment> {
+    const segment = await this.jobs.store.segment(jobId, index);
+    if (segment) return segment;
+    const { state } = await this.jobs.store.get(jobId);
+    throw new SegueError('NOT_FOUND', `This job, which is ${state}, has no segment ${index}.`);
+  }
+
+  storePicture(bytes: Uint8Array): Promise<StoredPicture> {
+    return this.intake.storePicture(bytes);
+  }
+
+  /** @throws SegueError NOT_FOUND */
+  picture(imageId: string): Promise<Buffer> {
+    return this.jobs.pictures.get(imageId);
+  }
+
+  /** Lets watchers go. Calls that wait for an answer stay. */
+  stopWatching(): void {
+    this.#stopping.abort();
+  }
+
+  async *#follow(jobId: string, after: string | undefined, caller: AbortSignal): AsyncGenerator<JobEvent, void> {
+    const stopping = this.#stopping.signal;
+    const signal = AbortSignal.any([caller, stopping]);
+    for await (const event of this.jobs.events.read(jobId, { signal, ...(after !== undefined && { after }) })) {
+      yield event;
+      if (isTerminal(event)) return;
+    }
+    caller.throwIfAborted();
+    if (stopping.aborted) {
+      throw new SegueError('UNAVAILABLE', 'This server is stopping. Connect again, and go on after your last event.', {
+        retryAfterMs: 1_000,
+      });
+    }
+  }
+}
+
+function formatted(record: JobRecord): Formatted<Job> {
+  return { value: toJob(record), maskFormat: record.request.maskFormat };
+}
+
+function isDeadline(reason: unknown): boolean {
+  return reason instanceof SegueError && reason.code === 'DEADLINE_EXCEEDED';
+}
