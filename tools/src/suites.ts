@@ -4,7 +4,22 @@ import { join } from 'node:path';
 import { succeeds, type Counts } from './counts.js';
 import { ROOT } from './workspace.js';
 
-const PYTHON_NEEDS = ['numpy', 'onnx', 'onnxruntime', 'pycocotools', 'pytest', 'torch'];
+/** Modules that the tests of `training/` import. */
+const PYTHON_NEEDS = [
+  'gguf',
+  'numpy',
+  'onnx',
+  'onnxruntime',
+  'onnxscript',
+  'PIL',
+  'pycocotools',
+  'pytest',
+  'requests',
+  'tokenizers',
+  'torch',
+  'tqdm',
+];
+const FIND_MISSING = 'import importlib.util as u, sys; print(*[m for m in sys.argv[1:] if not u.find_spec(m)])';
 
 interface VitestReport {
   readonly numPassedTests: number;
@@ -32,13 +47,18 @@ export function runVitest(folder: string, name: string, args: readonly string[])
 /** Runs the tests of `training/` where the machine-learning packages are there; they are not needed to serve. */
 export function runPythonTests(folder: string): Counts {
   const python = process.env['PYTHON'] ?? 'python3';
-  const missing = PYTHON_NEEDS.filter((name) => spawnSync(python, ['-c', `import ${name}`]).status !== 0);
-  if (missing.length > 0) {
-    console.log(`  Python tests skipped: ${python} lacks ${missing.join(', ')} (see training/README.md).`);
+  const search = spawnSync(python, ['-c', FIND_MISSING, ...PYTHON_NEEDS], { encoding: 'utf8' });
+  const missing = search.status === 0 ? search.stdout.trim() : `(${python} does not run)`;
+  if (missing !== '') {
+    console.log(
+      `  Python tests skipped: missing ${missing}; training/README.md says how to install (PYTHON names another Python).`,
+    );
     return { passed: 0, failed: 0 };
   }
   const file = join(folder, 'pytest.xml');
-  const passed = succeeds(python, ['-m', 'pytest', '--quiet', `--junitxml=${file}`, 'training']);
+  const passed = succeeds(python, ['-m', 'pytest', '--quiet', `--junitxml=${file}`, 'training'], {
+    PYTHONPATH: join(ROOT, 'training'),
+  });
   if (!existsSync(file)) return { passed: 0, failed: 1 };
   const suite = /<testsuite [^>]*>/.exec(readFileSync(file, 'utf8'))?.[0] ?? '';
   const count = (name: string) => Number(new RegExp(` ${name}="(\\d+)"`).exec(suite)?.[1] ?? 0);
