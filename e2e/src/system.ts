@@ -12,7 +12,7 @@ export type AppName = 'gateway' | 'encoder-worker' | 'llm-worker' | 'decoder-wor
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const APPS: readonly AppName[] = ['encoder-worker', 'llm-worker', 'decoder-worker', 'gateway'];
-const READY_TIMEOUT_MS = 45_000;
+const READY_TIMEOUT_MS = 120_000;
 const STOP_TIMEOUT_MS = 20_000;
 
 /** One of the four apps as a process of its own, built as it is shipped. */
