@@ -83,7 +83,7 @@ _NUMBERS = ("none", "one", "two", "three", "four", "five", "six", "seven", "eigh
 
 _MIX = {
     "explicit": 23, "absent": 19, "reasoning": 25, "reasoning_absent": 5, "referring": 10, "plural": 7,
-    "several": 6, "partly": 2, "is_there": 3, "what": 1.5, "count": 1.5,
+    "several": 6, "partly": 2, "is_there": 8, "what": 1.5, "count": 1.5,
 }  # fmt: skip
 
 

@@ -104,7 +104,9 @@ class PictureSource:
             [given[label] for label in scene.absent] + [i for i in range(len(self.things)) if i not in set(given)],
             [given[label] for label in scene.hinted], self.kinds,
         )  # fmt: skip
-        summary = _blurred(summary, scene, 0.4, rng, {thing: channel for channel, thing in enumerate(given)})
+        channels = {thing: channel for channel, thing in enumerate(given)}
+        # Mostly a picture in which things are clearly there or not: it teaches to look before to doubt.
+        summary = _clear(summary, scene, rng, channels) if rng.random() < 0.75 else _blurred(summary, scene, 0.4, rng, channels)
         if rng.random() < 0.75:
             summary = summary._replace(pooled=torch.zeros_like(summary.pooled))
         return Picture(summary, torch.stack(rows), scene, False)
@@ -121,6 +123,19 @@ def _blurred(summary: Summary, scene: Scene, spread: float, rng: random.Random, 
     for thing in scene.present:
         channel = thing if channels is None else channels[thing]
         shift[channel] -= abs(rng.gauss(0, 0.4))
+    return _shifted(summary, shift)
+
+
+def _clear(summary: Summary, scene: Scene, rng: random.Random, channels: dict[int, int]) -> Summary:
+    """The summary with sure detections of what is there and hardly any of what is not."""
+    wanted = torch.tensor([rng.gauss(-4.0, 0.7) for _ in range(_CLASSES)])
+    for thing in scene.present:
+        wanted[channels[thing]] = rng.gauss(1.0, 1.0)
+    return _shifted(summary, wanted - summary.objects[0, :, 0].cpu())
+
+
+def _shifted(summary: Summary, shift: Tensor) -> Summary:
+    """The summary with `shift` [80] added to the logits of each class."""
     shift = shift.to(summary.tags.device)
     objects = summary.objects.clone()
     objects[0, :, 0] += shift

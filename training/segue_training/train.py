@@ -19,7 +19,7 @@ import torch
 from .calibrate import calibrate
 from .data import load_coco, split
 from .evaluate import evaluate
-from .model import build_model, save_model
+from .model import build_model, load_model, save_model
 from .scenes import cache_photos
 from .train_decoder import train_decoder
 from .train_language import train_language
@@ -43,9 +43,12 @@ def main() -> None:
     stages = (("language", options.language_steps, 0.0), ("joint", options.joint_steps, 0.5))
     for name, steps, real_share in stages:
         train_language(model, cached, categories, options.out, name, steps, real_share, options.seed)
-    model.float().cpu()
+    facts: dict = {"options": {key: str(value) for key, value in vars(options).items()}}
+    save_model(model, options.out / "model.pt", facts)
+    # Loaded afresh: on the CPU, in float32 and without the layers compiled for training's row length.
+    model = load_model(options.out / "model.pt")
     sample = random.Random(options.seed).sample(photos, min(_CALIBRATION_PHOTOS, len(photos)))
-    facts = {"options": {key: str(value) for key, value in vars(options).items()}, "calibration": calibrate(model, sample)}
+    facts["calibration"] = calibrate(model, sample)
     save_model(model, options.out / "model.pt", facts)
     facts["evaluation"], _ = evaluate(model, held_out)
     save_model(model, options.out / "model.pt", facts)
@@ -68,7 +71,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, required=True, help="folder for checkpoints, log and the model")
     parser.add_argument("--decoder-steps", type=int, default=560)
     parser.add_argument("--language-steps", type=int, default=40)
-    parser.add_argument("--joint-steps", type=int, default=340)
+    parser.add_argument("--joint-steps", type=int, default=400)
     parser.add_argument("--seed", type=int, default=0)
     return parser.parse_args()
 
