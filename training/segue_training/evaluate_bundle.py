@@ -1,8 +1,9 @@
 """Evaluates an exported bundle on the development photos, graph by graph in ONNX Runtime.
 
-    python -m segue_training.evaluate_bundle --bundle models/segue-smol --coco DIR --out FILE
+    python -m segue_training.evaluate_bundle --bundle models/segue-smol --coco DIR --out FILE [--record]
 
-asks the questions of `evaluate` and so measures what quantisation costs.
+asks the questions of `evaluate` and so measures what quantisation costs. `--record` writes the figures into the bundle's
+manifest and model card, beside those of the PyTorch model.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from tqdm import tqdm
 from . import evaluation_set
 from .data import Photo, load_coco, split
 from .evaluate import Figures
+from .export import save_manifest
 from .runtime import Answer, Runtime
 
 
@@ -49,10 +51,15 @@ def main() -> None:
     parser.add_argument("--bundle", type=Path, required=True, help="folder that export wrote")
     parser.add_argument("--coco", type=Path, required=True, help="folder with annotations.json and images/")
     parser.add_argument("--out", type=Path, required=True, help="file for figures and answers (JSON)")
+    parser.add_argument("--record", action="store_true", help="write the figures into the bundle's manifest and model card")
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
     _, photos = split(load_coco(options.coco))
-    figures, answers = evaluate_bundle(Runtime.open(options.bundle, options.threads), photos)
+    runtime = Runtime.open(options.bundle, options.threads)
+    figures, answers = evaluate_bundle(runtime, photos)
+    if options.record:
+        quality = {**runtime.manifest["quality"], "exported bundle": figures}
+        save_manifest(options.bundle, {**runtime.manifest, "quality": quality})
     options.out.write_text(json.dumps({"figures": figures, "answers": answers}, indent=1))
     print(json.dumps(figures, indent=1))
 

@@ -8,38 +8,68 @@ from __future__ import annotations
 import argparse
 import shutil
 from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image
+from torch import Tensor
 
 from .bundle_parts import BundleParts
-from .golden import GoldenQuestion, write_golden
+from .golden import GoldenQuestion, check_golden, write_golden
 from .manifest import build_manifest, write_json
 from .model_card import model_card
 from .onnx_graph import WeightFiles
 from .onnx_language import build_decode, build_prefill
 from .onnx_layers import FLOAT32, INT8, place_language_weights
 from .onnx_modules import export_decoder, export_encoder, export_seg_head
+from .outliers import find_outliers
 from .runtime import Runtime
 from .segue_smol import smol_parts
 from .torch_stages import TorchStages
 
 
 def export_bundle(parts: BundleParts, folder: Path, questions: list[GoldenQuestion], precision: str = INT8) -> None:
-    """Write the whole bundle into `folder`, which is emptied first. The same parts give the same bytes."""
+    """Write the whole bundle; the same parts give the same bytes. `folder` is replaced when everything is written.
+
+    Raises ValueError when the written graphs do not give the golden answers of the PyTorch model.
+    """
+    partial = folder.with_name(f"{folder.name}.partial")
+    if partial.exists():
+        shutil.rmtree(partial)
+    partial.mkdir(parents=True)
+    encoded = export_encoder(parts, partial / "encoder.onnx")
+    export_seg_head(parts, partial / "seg_head.onnx")
+    export_decoder(parts, encoded, partial / "decoder.onnx")
+    weights = WeightFiles(partial)
+    outliers = find_outliers(parts.language, [_prompt(parts, question) for question in questions])
+    place_language_weights(weights, parts.language, precision, outliers)
+    image, bias = parts.tokenizer.image, parts.first_token_bias
+    build_prefill(parts.language, weights, precision, image, bias, partial / "prefill.onnx")
+    build_decode(parts.language, weights, precision, partial / "decode.onnx")
+    parts.tokenizer.save(partial / "tokenizer.json")
+    manifest = build_manifest(parts, partial)
+    manifest["golden"] = write_golden(Runtime(manifest, parts.tokenizer, TorchStages(parts)), questions, partial)
+    save_manifest(partial, manifest)
+    check_golden(partial)
     if folder.exists():
         shutil.rmtree(folder)
-    folder.mkdir(parents=True)
-    encoded = export_encoder(parts, folder / "encoder.onnx")
-    export_seg_head(parts, folder / "seg_head.onnx")
-    export_decoder(parts, encoded, folder / "decoder.onnx")
-    weights = WeightFiles(folder)
-    place_language_weights(weights, parts.language, precision)
-    image, bias = parts.tokenizer.image, parts.first_token_bias
-    build_prefill(parts.language, weights, precision, image, bias, folder / "prefill.onnx")
-    build_decode(parts.language, weights, precision, folder / "decode.onnx")
-    parts.tokenizer.save(folder / "tokenizer.json")
-    manifest = build_manifest(parts, folder)
-    manifest["golden"] = write_golden(Runtime(manifest, parts.tokenizer, TorchStages(parts)), questions, folder)
+    partial.rename(folder)
+
+
+def save_manifest(folder: Path, manifest: dict[str, Any]) -> None:
+    """Write `manifest.json` and the model card that is made from it."""
     write_json(folder / "manifest.json", manifest)
     (folder / "README.md").write_text(model_card(manifest), encoding="utf-8")
+
+
+def _prompt(parts: BundleParts, case: GoldenQuestion) -> Tensor:
+    """What the language model reads for a question: float32[1, S, H]"""
+    with torch.inference_mode():
+        pixels = torch.from_numpy(parts.image.prepare(Image.open(case.picture))[0])
+        visual = parts.encoder(pixels)["visual_tokens"]
+        before, behind = parts.tokenizer.picture_ids(0), parts.tokenizer.question_ids(case.question)
+        text = [parts.language.embed(torch.tensor([ids])) for ids in (before, behind)]
+        return torch.cat((text[0], visual, text[1]), dim=1)
 
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,30 @@ def write_golden(runtime: Runtime, questions: list[GoldenQuestion], folder: Path
         cases.append(_case(name, case.question, runtime.answer(Image.open(folder / name), case.question)))
     write_json(golden / "cases.json", cases)
     return describe_file(golden / "cases.json", folder)
+
+
+def check_golden(folder: Path) -> None:
+    """Ask a bundle's graphs its golden questions. Raises ValueError naming the first answer outside its tolerance."""
+    runtime = Runtime.open(folder)
+    for case in json.loads((folder / "golden" / "cases.json").read_text(encoding="utf-8")):
+        answer = runtime.answer(Image.open(folder / case["image"]), case["question"])
+        problem = None
+        if (answer.prompt_ids, answer.token_ids) != (case["promptIds"], case["tokenIds"]):
+            problem = f"says {answer.text!r} instead of {case['text']!r}"
+        for segment, golden in zip(answer.segments, case["segments"], strict=False):
+            iou = mask_iou(segment.mask, coco_mask.decode(golden["mask"]))
+            if iou < case["tolerance"]["maskIou"]:
+                problem = f"draws {golden['phrase']!r} with an IoU of {iou:.4f} to PyTorch's mask"
+            if abs(segment.score - golden["score"]) > case["tolerance"]["score"]:
+                problem = f"scores {golden['phrase']!r} {segment.score:.4f} instead of {golden['score']:.4f}"
+        if problem:
+            raise ValueError(f"{folder}: asked {case['question']!r} about {case['image']}, the bundle {problem}")
+
+
+def mask_iou(a: np.ndarray, b: np.ndarray) -> float:
+    """IoU of two masks of 0 and 1; 1 if both are empty."""
+    union = (a | b).sum()
+    return float((a & b).sum() / union) if union else 1.0
 
 
 def encode_mask(mask: np.ndarray) -> dict[str, Any]:

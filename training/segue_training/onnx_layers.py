@@ -23,8 +23,13 @@ _FLOAT = TensorProto.FLOAT
 MASKED = -1e30  # finite, so that a padded query without any key gives no NaN
 
 
-def place_language_weights(weights: WeightFiles, model: LanguageModel, precision: str) -> None:
-    """Write the frozen base to `language-base-*.bin` and what was trained to `language-tuned-*.bin`."""
+def place_language_weights(
+    weights: WeightFiles, model: LanguageModel, precision: str, outliers: dict[str, np.ndarray] | None = None
+) -> None:
+    """Write the frozen base to `language-base-*.bin` and what belongs to this training to `language-tuned-*.bin`.
+
+    outliers: for INT8, the result of `find_outliers`.
+    """
     c = model.config
     table = _numpy(model.embedding)
     _place_table(weights, "embedding", table, precision)
@@ -38,6 +43,8 @@ def place_language_weights(weights: WeightFiles, model: LanguageModel, precision
             weights.add("language-base", f"{index}.{name}", _numpy(getattr(layer, name).weight))
         for name in ("qkv", "out", "gate_up", "down"):
             _place_linear(weights, f"{index}.{name}", getattr(layer, name), precision)
+            if precision == INT8:
+                weights.add("language-tuned", f"{index}.{name}.outliers", outliers[f"{index}.{name}"])
     weights.add("language-base", "norm", _numpy(model.norm.weight))
 
 
@@ -102,19 +109,44 @@ class LanguageGraph:
             self._expanded[name] = g.op("QuantizeLinear", levels, inverse, start, axis=0, block_size=BLOCK)
         return self._expanded[name]
 
-    def _lora(self, name: str) -> tuple[str, str]:
-        """A float[inputs, n * rank] and B float[n * rank, outputs], block-diagonal over the n projections."""
-        key = f"{name}.lora"
+    def _low_rank(self, name: str) -> tuple[str, str]:
+        """A float[inputs, r] and B float[r, outputs] of everything that is added to the integer product in float32.
+
+        That is the LoRA of the n projections, B block-diagonal over them, and behind it the outlier channels: A picks
+        them, B holds their rows of the base weight.
+        """
+        key = f"{name}.low_rank"
         if key not in self._expanded:
-            g, rank, outputs = self.outer, self.config.lora_rank, self._outputs(name)
+            g, outputs = self.outer, self._outputs(name)
             rows = []
             for part in range(len(outputs)):
                 b = g.op("Cast", g.weight(f"{name}.lora_b{part}"), to=_FLOAT)
                 sides = [0, sum(outputs[:part]), 0, sum(outputs[part + 1 :])]
-                rows.append(g.op("Pad", b, g.constant(sides)) if len(outputs) > 1 else b)
-            joined = g.op("Concat", *rows, axis=0) if len(rows) > 1 else rows[0]
-            self._expanded[key] = (g.op("Cast", g.weight(f"{name}.lora_a"), to=_FLOAT), joined)
+                rows.append(g.op("Pad", b, g.constant(sides)))
+            columns = [g.op("Cast", g.weight(f"{name}.lora_a"), to=_FLOAT)]
+            if self.precision == INT8:
+                columns.append(g.op("Transpose", self._picked(name), perm=[1, 0]))
+                kept = g.op("Cast", g.op("Gather", self._expand(name), g.weight(f"{name}.outliers")), to=_FLOAT)
+                rows.append(g.op("Mul", kept, g.weight(f"{name}.scale")))
+            self._expanded[key] = (g.op("Concat", *columns, axis=1), g.op("Concat", *rows, axis=0))
         return self._expanded[key]
+
+    def _picked(self, name: str) -> str:
+        """float[outliers, inputs], a 1 for each outlier channel"""
+        g, inputs = self.outer, self._inputs(name)
+        return g.op("OneHot", g.weight(f"{name}.outliers"), g.constant(inputs), g.constant([0, 1], np.float32))
+
+    def _others(self, name: str) -> str:
+        """float[inputs], 0 for each outlier channel and 1 for the rest"""
+        key = f"{name}.others"
+        if key not in self._expanded:
+            g = self.outer
+            any_picked = g.op("ReduceMax", self._picked(name), g.constant([0]), keepdims=0)
+            self._expanded[key] = g.op("Sub", g.constant(1, np.float32), any_picked)
+        return self._expanded[key]
+
+    def _inputs(self, name: str) -> int:
+        return getattr(self.model.layers[0], name.split(".")[1]).weight.shape[1]
 
     def _outputs(self, name: str) -> tuple[int, ...]:
         return getattr(self.model.layers[0], name.split(".")[1]).outputs
@@ -137,8 +169,9 @@ class LanguageGraph:
         if self.precision == FLOAT32:
             base = g.op("MatMul", x, g.weight(name))
         else:
-            base = self._integer_product(g, x, self._expand(name), g.weight(f"{name}.scale"))
-        a, b = self._lora(name)
+            usual = g.op("Mul", x, self._others(name))
+            base = self._integer_product(g, usual, self._expand(name), g.weight(f"{name}.scale"))
+        a, b = self._low_rank(name)
         return g.op("Add", base, g.op("MatMul", g.op("MatMul", x, a), b))
 
     def norm(self, g: Graph, x: str, name: str) -> str:

@@ -3,10 +3,12 @@
 import numpy as np
 import onnxruntime
 import pytest
+import torch
 
 from segue_training.onnx_graph import WeightFiles
 from segue_training.onnx_language import build_decode, build_prefill
 from segue_training.onnx_layers import FLOAT32, INT8, place_language_weights
+from segue_training.outliers import find_outliers
 from segue_training.tiny import tiny_parts
 from segue_training.torch_stages import TorchStages
 
@@ -17,7 +19,8 @@ VISUAL = 3
 class Graphs:
     def __init__(self, parts, folder, precision):
         weights = WeightFiles(folder)
-        place_language_weights(weights, parts.language, precision)
+        outliers = find_outliers(parts.language, [parts.language.embed(torch.arange(30)[None])], count=4)
+        place_language_weights(weights, parts.language, precision, outliers)
         build_prefill(
             parts.language, weights, precision, parts.tokenizer.image, parts.first_token_bias, folder / "prefill.onnx"
         )
