@@ -28,6 +28,10 @@ from .segue_smol import smol_parts
 from .torch_stages import TorchStages
 
 
+GOLDEN_TOLERANCE = {FLOAT32: (0.99, 0.01), INT8: (0.97, 0.03)}
+"""By precision: least IoU to PyTorch's mask, largest difference to its score."""
+
+
 def export_bundle(parts: BundleParts, folder: Path, questions: list[GoldenQuestion], precision: str = INT8) -> None:
     """Write the whole bundle; the same parts give the same bytes. `folder` is replaced when everything is written.
 
@@ -48,7 +52,8 @@ def export_bundle(parts: BundleParts, folder: Path, questions: list[GoldenQuesti
     build_decode(parts.language, weights, precision, partial / "decode.onnx")
     parts.tokenizer.save(partial / "tokenizer.json")
     manifest = build_manifest(parts, partial)
-    manifest["golden"] = write_golden(Runtime(manifest, parts.tokenizer, TorchStages(parts)), questions, partial)
+    reference = Runtime(manifest, parts.tokenizer, TorchStages(parts))
+    manifest["golden"] = write_golden(reference, questions, partial, *GOLDEN_TOLERANCE[precision])
     save_manifest(partial, manifest)
     check_golden(partial)
     if folder.exists():

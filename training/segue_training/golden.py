@@ -21,8 +21,14 @@ class GoldenQuestion:
     question: str
 
 
-def write_golden(runtime: Runtime, questions: list[GoldenQuestion], folder: Path) -> dict[str, Any]:
-    """Write `golden/` with its pictures and answers; returns the manifest's `golden` entry."""
+def write_golden(
+    runtime: Runtime, questions: list[GoldenQuestion], folder: Path, mask_iou: float, score: float
+) -> dict[str, Any]:
+    """Write `golden/` with its pictures and answers; returns the manifest's `golden` entry.
+
+    mask_iou, score: how near a runtime of the bundle must come. Words must be equal.
+    """
+    tolerance = {"maskIou": mask_iou, "score": score}
     golden = folder / "golden"
     golden.mkdir(exist_ok=True)
     for picture in {case.picture for case in questions}:
@@ -30,7 +36,8 @@ def write_golden(runtime: Runtime, questions: list[GoldenQuestion], folder: Path
     cases = []
     for case in questions:
         name = f"golden/{case.picture.stem}.png"
-        cases.append(_case(name, case.question, runtime.answer(Image.open(folder / name), case.question)))
+        answer = runtime.answer(Image.open(folder / name), case.question)
+        cases.append({**_case(name, case.question, answer), "tolerance": tolerance})
     write_json(golden / "cases.json", cases)
     return describe_file(golden / "cases.json", folder)
 
@@ -44,7 +51,7 @@ def check_golden(folder: Path) -> None:
         if (answer.prompt_ids, answer.token_ids) != (case["promptIds"], case["tokenIds"]):
             problem = f"says {answer.text!r} instead of {case['text']!r}"
         for segment, golden in zip(answer.segments, case["segments"], strict=False):
-            iou = mask_iou(segment.mask, coco_mask.decode(golden["mask"]))
+            iou = iou_of(segment.mask, coco_mask.decode(golden["mask"]))
             if iou < case["tolerance"]["maskIou"]:
                 problem = f"draws {golden['phrase']!r} with an IoU of {iou:.4f} to PyTorch's mask"
             if abs(segment.score - golden["score"]) > case["tolerance"]["score"]:
@@ -53,7 +60,7 @@ def check_golden(folder: Path) -> None:
             raise ValueError(f"{folder}: asked {case['question']!r} about {case['image']}, the bundle {problem}")
 
 
-def mask_iou(a: np.ndarray, b: np.ndarray) -> float:
+def iou_of(a: np.ndarray, b: np.ndarray) -> float:
     """IoU of two masks of 0 and 1; 1 if both are empty."""
     union = (a | b).sum()
     return float((a & b).sum() / union) if union else 1.0
@@ -76,5 +83,4 @@ def _case(image: str, question: str, answer: Answer) -> dict[str, Any]:
         "segments": [
             {"phrase": s.phrase, "score": round(s.score, 6), "mask": encode_mask(s.mask)} for s in answer.segments
         ],
-        "tolerance": {"maskIou": 0.99, "score": 0.01},
     }
