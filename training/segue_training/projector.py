@@ -70,8 +70,8 @@ class Projector(nn.Module):
         self.position = nn.Parameter(torch.randn(config.grid**2, hidden) * 0.02)
         self.slot = nn.Parameter(torch.randn(config.objects, hidden) * 0.02)
         self.details = nn.Sequential(nn.Linear(8, 64), nn.GELU(), nn.Linear(64, hidden))
-        # Turns a detector logit into the weight of a name: about a half at probability 0.2.
-        self.gate = nn.Parameter(torch.tensor([2.0, 2.8]))
+        # Turns a detector logit into the weight of a name: a half at probability 0.1, where present and absent part.
+        self.gate = nn.Parameter(torch.tensor([2.5, 5.5]))
         self.gain = nn.Parameter(torch.ones(2))
         self.register_buffer("names", torch.zeros(len(COCO_NAMES), hidden))
         for layer in (self.cells[2], self.details[2]):
