@@ -18,7 +18,7 @@ await runCommand(async () => {
   const [photo = '', question = ''] = command.args;
   const { address = runningService() } = command.opts<{ address?: string }>();
   // npm changes to the repository's root; a relative path is meant from where the person stands.
-  await askAbout(address, resolve(process.env['SEGUE_CALLED_FROM'] ?? '.', photo), question);
+  await askAbout(address, resolve(process.env['SEGUE_CALLED_FROM'] ?? '.', photo), question, true);
   return 0;
 });
 

@@ -6,14 +6,17 @@ import { SegueError, type Answer } from '@segue/core';
 import { renderOverlay } from '@segue/imaging';
 import { Advice, paint } from './terminal.js';
 
-/** Asks a running service about a photo, shows the words as they arrive and writes the overlay beside the photo. */
-export async function askAbout(address: string, photo: string, instruction: string): Promise<void> {
+/**
+ * Asks a running service about a photo, shows the answer and writes the overlay beside the photo.
+ * @param live shows the words as they arrive; not where other programs write lines in between.
+ */
+export async function askAbout(address: string, photo: string, instruction: string, live: boolean): Promise<void> {
   const picture = await readPhoto(photo);
   const client = new SegueClient({ address });
   try {
     await reach(client, address);
     console.log(`${paint('bold', basename(photo))} · ${instruction}`);
-    const answer = await listen(client, picture, instruction);
+    const answer = await listen(client, picture, instruction, live);
     const overlay = await writeOverlay(photo, picture, answer);
     describe(answer);
     console.log(`Overlay: ${overlay}`);
@@ -40,14 +43,15 @@ async function readPhoto(photo: string): Promise<Buffer> {
   }
 }
 
-async function listen(client: SegueClient, picture: Buffer, instruction: string): Promise<Answer> {
+async function listen(client: SegueClient, picture: Buffer, instruction: string, live: boolean): Promise<Answer> {
+  const write = (text: string) => live && stdout.write(text);
   const startedAt = performance.now();
   const after = () => paint('dim', `${Math.round(performance.now() - startedAt)} ms`);
   for await (const event of client.stream({ image: picture, instruction })) {
-    if (event.type === 'text') stdout.write(event.text);
-    else if (event.type === 'segment') stdout.write(paint('dim', `[mask ${event.segment.index + 1} after ${after()}]`));
+    if (event.type === 'text') write(event.text);
+    else if (event.type === 'segment') write(paint('dim', `[mask ${event.segment.index + 1} after ${after()}]`));
     else if (event.type === 'completed') {
-      stdout.write('\n');
+      stdout.write(live ? '\n' : `${event.answer.text}\n`);
       return event.answer;
     } else if (event.type === 'failed') throw new SegueError(event.error.code, event.error.message);
   }

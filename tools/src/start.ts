@@ -48,7 +48,7 @@ await runCommand(async () => {
     const { httpUrl, grpcAddress } = await startApps(redisUrl, apps);
     writeFileSync(ADDRESS_FILE, grpcAddress);
     step('Ready. Asking about an example photo');
-    await askAbout(grpcAddress, EXAMPLE.photo, EXAMPLE.question);
+    await askAbout(grpcAddress, EXAMPLE.photo, EXAMPLE.question, false);
     if (options.once) return 0;
     console.log(`
 ${paint('bold', 'Segue is serving.')} Ctrl-C stops it.
