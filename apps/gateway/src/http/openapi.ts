@@ -13,7 +13,7 @@ export function openApiDocument(app: NestFastifyApplication, version: string): O
     .setOpenAPIVersion('3.1.0')
     .setTitle('Segue')
     .setDescription(
-      'Reasoning segmentation: a picture and an instruction go in; an answer in words comes out, in which each <SEG> is a mask. ' +
+      'Reasoning segmentation: a picture and an instruction go in; an answer in words comes out, in which each `<SEG>` is a mask. ' +
         'The same service speaks gRPC as segue.v1.SegmentationService.',
     )
     .setVersion(version)
