@@ -36,9 +36,9 @@ const JOBS = Symbol('Jobs');
     },
     {
       provide: SegmentationService,
-      inject: [CONFIG, JOBS, ModelCatalogue],
-      useFactory: (config: GatewayConfig, jobs: Jobs, catalogue: ModelCatalogue) =>
-        new SegmentationService(jobs, new Intake(config, jobs, catalogue)),
+      inject: [CONFIG, JOBS, ModelCatalogue, LOGGER],
+      useFactory: (config: GatewayConfig, jobs: Jobs, catalogue: ModelCatalogue, logger: Logger) =>
+        new SegmentationService(jobs, new Intake(config, jobs, catalogue), logger),
     },
     {
       provide: GatewayMetrics,

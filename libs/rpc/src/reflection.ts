@@ -1,8 +1,9 @@
-import { toBinary, type DescFile, type DescService } from '@bufbuild/protobuf';
-import { FileDescriptorProtoSchema } from '@bufbuild/protobuf/wkt';
+import { fromBinary, toBinary, type DescFile, type DescService } from '@bufbuild/protobuf';
+import { FileDescriptorProtoSchema, type FileDescriptorProto } from '@bufbuild/protobuf/wkt';
 import type { Server } from '@grpc/grpc-js';
 import { ReflectionService } from '@grpc/reflection';
 import { service as healthDefinition } from 'grpc-health-check';
+import { asProtocWrites } from './descriptors.js';
 
 type PackageDefinition = ConstructorParameters<typeof ReflectionService>[0];
 
@@ -11,15 +12,17 @@ type PackageDefinition = ConstructorParameters<typeof ReflectionService>[0];
  * generated with the code, so they cannot differ from what is served.
  */
 export function addReflection(server: Server, services: readonly DescService[]): void {
-  const files = new Set(services.flatMap((service) => withDependencies(service.file)));
-  const described = {
-    services: { fileDescriptorProtos: [...files].map((file) => toBinary(FileDescriptorProtoSchema, file.proto)) },
-    health: Object.values(healthDefinition)[0]?.requestType,
-  };
+  const files = [...new Set(services.flatMap((service) => withDependencies(service.file)))].map((file) => file.proto);
+  const fileDescriptorProtos = [...files, ...healthFiles()].map((file) => toBinary(FileDescriptorProtoSchema, file));
   // Of a package definition, the implementation reads `fileDescriptorProtos` alone.
-  new ReflectionService(described as unknown as PackageDefinition).addToServer(server);
+  new ReflectionService({ all: { fileDescriptorProtos } } as unknown as PackageDefinition).addToServer(server);
 }
 
 function withDependencies(file: DescFile): DescFile[] {
   return [file, ...file.dependencies.flatMap(withDependencies)];
+}
+
+function healthFiles(): FileDescriptorProto[] {
+  const { fileDescriptorProtos = [] } = Object.values(healthDefinition)[0]?.requestType ?? {};
+  return fileDescriptorProtos.map((bytes) => asProtocWrites(fromBinary(FileDescriptorProtoSchema, bytes)));
 }

@@ -34,8 +34,9 @@ export class GrpcEdge {
   ) {
     const onEnd = (call: EndedCall): void => {
       metrics.grpcRequest(call);
-      const { method, requestId, error } = call;
-      if (call.status === Status.INTERNAL) logger.error({ err: error, method, requestId }, 'call failed');
+      const { method, requestId, status, error } = call;
+      if (status === Status.INTERNAL) logger.error({ err: error, method, requestId }, 'call failed');
+      logger.info({ requestId, method, status: Status[status], ms: Math.round(call.seconds * 1000) }, 'answered');
     };
     this.#server = new RpcServer({ maxReceiveBytes: maxPictureBytes + SLACK_BYTES, onEnd });
     this.#server.add(Definition, handlers(service, catalogue));
@@ -63,8 +64,8 @@ function handlers(service: SegmentationService, catalogue: ModelCatalogue): Hand
       const command = toCommand(request);
       for await (const event of service.stream(command, call)) yield toWireEvent(event, command.options.mask_format);
     },
-    async submitJob(request) {
-      const job = await service.submit(toCommand(request));
+    async submitJob(request, call) {
+      const job = await service.submit(toCommand(request), call);
       return toWireJob(job.value, job.maskFormat);
     },
     async getJob({ jobId }) {

@@ -8,5 +8,5 @@ export function callerOf(reply: FastifyReply): Caller {
   reply.raw.once('close', () => {
     if (!reply.raw.writableEnded) controller.abort(new SegueError('CANCELLED', 'The client closed the connection.'));
   });
-  return { signal: controller.signal, deadlineAtMs: Infinity };
+  return { signal: controller.signal, deadlineAtMs: Infinity, requestId: reply.request.id };
 }

@@ -1,9 +1,11 @@
+import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import multipart from '@fastify/multipart';
 import fastifyStatic from '@fastify/static';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { SwaggerModule } from '@nestjs/swagger';
+import { LOGGER, type Logger } from '@segue/service';
 import type { FastifyInstance, FastifyServerOptions } from 'fastify';
 import type { GatewayConfig } from '../config.js';
 import { GatewayMetrics } from '../metrics/gateway-metrics.js';
@@ -36,14 +38,21 @@ export function fastifyOptions({ maxPictureBytes }: GatewayConfig): FastifyServe
   return {
     // Base64 takes four bytes for three.
     bodyLimit: Math.ceil((maxPictureBytes * 4) / 3) + OPTIONS_BYTES,
-    requestIdHeader: 'x-request-id',
+    requestIdHeader: false,
+    genReqId: ({ headers }) => requestId(headers['x-request-id']),
     requestTimeout: 60_000,
   };
+}
+
+/** The client's own id if it is a plain one, else a new one. */
+function requestId(given: string | string[] | undefined): string {
+  return typeof given === 'string' && /^[\w.-]{1,128}$/.test(given) ? given : randomUUID();
 }
 
 /** Completes the HTTP server: forms, headers, metrics, the page, and the API's description. */
 export async function configureHttp(app: NestFastifyApplication, { maxPictureBytes }: GatewayConfig): Promise<void> {
   const metrics = app.get(GatewayMetrics);
+  const logger = app.get<Logger>(LOGGER);
   const fastify = app.getHttpAdapter().getInstance() as unknown as FastifyInstance;
 
   fastify.addHook('onRequest', async (request, reply) => {
@@ -56,8 +65,14 @@ export async function configureHttp(app: NestFastifyApplication, { maxPictureByt
     });
   });
   fastify.addHook('onResponse', async (request, reply) => {
+    const { method, id } = request;
     const route = request.routeOptions.url ?? 'unknown';
-    metrics.httpRequest(request.method, route, reply.statusCode, reply.elapsedTime / 1000);
+    metrics.httpRequest(method, route, reply.statusCode, reply.elapsedTime / 1000);
+    const level = route.startsWith('/v1/') ? 'info' : 'debug';
+    logger[level](
+      { requestId: id, method, route, status: reply.statusCode, ms: Math.round(reply.elapsedTime) },
+      'answered',
+    );
   });
 
   fastify.removeContentTypeParser('text/plain');

@@ -36,7 +36,7 @@ export class JobsController {
       );
     }
     const command = parseCommand(image, key === undefined ? rest : { ...rest, idempotency_key: key });
-    const { value, maskFormat } = await this.service.submit(command);
+    const { value, maskFormat } = await this.service.submit(command, callerOf(reply));
     await reply
       .status(202)
       .header('location', `/v1/jobs/${value.jobId}`)

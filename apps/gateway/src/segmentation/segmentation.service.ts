@@ -8,6 +8,7 @@ import {
   type Segment,
 } from '@segue/core';
 import { toJob, type Jobs, type JobRecord } from '@segue/jobs';
+import type { Logger } from '@segue/service';
 import type { Intake, StoredPicture } from './intake.js';
 import type { SegmentationCommand } from './request-options.js';
 
@@ -17,6 +18,7 @@ export interface Caller {
   readonly signal: AbortSignal;
   /** The client's own deadline in milliseconds since the epoch; Infinity when it set none. */
   readonly deadlineAtMs: number;
+  readonly requestId: string;
 }
 
 /** Something of a job, and the format in which its masks were asked for. */
@@ -32,6 +34,7 @@ export class SegmentationService {
   constructor(
     private readonly jobs: Jobs,
     private readonly intake: Intake,
+    private readonly logger: Logger,
   ) {}
 
   /** Waits for the whole answer. The job is cancelled when the client goes away. */
@@ -49,8 +52,9 @@ export class SegmentationService {
   }
 
   /** A new job's events as they happen. The job is cancelled when the client goes away. */
-  async *stream(command: SegmentationCommand, { signal, deadlineAtMs }: Caller): AsyncGenerator<JobEvent, void> {
-    const { jobId, created } = await this.intake.submit(command, deadlineAtMs);
+  async *stream(command: SegmentationCommand, caller: Caller): AsyncGenerator<JobEvent, void> {
+    const { jobId, created } = await this.#accept(command, caller, caller.deadlineAtMs);
+    const { signal } = caller;
     let ended = false;
     try {
       for await (const event of this.jobs.events.read(jobId, { signal })) {
@@ -65,8 +69,8 @@ export class SegmentationService {
   }
 
   /** Submits a job that outlives the connection. */
-  async submit(command: SegmentationCommand): Promise<Formatted<Job>> {
-    const { jobId } = await this.intake.submit(command);
+  async submit(command: SegmentationCommand, caller: Caller): Promise<Formatted<Job>> {
+    const { jobId } = await this.#accept(command, caller);
     return this.job(jobId);
   }
 
@@ -109,6 +113,16 @@ export class SegmentationService {
   /** Lets watchers go. Calls that wait for an answer stay. */
   stopWatching(): void {
     this.#stopping.abort();
+  }
+
+  async #accept(
+    command: SegmentationCommand,
+    { requestId }: Caller,
+    deadlineAtMs?: number,
+  ): ReturnType<Intake['submit']> {
+    const accepted = await this.intake.submit(command, deadlineAtMs);
+    this.logger.info({ requestId, ...accepted }, 'job accepted');
+    return accepted;
   }
 
   async *#follow(jobId: string, after: string | undefined, caller: AbortSignal): AsyncGenerator<JobEvent, void> {
