@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { maskIou, type Answer, type JobEvent, type RunLengthMask } from '@segue/core';
+import { maskIou, type JobEvent, type RunLengthMask } from '@segue/core';
 import { TINY_BUNDLE_DIR } from '@segue/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { content } from './content.js';
 import { MANY_SEGMENTS, NO_SEGMENT, TALL, WIDE } from './pictures.js';
 import { System } from './system.js';
 
@@ -127,7 +128,3 @@ describe('a second question on the same picture', () => {
     return sharp(WIDE).flop().png().toBuffer();
   }
 });
-
-function content({ text, segments, finishReason }: Answer): object {
-  return { text, segments, finishReason };
-}

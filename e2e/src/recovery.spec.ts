@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Answer, Job, JobEvent } from '@segue/core';
+import { content } from './content.js';
 import { MANY_SEGMENTS, WIDE } from './pictures.js';
 import { System } from './system.js';
 
@@ -91,8 +92,4 @@ async function ended(jobId: string): Promise<Answer> {
     if (event.type === 'failed') throw new Error(`${event.error.code}: ${event.error.message}`);
   }
   throw new Error('the job did not complete');
-}
-
-function content({ text, segments, finishReason }: Answer): Pick<Answer, 'text' | 'segments' | 'finishReason'> {
-  return { text, segments, finishReason };
 }

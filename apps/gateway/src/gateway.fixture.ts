@@ -117,7 +117,7 @@ export function useGateway() {
       new StageHost({ ...common, stage: 'generate', process: (context) => stages.generate(context) }),
       new StageHost({ ...common, stage: 'decode', process: (context) => stages.decode(context) }),
     ];
-    for (const host of started) host.start();
+    for (const host of started) void host.start();
     hosts = started;
   }
 

@@ -34,7 +34,7 @@ export class Gateway {
   async start(): Promise<void> {
     await this.#redis();
     if (this.lifecycle.state !== 'warming') return;
-    this.#answers.start();
+    await this.#answers.start();
     this.#sweeper.start();
     this.metrics.start();
     this.grpcPort = await this.grpc.start(this.config.host, this.config.grpcPort);

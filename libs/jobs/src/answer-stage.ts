@@ -32,8 +32,9 @@ export class AnswerStage {
     });
   }
 
-  start(): void {
-    this.host.start();
+  /** Begins to take tasks; resolves when the queue is connected. */
+  start(): Promise<void> {
+    return this.host.start();
   }
 
   close(options: { readonly graceMs: number }): Promise<void> {

@@ -52,13 +52,13 @@ export function useJobs() {
     },
     startStage<S extends 'encode' | 'generate' | 'decode'>(options: Omit<StageHostOptions<S>, 'jobs'>): StageHost<S> {
       const host = new StageHost({ ...options, jobs: this.open() });
-      host.start();
+      void host.start();
       closers.push(() => host.close({ graceMs: 0 }));
       return host;
     },
     startAnswers(): void {
       const stage = new AnswerStage({ jobs: this.open(), concurrency: 4 });
-      stage.start();
+      void stage.start();
       closers.push(() => stage.close({ graceMs: 0 }));
     },
     onEnd(close: () => Promise<void>): void {

@@ -57,7 +57,7 @@ test('producers and workers go on when Redis comes back', async () => {
     new StageHost({ stage: 'decode', jobs: worker, concurrency: 1, process: fakeStages.decode }),
     new AnswerStage({ jobs: worker, concurrency: 1 }),
   ];
-  for (const host of hosts) host.start();
+  for (const host of hosts) void host.start();
   const jobs = fixture.open({ url: redis.url, role: 'producer' });
   await until(() => jobs.ping());
   await redis.stop();

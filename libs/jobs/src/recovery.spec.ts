@@ -106,7 +106,7 @@ test('a picture that is encoded again before its task could step aside is used a
     concurrency: 1,
     process: (context) => (owners.push(context.encoded.owner) === 1 ? gone() : Promise.resolve(generated())),
   });
-  host.start();
+  void host.start();
   fixture.onEnd(() => host.close({ graceMs: 0 }));
   const { jobId } = await jobs.producer.submit(newJob());
   expect((await lastEvent(jobs, jobId)).type).toBe('completed');

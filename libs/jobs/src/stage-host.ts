@@ -80,8 +80,9 @@ export class StageHost<S extends Stage> {
     return this.host.active;
   }
 
-  start(): void {
-    this.host.start();
+  /** Begins to take tasks; resolves when the queue is connected. */
+  start(): Promise<void> {
+    return this.host.start();
   }
 
   /** Drains: takes no more tasks, waits for those in hand, and after `graceMs` hands them back to other workers. */

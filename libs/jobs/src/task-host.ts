@@ -62,12 +62,14 @@ export class TaskHost {
     return this.runs.size;
   }
 
-  start(): void {
+  /** Begins to take tasks; resolves when the queue is connected, which it is not before Redis is there. */
+  async start(): Promise<void> {
     this.worker
       .run()
       .catch((error: unknown) =>
         this.options.jobs.log.error({ err: error, queue: this.options.queue }, 'queue stopped'),
       );
+    await this.worker.waitUntilReady();
   }
 
   /** Takes no more tasks, gives those in hand time to end, then hands them back to the queue. */

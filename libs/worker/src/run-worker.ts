@@ -97,7 +97,7 @@ export async function runWorker<S extends Stage, C extends WorkerConfig>(
           },
           onReport: (report) => metrics.task(report),
         });
-        host.start();
+        await host.start();
       },
       async stop(_app, graceMs) {
         await host?.close({ graceMs: graceMs * GRACE });
