@@ -116,7 +116,7 @@ describe('openSessions', () => {
     expect((await failure(scale.run({ pixels: rows(1) }))).code).toBe('INTERNAL');
   });
 
-  it('reports a run that outlives the hard limit, once its turn has come', async () => {
+  it('reports a run that outlives the hard limit, once its turn has come', { timeout: 60_000 }, async () => {
     const { spin } = (await open(['spin'], { hardLimitMs: 1_500 })).sessions;
     // Each stays far below the limit; all of them together do not.
     await Promise.all(Array.from({ length: 40 }, () => spin.run(steps(8_000))));
