@@ -12,6 +12,8 @@ from .data import Photo
 from .generate import Answerer
 from .model import SegueModel
 
+_TOLERANCE = 0.0025
+
 
 def calibrate(model: SegueModel, photos: list[Photo], seed: int = 0) -> dict[str, float]:
     """Sets `refusal_bias` to the value that separates present from absent things best; returns what it measured.
@@ -36,9 +38,12 @@ def calibrate(model: SegueModel, photos: list[Photo], seed: int = 0) -> dict[str
         found = answerer.refusal_margins(answerer.look(photo.pixels), [text for _, text in questions])
         for (kind, _), margin in zip(questions, found, strict=True):
             margins[kind].append(margin)
-    best = max((_accuracy(margins, bias), -abs(bias), bias) for bias in [step / 4 for step in range(-40, 21)])
-    model.refusal_bias.fill_(best[2])
-    return {"refusal_bias": best[2], "accuracy": best[0], "accuracy_without": _accuracy(margins, 0.0)}
+    accuracy = {step / 4: _accuracy(margins, step / 4) for step in range(-40, 21)}
+    # The curve is flat at its top and a few hundred questions decide it: the mildest bias near the top is taken.
+    top = [bias for bias, value in accuracy.items() if value >= max(accuracy.values()) - _TOLERANCE]
+    bias = min(top, key=abs)
+    model.refusal_bias.fill_(bias)
+    return {"refusal_bias": bias, "accuracy": accuracy[bias], "accuracy_without": accuracy[0.0]}
 
 
 def _accuracy(margins: dict[str, list[float]], bias: float) -> float:

@@ -24,7 +24,7 @@ from .scenes import cache_photos
 from .train_decoder import train_decoder
 from .train_language import train_language
 
-_CALIBRATION_PHOTOS = 60
+_CALIBRATION_PHOTOS = 120
 
 
 def main() -> None:
