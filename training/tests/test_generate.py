@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 
+from segue_training import generate
 from segue_training.generate import Answerer
 from segue_training.model import SegueModel
 from segue_training.tiny import tiny_parts
@@ -47,6 +48,20 @@ def test_the_cached_picture_gives_what_a_whole_prompt_gives(answerer, picture):
     hidden, _ = model.language(torch.cat(parts, 1))
     expected = model.text_hidden_fcs(hidden[0, -1])
     torch.testing.assert_close(answerer.prompts_only(picture, QUESTIONS[:1])[0], expected, atol=1e-3, rtol=1e-3)
+
+
+def test_the_written_words_are_those_of_a_pass_without_caches(answerer, picture, monkeypatch):
+    monkeypatch.setattr(generate, "_MAX_TOKENS", 8)
+    model, tokenizer = answerer.model, answerer.model.tokenizer
+    before = model.language.embed(torch.tensor(tokenizer.encode(tokenizer.template.image_prefix)))[None]
+    for question, answer in zip(QUESTIONS, answerer.answer(picture, QUESTIONS), strict=True):
+        behind, written = tokenizer.question_ids(question), []
+        for _ in range(8):
+            words = model.language.embed(torch.tensor(behind + written))[None]
+            hidden, _ = model.language(torch.cat([before, model.visual_tokens(picture.features), words], 1))
+            written.append(int(model.language.logits(hidden[0, -1]).argmax()))
+        ended = written.index(tokenizer.end) if tokenizer.end in written else len(written)
+        assert tokenizer.decode(written[:ended]) == answer.text
 
 
 def test_the_refusal_bias_moves_the_margin_one_to_one(answerer, picture):
