@@ -85,7 +85,7 @@ export function useGateway() {
     await redis.stop();
   });
 
-  async function start(variables: Readonly<Record<string, string>> = {}): Promise<RunningGateway> {
+  function create(variables: Readonly<Record<string, string>>): Promise<Service> {
     const config = readConfig({
       SEGUE_HOST: '127.0.0.1',
       SEGUE_HTTP_PORT: '0',
@@ -97,7 +97,11 @@ export function useGateway() {
       SEGUE_DRAIN_TIMEOUT_MS: '3000',
       ...variables,
     });
-    const service = await Service.create({ ...gatewayService(config), config });
+    return Service.create({ ...gatewayService(config), config });
+  }
+
+  async function start(variables: Readonly<Record<string, string>> = {}): Promise<RunningGateway> {
+    const service = await create(variables);
     const url = await service.start();
     const grpcAddress = `127.0.0.1:${service.app.get(Gateway).grpcPort}`;
     const client = new SegueClient({ address: grpcAddress });
@@ -139,6 +143,8 @@ export function useGateway() {
     get gateway(): RunningGateway {
       return shared;
     },
+    /** A gateway that has not started yet; the test closes it. */
+    create,
     /** Another gateway, with settings of its own, until the end of the test. */
     async startAnother(variables: Readonly<Record<string, string>>): Promise<RunningGateway> {
       const another = await start(variables);

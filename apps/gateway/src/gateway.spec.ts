@@ -52,6 +52,23 @@ describe('work that would only wait', () => {
 });
 
 describe('without Redis', () => {
+  it('a gateway that starts is alive but not ready, and becomes so when Redis comes', async () => {
+    const redis = await startRedis();
+    await redis.stop();
+    const gateway = await fixture.create({ SEGUE_REDIS_URL: redis.url });
+    const ready = gateway.start();
+    await expect.poll(() => gateway.app.getUrl().catch(() => '')).toMatch(/^http/);
+    const url = await gateway.app.getUrl();
+    await expect.poll(async () => (await fetch(`${url}/healthz/ready`)).json()).toEqual({ state: 'warming' });
+    const response = await ask(url);
+    expect([response.status, response.headers.get('retry-after')]).toEqual([503, '1']);
+    const back = await startRedis({ port: Number(new URL(redis.url).port) });
+    await ready;
+    expect((await fetch(`${url}/healthz/ready`)).status).toBe(200);
+    await gateway.close();
+    await back.stop();
+  });
+
   it('requests are refused at once, and the gateway comes back with it', async () => {
     const redis = await startRedis();
     const gateway = await fixture.startAnother({ SEGUE_REDIS_URL: redis.url });

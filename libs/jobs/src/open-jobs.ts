@@ -7,7 +7,7 @@ import { JobStore } from './job-store.js';
 import type { JobsLog } from './log.js';
 import { PictureStore } from './picture-store.js';
 import { askRedis, connectRedis, type RedisRole } from './redis.js';
-import { withScripts } from './scripts.js';
+import { withScripts, type ScriptedRedis } from './scripts.js';
 
 export interface JobsOptions {
   /** `redis://host:port` */
@@ -30,6 +30,8 @@ export interface Jobs {
   readonly pictures: PictureStore;
   readonly producer: JobProducer;
   readonly log: JobsLog;
+  /** Hears of every error of a connection, a queue or a worker. A Redis that is away is told of once, not at every attempt. */
+  readonly onError: (error: Error) => void;
   /** Whether Redis answers; for readiness, never for liveness. */
   ping(): Promise<boolean>;
   close(): Promise<void>;
@@ -38,8 +40,17 @@ export interface Jobs {
 /** Opens the connections. Returns at once: Redis may come later. */
 export function openJobs(options: JobsOptions): Jobs {
   const { log } = options;
-  const onError = (error: Error) => log.warn({ err: error }, 'redis connection');
-  const redis = withScripts(connectRedis(options.url, options.role, onError));
+  let away = false;
+  const onError = (error: Error): void => {
+    if (redis.status === 'ready') log.warn({ err: error }, 'redis connection');
+    else if (!away) log.warn({ err: error }, 'Redis is away; trying again until it is back');
+    away ||= redis.status !== 'ready';
+  };
+  const redis: ScriptedRedis = withScripts(connectRedis(options.url, options.role, (error) => onError(error)));
+  redis.on('ready', () => {
+    if (away) log.info({}, 'Redis is back');
+    away = false;
+  });
   const subscriber = connectRedis(options.url, options.role, onError);
   const store = new JobStore(redis, { keepMs: options.jobKeepMs });
   const signals = new JobSignals(subscriber);
@@ -52,6 +63,7 @@ export function openJobs(options: JobsOptions): Jobs {
     pictures: new PictureStore(redis, { keepMs: options.pictureKeepMs }),
     producer,
     log,
+    onError,
     ping: () =>
       redis.status === 'ready'
         ? askRedis(() => redis.ping()).then(

@@ -48,7 +48,7 @@ export class TaskHost {
       autorun: false,
       ...LOCKS,
     });
-    this.worker.on('error', (error) => jobs.log.warn({ err: error, queue }, 'queue'));
+    this.worker.on('error', jobs.onError);
     this.worker.on('stalled', (taskId) => jobs.log.warn({ taskId, queue }, 'taken over from a worker that is gone'));
     this.worker.on('lockRenewalFailed', (taskIds: string[]) => {
       for (const taskId of taskIds)

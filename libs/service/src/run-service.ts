@@ -13,7 +13,6 @@ export async function runService<C extends ServiceConfig>(
   describe: (config: C) => ServiceOptions,
 ): Promise<void> {
   const service = await create(readConfig, describe);
-  if (!service) return;
   const { logger } = service;
 
   const end = async (status: number): Promise<void> => {
@@ -53,7 +52,7 @@ export async function runService<C extends ServiceConfig>(
 async function create<C extends ServiceConfig>(
   readConfig: ConfigReader<C>,
   describe: (config: C) => ServiceOptions,
-): Promise<Service | undefined> {
+): Promise<Service> {
   try {
     const config = readConfig();
     return await Service.create({ ...describe(config), config });
@@ -61,7 +60,7 @@ async function create<C extends ServiceConfig>(
     const logger = createLogger({ name: 'segue', level: 'info', format: 'json' });
     if (error instanceof SegueError) logger.fatal(error.message);
     else logger.fatal({ err: error }, 'could not start');
-    process.exitCode = 1;
-    return undefined;
+    // What was opened before the failure must not keep the process alive.
+    process.exit(1);
   }
 }

@@ -5,7 +5,8 @@ import multipart from '@fastify/multipart';
 import fastifyStatic from '@fastify/static';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { SwaggerModule } from '@nestjs/swagger';
-import { LOGGER, type Logger } from '@segue/service';
+import { SegueError } from '@segue/core';
+import { Lifecycle, LOGGER, type Logger } from '@segue/service';
 import type { FastifyInstance, FastifyServerOptions } from 'fastify';
 import type { GatewayConfig } from '../config.js';
 import { GatewayMetrics } from '../metrics/gateway-metrics.js';
@@ -53,6 +54,7 @@ function requestId(given: string | string[] | undefined): string {
 export async function configureHttp(app: NestFastifyApplication, { maxPictureBytes }: GatewayConfig): Promise<void> {
   const metrics = app.get(GatewayMetrics);
   const logger = app.get<Logger>(LOGGER);
+  const lifecycle = app.get(Lifecycle);
   const fastify = app.getHttpAdapter().getInstance() as unknown as FastifyInstance;
 
   fastify.addHook('onRequest', async (request, reply) => {
@@ -63,6 +65,12 @@ export async function configureHttp(app: NestFastifyApplication, { maxPictureByt
       'referrer-policy': 'no-referrer',
       'content-security-policy': docs ? DOCS_CONTENT_SECURITY_POLICY : CONTENT_SECURITY_POLICY,
     });
+  });
+  fastify.addHook('onRequest', async ({ url }) => {
+    // Before Redis has been there once, its clients would wait for it instead of failing.
+    if (url.startsWith('/v1/') && lifecycle.state === 'warming') {
+      throw new SegueError('UNAVAILABLE', 'This server is starting. Try again in a second.', { retryAfterMs: 1_000 });
+    }
   });
   fastify.addHook('onResponse', async (request, reply) => {
     const { method, id } = request;
