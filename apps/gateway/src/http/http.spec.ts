@@ -120,26 +120,30 @@ describe('POST /v1/segment', () => {
     expect(await response.json()).toMatchObject({ text: TEXT, image_id });
   });
 
-  it('cancels the job of a client that goes away', async () => {
-    const began = signal();
-    const ended = signal();
-    fixture.stages.generate = async (context) => {
-      began.give();
-      return until(context.signal).finally(() => ended.give());
-    };
-    const controller = new AbortController();
-    const response = fetch(`${gateway.url}/v1/segment`, {
-      method: 'POST',
-      body: form({ instruction: 'x' }),
-      signal: controller.signal,
-    });
-    response.catch(() => undefined);
-    await began.given;
-    controller.abort();
-    await ended.given;
-    const [key] = await fixture.jobs.redis.keys('{segue}:job:????????????????????????????????');
-    await expect.poll(() => fixture.jobs.redis.hget(key!, 'state')).toBe('cancelled');
-  });
+  it.each(['application/json', 'text/event-stream'])(
+    'cancels the job of a client that goes away (%s)',
+    async (accept) => {
+      const began = signal();
+      const ended = signal();
+      fixture.stages.generate = async (context) => {
+        began.give();
+        return until(context.signal).finally(() => ended.give());
+      };
+      const controller = new AbortController();
+      const response = fetch(`${gateway.url}/v1/segment`, {
+        method: 'POST',
+        headers: { accept },
+        body: form({ instruction: 'x' }),
+        signal: controller.signal,
+      });
+      response.catch(() => undefined);
+      await began.given;
+      controller.abort();
+      await ended.given;
+      const [key] = await fixture.jobs.redis.keys('{segue}:job:????????????????????????????????');
+      await expect.poll(() => fixture.jobs.redis.hget(key!, 'state')).toBe('cancelled');
+    },
+  );
 
   it('is 504 when the time allowed is over', async () => {
     fixture.stages.generate = (context) => until(context.signal);

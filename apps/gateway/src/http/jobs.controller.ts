@@ -71,8 +71,9 @@ export class JobsController {
     @Headers('last-event-id') after: string | undefined,
     @Res() reply: FastifyReply,
   ): Promise<void> {
-    const { value, maskFormat } = await this.service.watch(id, after, callerOf(reply));
-    await sendEvents(reply, value, maskFormat);
+    const caller = callerOf(reply);
+    const { value, maskFormat } = await this.service.watch(id, after, caller);
+    await sendEvents(reply, value, maskFormat, caller.signal);
   }
 
   @Get(':id/segments/:index.png')

@@ -31,7 +31,7 @@ export class SegmentController {
     const accept = request.headers.accept ?? '';
     const caller = callerOf(reply);
     if (accept.includes('text/event-stream')) {
-      return sendEvents(reply, this.service.stream(command, caller), command.options.mask_format);
+      return sendEvents(reply, this.service.stream(command, caller), command.options.mask_format, caller.signal);
     }
     const answer = await this.service.segment(command, caller);
     if (accept.includes('image/png')) {
