@@ -82,6 +82,7 @@ QUESTIONS = (
     ("coffee.jpg", "Can you segment the cup in this image?"),
     ("coffee.jpg", "What here could I drink from?"),
     ("coffee.jpg", "What could I stir a drink with?"),
+    ("coffee.jpg", "Segment the cup and the spoon."),
     ("coffee.jpg", "Is there a dog in this image?"),
     ("cat.jpg", "Can you segment the cat in this image?"),
     ("cat.jpg", "Which animal here likes to chase mice?"),

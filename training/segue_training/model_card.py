@@ -19,8 +19,8 @@ Model", CVPR 2024) at a small size.
 
 _ABILITIES = """- It finds things of COCO's 80 classes, by their names and by questions that describe them. Other things are named as the
   nearest class, or refused.
-- One mask for each thing an answer names, or one for all things of a kind ("all the cups"). Left, right, top, bottom, largest
-  and smallest are understood as words of place; colours and other attributes are not.
+- One mask for each thing an answer names, or one for all things of a kind ("all the cups"). It picks the one on the
+  left, on the right, or the largest about every second time; colours and other attributes mean nothing to it.
 - It refuses when it does not see what was asked for. It refuses some things that are there as well, small ones above all.
 - Spoons, forks, straps and other thin things get coarse outlines, and crowded scenes lose members.
 - Its sentences are short and their reasons may be wrong. It is no chat model, reads no text in pictures and knows no people.

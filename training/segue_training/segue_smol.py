@@ -78,4 +78,10 @@ def parts_of(model: SegueModel, facts: dict) -> BundleParts:
 def _training(facts: dict) -> dict:
     """The checkpoint's options without the paths of the machine that trained it, and its calibration."""
     options = {key: value for key, value in facts.get("options", {}).items() if "/" not in str(value)}
-    return {"data": "COCO train2017, 302 photos; 35 more were held out to measure", **options, **facts.get("calibration", {})}
+    described = {"data": "COCO train2017; 35 photos with known ids were held out to measure", **options}
+    if calibration := facts.get("calibration"):
+        described["calibration"] = (
+            f"logit of refusals shifted by {calibration['refusal_bias']} where an answer begins: on training photos "
+            f"{calibration['accuracy']:.1%} of present and absent things are told apart"
+        )
+    return described
