@@ -1,7 +1,8 @@
+import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ESLint } from 'eslint';
-import { describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { ROOT } from './workspace.js';
 
 const folder = join(ROOT, 'tools/lint-fixtures');
@@ -12,6 +13,12 @@ describe('the lint rules that keep the layers apart', () => {
     cwd: ROOT,
     // Where CI is set, typescript-eslint reads each file once and from the disk, and would not see the fixture's text.
     overrideConfig: { languageOptions: { parserOptions: { disallowAutomaticSingleRunInference: true } } },
+  });
+
+  // Writes the project graph; without one the rule on layers is skipped.
+  beforeAll(() => {
+    const env = { ...process.env, NX_DAEMON: 'false' };
+    execFileSync(join(ROOT, 'node_modules/.bin/nx'), ['show', 'projects'], { cwd: ROOT, env });
   });
 
   it.each(readdirSync(folder))(

@@ -41,10 +41,12 @@ export class OpenCall implements CallContext {
   }
 
   #whyGone(): SegueError {
-    return Date.now() >= this.deadlineAtMs
+    return Date.now() >= this.deadlineAtMs - TRANSIT_MS
       ? new SegueError('DEADLINE_EXCEEDED', 'The deadline passed before the answer was ready. Allow more time.')
       : new SegueError('CANCELLED', 'The client cancelled the call.');
   }
 }
 
 const REQUEST_ID = 'x-request-id';
+/** A deadline travels as the time that is left, which starts anew on arrival: the client's own ends so much earlier. */
+const TRANSIT_MS = 100;
