@@ -14,7 +14,7 @@ from segue_training.runtime import OnnxStages, Runtime
 from segue_training.tiny import SEED, export_tiny, tiny_parts
 from segue_training.torch_stages import TorchStages
 
-COMMITTED = Path(__file__).resolve().parents[2] / "models" / "tiny-random"
+MODELS = Path(__file__).resolve().parents[2] / "models"
 
 
 @pytest.fixture(scope="module")
@@ -58,9 +58,9 @@ def test_the_bundle_stays_small(folder):
     assert sum(map(len, files_of(folder).values())) < 1_000_000
 
 
-@pytest.mark.parametrize("place", ["fresh", "committed"])
-def test_golden_answers_come_back(place, folder):
-    bundle = folder if place == "fresh" else COMMITTED
+@pytest.mark.parametrize("committed", [None, "tiny-random", "segue-smol"])
+def test_golden_answers_come_back(committed, folder):
+    bundle = MODELS / committed if committed else folder
     runtime = Runtime.open(bundle)
     cases = json.loads((bundle / "golden" / "cases.json").read_text())
     assert {0, 1, 2} <= {len(case["segments"]) for case in cases}
@@ -75,6 +75,17 @@ def test_golden_answers_come_back(place, folder):
             assert 0 < expected.mean() < 1
             assert (expected & segment.mask).sum() / union >= case["tolerance"]["maskIou"]
             assert segment.score == pytest.approx(golden["score"], abs=case["tolerance"]["score"])
+
+
+def test_seg_embeddings_are_the_pytorch_ones(folder, manifest):
+    runtime = Runtime.open(folder)
+    reference = Runtime(manifest, runtime.tokenizer, TorchStages(tiny_parts(SEED)))
+    picture = Image.open(folder / "golden/wide.png")
+    got, expected = (one.answer(picture, "What is here?").segments for one in (runtime, reference))
+    assert got
+    for a, b in zip(got, expected, strict=True):
+        cosine = a.embedding @ b.embedding / np.linalg.norm(a.embedding) / np.linalg.norm(b.embedding)
+        assert cosine >= 0.999
 
 
 def test_masks_depend_on_the_picture(folder):
