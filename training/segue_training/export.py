@@ -20,8 +20,8 @@ from .manifest import build_manifest, write_json
 from .model_card import model_card
 from .onnx_graph import WeightFiles
 from .onnx_language import build_decode, build_prefill
-from .onnx_layers import FLOAT32, INT8, place_language_weights
 from .onnx_modules import export_decoder, export_encoder, export_seg_head
+from .onnx_weights import FLOAT32, INT8, place_language_weights
 from .outliers import find_outliers
 from .runtime import Runtime
 from .segue_smol import smol_parts
@@ -56,8 +56,8 @@ def export_bundle(
     outliers = find_outliers(parts.language, [_prompt(parts, question) for question in probes or questions])
     place_language_weights(weights, parts.language, precision, outliers)
     image, bias = parts.tokenizer.image, parts.first_token_bias
-    build_prefill(parts.language, weights, precision, image, bias, partial / "prefill.onnx")
-    build_decode(parts.language, weights, precision, partial / "decode.onnx")
+    build_prefill(parts.language.config, weights, precision, image, bias, partial / "prefill.onnx")
+    build_decode(parts.language.config, weights, precision, partial / "decode.onnx")
     parts.tokenizer.save(partial / "tokenizer.json")
     manifest = build_manifest(parts, partial)
     reference = Runtime(manifest, parts.tokenizer, TorchStages(parts))

@@ -23,7 +23,7 @@ class LanguageConfig:
 
     vocab_size: int = 49152
     new_tokens: int = 2
-    """Rows behind the base vocabulary, trainable: `<SEG>` and `<image>`."""
+    """Rows behind the base vocabulary, trainable: `<SEG>` and `<image>`; 0 if the base has them all."""
     hidden: int = 576
     layers: int = 30
     heads: int = 9
@@ -34,6 +34,7 @@ class LanguageConfig:
     norm_eps: float = 1e-5
     tied_head: bool = True
     lora_rank: int = 16
+    """0: no low-rank updates, as in a checkpoint whose updates are merged."""
     lora_scale: float = 2.0
 
 
@@ -49,10 +50,13 @@ class LoraLinear(nn.Module):
         self.register_buffer("weight", torch.zeros(sum(outputs), inputs, dtype=dtype), persistent=False)
         self.lora_a = nn.Parameter(torch.empty(len(outputs) * rank, inputs))
         self.lora_b = nn.ParameterList(torch.zeros(size, rank) for size in outputs)
-        nn.init.kaiming_uniform_(self.lora_a, a=math.sqrt(5))
+        if rank:
+            nn.init.kaiming_uniform_(self.lora_a, a=math.sqrt(5))
 
     def forward(self, x: Tensor) -> Tensor:
         """float[..., inputs] -> float[..., sum(outputs)]"""
+        if self.rank == 0:
+            return frozen_linear(x, self.weight)
         low = F.linear(x, self.lora_a).split(self.rank, dim=-1)
         update = [F.linear(part, b) for part, b in zip(low, self.lora_b, strict=True)]
         return frozen_linear(x, self.weight) + self.scale * torch.cat(update, dim=-1)
@@ -120,13 +124,14 @@ class LanguageModel(nn.Module):
         self.new_head = None if config.tied_head else nn.Parameter(torch.zeros(config.new_tokens, config.hidden))
         self.layers = nn.ModuleList(Layer(config, frozen_dtype) for _ in range(config.layers))
         self.norm = RmsNorm(config.hidden, config.norm_eps)
-        frequencies = config.rope_base ** (-torch.arange(0, config.head_dim, 2).float() / config.head_dim)
-        self.register_buffer("frequencies", frequencies, persistent=False)
+        self.register_buffer("frequencies", rope_frequencies(config), persistent=False)
 
     def embed(self, ids: Tensor) -> Tensor:
-        """int64[...] -> float32[..., H]; ids from vocab_size on are the new token rows."""
-        extra = (ids - self.config.vocab_size).clamp(min=0)
+        """int64[...] -> float32[..., H]; ids from vocab_size on are the new token rows, or the last row if there are none."""
         base = self.embedding[ids.clamp(max=self.config.vocab_size - 1)].float()
+        if self.config.new_tokens == 0:
+            return base
+        extra = (ids - self.config.vocab_size).clamp(min=0)
         return torch.where((ids >= self.config.vocab_size)[..., None], self.new_embedding[extra], base)
 
     def forward(
@@ -167,6 +172,11 @@ class LanguageModel(nn.Module):
         self.new_embedding.copy_(self.embedding.float().mean(0).expand_as(self.new_embedding))
         if self.new_head is not None:
             self.new_head.copy_(self.head.float().mean(0).expand_as(self.new_head))
+
+
+def rope_frequencies(config: LanguageConfig) -> Tensor:
+    """float32[D / 2]: radians by which a position turns each pair of a head's values"""
+    return config.rope_base ** (-torch.arange(0, config.head_dim, 2).float() / config.head_dim)
 
 
 def frozen_linear(x: Tensor, weight: Tensor) -> Tensor:

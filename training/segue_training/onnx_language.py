@@ -10,20 +10,20 @@ from pathlib import Path
 import numpy as np
 from onnx import TensorProto, numpy_helper
 
-from .language import LanguageModel
+from .language import LanguageConfig
 from .onnx_graph import Graph, WeightFiles
 from .onnx_layers import MASKED, LanguageGraph
 
 
 def build_prefill(
-    model: LanguageModel, weights: WeightFiles, precision: str, image_id: int, first_token_bias: dict[int, float], path: Path
+    config: LanguageConfig, weights: WeightFiles, precision: str, image_id: int, first_token_bias: dict[int, float], path: Path
 ) -> None:
     """Write the graph that reads new positions behind a past, of rows of different lengths, and chooses the next token.
 
     first_token_bias: added to these tokens' logits, a calibration of how an answer begins.
     """
-    c, group = model.config, model.config.heads // model.config.kv_heads
-    build = LanguageGraph(model, weights, precision)
+    c, group = config, config.heads // config.kv_heads
+    build = LanguageGraph(config, weights, precision)
     g = build.outer
     rows, length = (g.op("Shape", "input_ids", start=axis, end=axis + 1) for axis in (0, 1))
     order = g.op("Range", g.constant(0), build.size("input_ids", 1), g.constant(1))  # [S]
@@ -69,10 +69,10 @@ def build_prefill(
     )
 
 
-def build_decode(model: LanguageModel, weights: WeightFiles, precision: str, path: Path) -> None:
+def build_decode(config: LanguageConfig, weights: WeightFiles, precision: str, path: Path) -> None:
     """Write the graph that takes `steps` greedy steps in a Loop; new keys and values travel, the past stays outside."""
-    c = model.config
-    build = LanguageGraph(model, weights, precision)
+    c = config
+    build = LanguageGraph(config, weights, precision)
     g = build.outer
     past, past_bias = build.past("past_kv", "past_lengths")
     rows = g.op("Shape", "token")

@@ -1,4 +1,4 @@
-"""The language model's weights in files and its layers as ONNX nodes.
+"""The language model's layers as ONNX nodes over the weights that `onnx_weights` placed.
 
 Nodes are written from the configuration rather than traced, so that the layout of the weights and the arithmetic (8-bit
 integer products with one scale per token, hence independent of the other rows of a batch) are exactly what the bundle
@@ -11,67 +11,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from onnx import TensorProto
 
-from .language import LanguageModel, LoraLinear
+from .language import LanguageConfig, rope_frequencies
 from .onnx_graph import CONTRIB, Graph, WeightFiles
-from .quantize import BLOCK, channel_scale, to_blocks, to_int8
+from .onnx_weights import FLOAT16, FLOAT32, INT4, INT8, linear_sizes
+from .quantize import BLOCK
 
-INT8, FLOAT32 = "int8", "float32"
-_FLOAT = TensorProto.FLOAT
+_FLOAT, _HALF = TensorProto.FLOAT, TensorProto.FLOAT16
 MASKED = -1e30  # finite, so that a padded query without any key gives no NaN
-
-
-def place_language_weights(
-    weights: WeightFiles, model: LanguageModel, precision: str, outliers: dict[str, np.ndarray] | None = None
-) -> None:
-    """Write the frozen base to `language-base-*.bin` and what belongs to this training to `language-tuned-*.bin`.
-
-    outliers: for INT8, the result of `find_outliers`.
-    """
-    c = model.config
-    table = _numpy(model.embedding)
-    _place_table(weights, "embedding", table, precision)
-    if not c.tied_head:
-        _place_table(weights, "head", _numpy(model.head), precision)
-    weights.add("language-tuned", "new_embedding", _numpy(model.new_embedding))
-    if model.new_head is not None:
-        weights.add("language-tuned", "new_head", _numpy(model.new_head))
-    for index, layer in enumerate(model.layers):
-        for name in ("attention_norm", "ffn_norm"):
-            weights.add("language-base", f"{index}.{name}", _numpy(getattr(layer, name).weight))
-        for name in ("qkv", "out", "gate_up", "down"):
-            _place_linear(weights, f"{index}.{name}", getattr(layer, name), precision)
-            if precision == INT8:
-                weights.add("language-tuned", f"{index}.{name}.outliers", outliers[f"{index}.{name}"])
-    weights.add("language-base", "norm", _numpy(model.norm.weight))
-
-
-def _place_table(weights: WeightFiles, name: str, table: np.ndarray, precision: str) -> None:
-    """Stored [H, vocab]: the layout that the head multiplies by; the embedding gathers columns."""
-    if precision == FLOAT32:
-        weights.add("language-base", name, table.T)
-        return
-    scale = channel_scale(table, axis=1)  # [vocab]
-    weights.add("language-base", name, to_int8(table, scale[:, None]).T)
-    weights.add("language-base", f"{name}.scale", scale)
-
-
-def _place_linear(weights: WeightFiles, name: str, linear: LoraLinear, precision: str) -> None:
-    weight = _numpy(linear.weight).T  # [inputs, outputs]
-    if precision == FLOAT32:
-        weights.add("language-base", name, weight)
-    else:
-        blocks = to_blocks(weight)
-        weights.add("language-base", f"{name}.levels", blocks.levels, nibbles=True)
-        weights.add("language-base", f"{name}.inverse", blocks.inverse)
-        weights.add("language-base", f"{name}.start", blocks.start)
-        weights.add("language-base", f"{name}.scale", blocks.channel)
-    stored = np.float32 if precision == FLOAT32 else np.float16
-    weights.add("language-tuned", f"{name}.lora_a", _numpy(linear.lora_a).T.astype(stored))
-    for part, b in enumerate(linear.lora_b):
-        weights.add("language-tuned", f"{name}.lora_b{part}", (_numpy(b).T * linear.scale).astype(stored))
 
 
 @dataclass(frozen=True)
@@ -92,8 +40,11 @@ class Step:
 class LanguageGraph:
     """The model's pieces as nodes. `outer` is the outermost graph; weights are expanded there, once."""
 
-    def __init__(self, model: LanguageModel, weights: WeightFiles, precision: str):
-        self.model, self.config, self.precision = model, model.config, precision
+    def __init__(self, config: LanguageConfig, weights: WeightFiles, precision: str):
+        if precision == INT8 and config.lora_rank == 0:
+            raise ValueError(f"{INT8} takes a model with LoRA; without it choose {FLOAT32}, {FLOAT16} or {INT4}")
+        self.config, self.precision = config, precision
+        self._sizes = linear_sizes(config)
         self.outer = Graph(weights)
         self._expanded: dict[str, str] = {}
 
@@ -117,7 +68,7 @@ class LanguageGraph:
         """
         key = f"{name}.low_rank"
         if key not in self._expanded:
-            g, outputs = self.outer, self._outputs(name)
+            g, (_, outputs) = self.outer, self._sizes[name.split(".")[1]]
             rows = []
             for part in range(len(outputs)):
                 b = g.op("Cast", g.weight(f"{name}.lora_b{part}"), to=_FLOAT)
@@ -133,7 +84,7 @@ class LanguageGraph:
 
     def _picked(self, name: str) -> str:
         """float[outliers, inputs], a 1 for each outlier channel"""
-        g, inputs = self.outer, self._inputs(name)
+        g, (inputs, _) = self.outer, self._sizes[name.split(".")[1]]
         return g.op("OneHot", g.weight(f"{name}.outliers"), g.constant(inputs), g.constant([0, 1], np.float32))
 
     def _others(self, name: str) -> str:
@@ -144,12 +95,6 @@ class LanguageGraph:
             any_picked = g.op("ReduceMax", self._picked(name), g.constant([0]), keepdims=0)
             self._expanded[key] = g.op("Sub", g.constant(1, np.float32), any_picked)
         return self._expanded[key]
-
-    def _inputs(self, name: str) -> int:
-        return getattr(self.model.layers[0], name.split(".")[1]).weight.shape[1]
-
-    def _outputs(self, name: str) -> tuple[int, ...]:
-        return getattr(self.model.layers[0], name.split(".")[1]).outputs
 
     # Arithmetic
 
@@ -164,13 +109,30 @@ class LanguageGraph:
         product = g.op("MatMulIntegerToFloat", rounded, weight, one, weight_scale, zero_point, domain=CONTRIB)
         return g.op("Mul", product, scale)
 
+    def _half_product(self, g: Graph, x: str, name: str) -> str:
+        """x float[M, inputs] times float16[inputs, outputs] in float16; sums between layers stay float32."""
+        return g.op("Cast", g.op("MatMul", g.op("Cast", x, to=_HALF), g.weight(name)), to=_FLOAT)
+
+    def _block_product(self, g: Graph, x: str, name: str) -> str:
+        """x float[M, inputs] times 4-bit blocks; the runtime rounds x to 8 bits in blocks of the same size."""
+        inputs, outputs = self._sizes[name.split(".")[1]]
+        parts = [g.weight(f"{name}{part}") for part in ("", ".scale", ".zero")]
+        sizes = {"K": inputs, "N": sum(outputs), "bits": 4, "block_size": BLOCK, "accuracy_level": 4}
+        return g.op("MatMulNBits", x, *parts, domain=CONTRIB, **sizes)
+
     def linear(self, g: Graph, x: str, name: str) -> str:
         """float[M, inputs] -> float[M, outputs], base plus low-rank update"""
         if self.precision == FLOAT32:
             base = g.op("MatMul", x, g.weight(name))
+        elif self.precision == FLOAT16:
+            base = self._half_product(g, x, name)
+        elif self.precision == INT4:
+            base = self._block_product(g, x, name)
         else:
             usual = g.op("Mul", x, self._others(name))
             base = self._integer_product(g, usual, self._expand(name), g.weight(f"{name}.scale"))
+        if self.config.lora_rank == 0:
+            return base
         a, b = self._low_rank(name)
         return g.op("Add", base, g.op("MatMul", g.op("MatMul", x, a), b))
 
@@ -178,14 +140,19 @@ class LanguageGraph:
         return g.op("RMSNormalization", x, g.weight(name), axis=-1, epsilon=self.config.norm_eps)
 
     def embed(self, g: Graph, ids: str) -> str:
-        """int64[n] -> float[n, H]; ids beyond the base vocabulary take the trained rows."""
+        """int64[n] -> float[n, H]; ids beyond the base vocabulary take the trained rows, or the last one without any."""
         last = g.constant(self.config.vocab_size - 1)
         known = g.op("Min", ids, last)
-        columns = g.op("Gather", g.weight("embedding"), known, axis=1)  # [H, n]
-        rows = g.op("Transpose", columns, perm=[1, 0])
+        if self.precision in (FLOAT16, INT4):
+            rows = g.op("Cast", g.op("Gather", g.weight("embedding"), known), to=_FLOAT)
+        else:
+            columns = g.op("Gather", g.weight("embedding"), known, axis=1)  # [H, n]
+            rows = g.op("Transpose", columns, perm=[1, 0])
         if self.precision == INT8:
             scale = g.op("Unsqueeze", g.op("Gather", g.weight("embedding.scale"), known), g.constant([1]))
             rows = g.op("Mul", g.op("Cast", rows, to=_FLOAT), scale)
+        if self.config.new_tokens == 0:
+            return rows
         extra = g.op("Max", g.op("Sub", ids, g.constant(self.config.vocab_size)), g.constant(0))
         new = g.op("Gather", g.weight("new_embedding"), extra)
         return g.op("Where", g.op("Unsqueeze", g.op("Greater", ids, last), g.constant([1])), new, rows)
@@ -197,11 +164,14 @@ class LanguageGraph:
         """
         table, new = ("embedding", "new_embedding") if self.config.tied_head else ("head", "new_head")
         if self.precision == FLOAT32:
-            base = g.op("MatMul", hidden, g.weight(table))
+            logits = g.op("MatMul", hidden, g.weight(table))
+        elif self.precision == INT8:
+            logits = self._integer_product(g, hidden, g.weight(table), g.weight(f"{table}.scale"))
         else:
-            base = self._integer_product(g, hidden, g.weight(table), g.weight(f"{table}.scale"))
-        added = g.op("MatMul", hidden, g.op("Transpose", g.weight(new), perm=[1, 0]))
-        logits = g.op("Concat", base, added, axis=-1)
+            logits = self._half_product(g, hidden, table)
+        if self.config.new_tokens:
+            added = g.op("MatMul", hidden, g.op("Transpose", g.weight(new), perm=[1, 0]))
+            logits = g.op("Concat", logits, added, axis=-1)
         if bias:
             size = self.config.vocab_size + self.config.new_tokens
             nothing = g.op("Expand", g.constant(0, np.float32), g.constant([size]))
@@ -219,7 +189,7 @@ class LanguageGraph:
             names = [part if isinstance(part, str) else g.constant([part]) for part in parts]
             return g.op("Concat", *names, axis=0)
 
-        frequencies = g.constant(_numpy(self.model.frequencies), np.float32)
+        frequencies = g.constant(rope_frequencies(self.config).numpy(), np.float32)
         angles = g.op("Mul", g.op("Unsqueeze", g.op("Cast", positions, to=_FLOAT), g.constant([2])), frequencies)
         return Step(
             g,
@@ -293,7 +263,3 @@ class LanguageGraph:
         """int64[], a tensor's size along an axis"""
         g = self.outer
         return g.op("Squeeze", g.op("Shape", name, start=axis, end=axis + 1), g.constant([0]))
-
-
-def _numpy(tensor: torch.Tensor) -> np.ndarray:
-    return tensor.detach().float().cpu().numpy()

@@ -46,6 +46,43 @@ def to_blocks(weight: np.ndarray) -> Blocks:
     return Blocks(levels.reshape(inputs, outputs).astype(np.uint8), inverse, start, channel)
 
 
+class MatMulBlocks(NamedTuple):
+    """What ONNX Runtime's MatMulNBits reads: weight[i, n] is about scale[n, b] * (level - zero[n, b]), b = i // 32"""
+
+    packed: np.ndarray  # uint8[outputs, inputs / 32, 16], the first of two neighbouring inputs in the low half
+    scale: np.ndarray  # float32[outputs, inputs / 32]
+    zero: np.ndarray  # uint8[outputs, ceil(inputs / 64)], two blocks in a byte
+
+
+def to_matmul_blocks(weight: np.ndarray, rows: int = 2048) -> MatMulBlocks:
+    """float32[inputs, outputs] -> 4-bit blocks, each with its own range; `rows`: outputs done at once, for memory's sake"""
+    inputs, outputs = weight.shape
+    if inputs % BLOCK:
+        raise ValueError(f"{inputs} inputs do not divide into blocks of {BLOCK}: choose sizes that are multiples of it")
+    parts = [_matmul_blocks(weight[:, start : start + rows]) for start in range(0, outputs, rows)]
+    return MatMulBlocks(*(np.concatenate(part) for part in zip(*parts, strict=True)))
+
+
+def _matmul_blocks(weight: np.ndarray) -> MatMulBlocks:
+    blocks = np.ascontiguousarray(weight.T).reshape(weight.shape[1], -1, BLOCK)
+    # A range that holds 0 has a level for it, which keeps the zero point within 0..15.
+    low, high = np.minimum(blocks.min(2), 0), np.maximum(blocks.max(2), 0)
+    scale = np.maximum((high - low) / 15, 1e-12).astype(np.float32)
+    zero = np.clip(np.rint(-low / scale), 0, 15).astype(np.uint8)
+    levels = np.clip(np.rint(blocks / scale[..., None]) + zero[..., None], 0, 15).astype(np.uint8)
+    even = np.pad(zero, ((0, 0), (0, zero.shape[1] % 2)))
+    pairs = [levels[..., 0::2] | (levels[..., 1::2] << 4), even[:, 0::2] | (even[:, 1::2] << 4)]
+    return MatMulBlocks(pairs[0], scale, pairs[1])
+
+
+def to_float16(weight: np.ndarray, name: str) -> np.ndarray:
+    """Raises ValueError when a value is too large for 16 bits, as bfloat16 ones may be."""
+    largest = np.abs(weight).max(initial=0)
+    if not largest <= np.finfo(np.float16).max:
+        raise ValueError(f"{name} holds {largest}, which float16 cannot: export it with another precision")
+    return weight.astype(np.float16)
+
+
 def channel_scale(weight: np.ndarray, axis: int) -> np.ndarray:
     """Scale of each channel so that its largest weight becomes 127; `axis` is the one summed over."""
     return np.maximum(np.abs(weight).max(axis), 1e-8).astype(np.float32) / np.float32(127)

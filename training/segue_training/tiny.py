@@ -23,7 +23,7 @@ from .bundle_parts import BundleParts, Limits
 from .export import export_bundle
 from .golden import GoldenQuestion
 from .language import LanguageConfig, LanguageModel
-from .onnx_layers import FLOAT32
+from .onnx_weights import FLOAT32
 from .picture import ImageInput
 from .tokenization import SegueTokenizer, byte_bpe
 

@@ -7,7 +7,7 @@ import torch
 
 from segue_training.onnx_graph import WeightFiles
 from segue_training.onnx_language import build_decode, build_prefill
-from segue_training.onnx_layers import FLOAT32, INT8, place_language_weights
+from segue_training.onnx_weights import FLOAT32, INT8, place_language_weights
 from segue_training.outliers import find_outliers
 from segue_training.tiny import tiny_parts
 from segue_training.torch_stages import TorchStages
@@ -22,9 +22,9 @@ class Graphs:
         outliers = find_outliers(parts.language, [parts.language.embed(torch.arange(30)[None])], count=4)
         place_language_weights(weights, parts.language, precision, outliers)
         build_prefill(
-            parts.language, weights, precision, parts.tokenizer.image, parts.first_token_bias, folder / "prefill.onnx"
+            parts.language.config, weights, precision, parts.tokenizer.image, parts.first_token_bias, folder / "prefill.onnx"
         )
-        build_decode(parts.language, weights, precision, folder / "decode.onnx")
+        build_decode(parts.language.config, weights, precision, folder / "decode.onnx")
         self.sessions = {name: onnxruntime.InferenceSession(folder / f"{name}.onnx") for name in ("prefill", "decode")}
 
     def run(self, graph, inputs):
