@@ -24,25 +24,18 @@ class Limits:
     chunk_tokens: int = 8
 
 
-@dataclass
-class BundleParts:
-    """A model, ready for export. All modules compute in float32 and are in evaluation mode.
-
-    encoder: pixels float32[1, 3, h, w] -> dict of the decoder's tensors (batch 1) and `visual_tokens`
-    float32[1, visual, hidden]. seg_head: float32[n, hidden] -> float32[n, prompt]. decoder: (decoder tensors as a dict,
-    seg embeddings float32[n, prompt], resized size int64[2]) -> (frame logits float32[n, frame, frame], scores
-    float32[n], 0..1).
-    """
+@dataclass(kw_only=True)
+class BundleFacts:
+    """What a manifest says of a model besides its graphs."""
 
     name: str
     version: str
     purpose: str
     description: str
     image: ImageInput
-    encoder: nn.Module
-    language: LanguageModel
-    seg_head: nn.Module
-    decoder: nn.Module
+    """What `encoder` sees; masks have its geometry."""
+    further_images: dict[str, ImageInput] = field(default_factory=dict)
+    """What further vision towers see, by the names of their graphs."""
     tokenizer: SegueTokenizer
     mask_only_prefix: str | None
     """What `mask_only` writes before the state it reads; None if the model was not trained for it."""
@@ -54,3 +47,25 @@ class BundleParts:
     origins: list[dict[str, str]] = field(default_factory=list)
     training: dict[str, Any] = field(default_factory=dict)
     quality: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def images(self) -> dict[str, ImageInput]:
+        """By graph, in the order in which they run."""
+        return {"encoder": self.image, **self.further_images}
+
+
+@dataclass(kw_only=True)
+class BundleParts(BundleFacts):
+    """A model, ready for export. All modules compute in float32 and are in evaluation mode.
+
+    encoder: pixels float32[1, 3, h, w] -> dict of the decoder's tensors (batch 1) and `visual_tokens`
+    float32[1, visual, hidden], unless one of `further_encoders` gives those. seg_head: float32[n, hidden] ->
+    float32[n, prompt]. decoder: (decoder tensors as a dict, seg embeddings float32[n, prompt], resized size int64[2]) ->
+    (frame logits float32[n, frame, frame], scores float32[n], 0..1).
+    """
+
+    encoder: nn.Module
+    further_encoders: dict[str, nn.Module] = field(default_factory=dict)
+    language: LanguageModel
+    seg_head: nn.Module
+    decoder: nn.Module

@@ -49,9 +49,10 @@ def export_bundle(
     if partial.exists():
         shutil.rmtree(partial)
     partial.mkdir(parents=True)
-    encoded = export_encoder(parts, partial / "encoder.onnx")
-    export_seg_head(parts, partial / "seg_head.onnx")
-    export_decoder(parts, encoded, partial / "decoder.onnx")
+    frame, hidden = parts.image.frame, parts.language.config.hidden
+    encoded = export_encoder(parts.encoder, frame, partial / "encoder.onnx")
+    prompt = export_seg_head(parts.seg_head, hidden, partial / "seg_head.onnx")
+    export_decoder(parts.decoder, encoded, prompt, frame, partial / "decoder.onnx")
     weights = WeightFiles(partial)
     outliers = find_outliers(parts.language, [_prompt(parts, question) for question in probes or questions])
     place_language_weights(weights, parts.language, precision, outliers)

@@ -10,16 +10,19 @@ from typing import Any
 
 import onnx
 
-from .bundle_parts import BundleParts
-from .tokenization import SEG, camel
+from .bundle_parts import BundleFacts
+from .tokenization import camel
 
 GRAPHS = ("encoder", "prefill", "decode", "seg_head", "decoder")
 _DTYPES = {onnx.TensorProto.FLOAT: "float32", onnx.TensorProto.INT64: "int64", onnx.TensorProto.UINT8: "uint8"}
 
 
-def build_manifest(parts: BundleParts, folder: Path) -> dict[str, Any]:
+def build_manifest(parts: BundleFacts, folder: Path) -> dict[str, Any]:
     """The manifest of the files in `folder`; without `golden`, whose cases are computed from it."""
-    graphs = {name: describe_graph(folder / f"{name}.onnx") for name in GRAPHS}
+    graphs = {name: describe_graph(folder / f"{name}.onnx") for name in (*parts.images, *GRAPHS[1:])}
+    # The first input has the name that the decoder's geometry refers to, further ones that of their graph.
+    images = {"main" if graph == "encoder" else graph: graph for graph in parts.images}
+    encoded = [output["name"] for graph in parts.images for output in graphs[graph]["outputs"]]
     kv = graphs["decode"]["outputs"][-1]["shape"]  # [2 * layers, batch, heads, steps, head size]
     tokenizer = parts.tokenizer
     mask_only = None if parts.mask_only_prefix is None else {"answerPrefix": parts.mask_only_prefix}
@@ -32,11 +35,11 @@ def build_manifest(parts: BundleParts, folder: Path) -> dict[str, Any]:
         "origins": parts.origins,
         "training": parts.training,
         "quality": parts.quality,
-        "images": {"main": parts.image.as_manifest()},
+        "images": {image: parts.images[graph].as_manifest() for image, graph in images.items()},
         "graphs": graphs,
         "encoder": {
-            "runs": [{"graph": "encoder", "image": "main", "input": "pixels"}],
-            "decoderTensors": [o["name"] for o in graphs["encoder"]["outputs"] if o["name"] != "visual_tokens"],
+            "runs": [{"graph": graph, "image": image, "input": "pixels"} for image, graph in images.items()],
+            "decoderTensors": [name for name in encoded if name != "visual_tokens"],
             "visualTokens": "visual_tokens",
         },
         "language": {
@@ -48,10 +51,10 @@ def build_manifest(parts: BundleParts, folder: Path) -> dict[str, Any]:
                 "seg": tokenizer.seg,
                 "image": tokenizer.image,
                 "end": [tokenizer.end],
-                "bos": None,
-                "pad": tokenizer.end,
+                "bos": tokenizer.begin,
+                "pad": tokenizer.pad,
             },
-            "segToken": SEG,
+            "segToken": tokenizer.control.seg,
             "template": tokenizer.template.as_manifest(),
             "modes": {"answer": {"answerPrefix": ""}, "maskOnly": mask_only},
             "segState": "before",
@@ -86,9 +89,10 @@ def describe_graph(path: Path) -> dict[str, Any]:
 
 def describe_file(path: Path, root: Path | None = None) -> dict[str, Any]:
     """Path relative to `root` (default: the file's folder), SHA-256 and size in bytes."""
-    data = path.read_bytes()
     name = path.relative_to(root or path.parent).as_posix()
-    return {"file": name, "sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
+    with path.open("rb") as handle:
+        sha256 = hashlib.file_digest(handle, "sha256").hexdigest()
+    return {"file": name, "sha256": sha256, "bytes": path.stat().st_size}
 
 
 def write_json(path: Path, value: Any) -> None:

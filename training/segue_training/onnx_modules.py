@@ -7,41 +7,48 @@ import warnings
 from pathlib import Path
 
 import onnx
+import onnx_ir
 import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 from torch.export import Dim
 
-from .bundle_parts import BundleParts
-from .onnx_graph import IR_VERSION
+from .onnx_graph import IR_VERSION, WeightFiles
 
 _OPSET = 20
+_SMALL_BYTES = 1024  # weights up to here stay in the graph even if there are files for them
 
 
-def export_encoder(parts: BundleParts, path: Path) -> dict[str, Tensor]:
-    """Write the encoder's graph; returns its outputs for a grey picture, which give the decoder's input shapes."""
-    pixels = torch.full((1, 3, parts.image.frame, parts.image.frame), 0.5)
+def export_encoder(
+    encoder: nn.Module, frame: int, path: Path, weights: WeightFiles | None = None
+) -> dict[str, Tensor]:
+    """Write a graph from pixels of a frame to the encoder's outputs.
+
+    weights: files for a large encoder's weights; a graph of its own holds no more than 2 GB.
+    Returns the outputs for a grey picture, whose shapes the decoder's inputs have.
+    """
+    pixels = torch.full((1, 3, frame, frame), 0.5)
     with torch.inference_mode():
-        outputs = parts.encoder(pixels)
-    wrapped = _Outputs(parts.encoder, list(outputs))
-    _export(wrapped, (pixels,), path, ["pixels"], list(outputs))
+        outputs = encoder(pixels)
+    wrapped = _Outputs(encoder, list(outputs))
+    _export(wrapped, (pixels,), path, ["pixels"], list(outputs), weights=weights)
     return outputs
 
 
-def export_seg_head(parts: BundleParts, path: Path) -> None:
-    hidden = torch.zeros(2, parts.language.config.hidden)
-    _export(parts.seg_head, (hidden,), path, ["hidden"], ["seg_embeddings"], "hidden")
-
-
-def export_decoder(parts: BundleParts, encoded: dict[str, Tensor], path: Path) -> None:
-    """Write the decoder's graph, from the encoder's tensors to masks at the picture's own size."""
-    names = [name for name in encoded if name != "visual_tokens"]
+def export_seg_head(seg_head: nn.Module, hidden: int, path: Path) -> int:
+    """Write the graph from `<SEG>` states to prompts; returns the prompts' size."""
+    states = torch.zeros(2, hidden)
+    _export(seg_head, (states,), path, ["hidden"], ["seg_embeddings"], "hidden")
     with torch.inference_mode():
-        size = parts.seg_head(torch.zeros(1, parts.language.config.hidden)).shape[1]
-    frame = parts.image.frame
-    inputs = (*(encoded[name] for name in names), torch.randn(2, size), torch.tensor([frame, frame // 2]))
+        return seg_head(states).shape[1]
+
+
+def export_decoder(decoder: nn.Module, encoded: dict[str, Tensor], prompt: int, frame: int, path: Path) -> None:
+    """Write the graph from the encoder's tensors and prompts of a size to masks at the picture's own size."""
+    names = [name for name in encoded if name != "visual_tokens"]
+    inputs = (*(encoded[name] for name in names), torch.randn(2, prompt), torch.tensor([frame, frame // 2]))
     _export(
-        _Decoder(parts.decoder, names), inputs, path,
+        _Decoder(decoder, names), inputs, path,
         [*names, "seg_embeddings", "resized_size"], ["frame_logits", "scores"], "seg_embeddings",
     )  # fmt: skip
     model = onnx.load(path)
@@ -76,7 +83,8 @@ class _Decoder(nn.Module):
 
 
 def _export(
-    module: nn.Module, inputs: tuple, path: Path, names: list[str], outputs: list[str], segments: str | None = None
+    module: nn.Module, inputs: tuple, path: Path, names: list[str], outputs: list[str],
+    segments: str | None = None, weights: WeightFiles | None = None,
 ) -> None:
     """Trace a module. segments: the input whose first size is free; the example must not have 0 or 1 there."""
     sizes = tuple({0: Dim("segments")} if name == segments else None for name in names)
@@ -87,12 +95,29 @@ def _export(
             module.eval(), inputs, input_names=names, output_names=outputs, opset_version=_OPSET, dynamo=True,
             dynamic_shapes=sizes if len(sizes) == 1 else (sizes,), verbose=False,
         )  # fmt: skip
+    if weights is not None:
+        _move_weights(program.model.graph, weights, path.stem)
     model = program.model_proto
     model.ir_version, model.producer_name, model.producer_version = IR_VERSION, "segue", ""
     for node in model.graph.node:
         node.doc_string = ""
         del node.metadata_props[:]
     path.write_bytes(model.SerializeToString(deterministic=True))
+
+
+def _move_weights(graph: onnx_ir.Graph, weights: WeightFiles, group: str) -> None:
+    """Write the graph's weights to the group's files, one after the other, and let the graph refer to them."""
+    for value in graph.initializers.values():
+        tensor = value.const_value
+        if tensor.nbytes <= _SMALL_BYTES:
+            continue
+        name = f"{group}/{value.name}"
+        weights.add(group, name, tensor.numpy())
+        place = {entry.key: entry.value for entry in weights.tensor(name).external_data}
+        value.const_value = onnx_ir.ExternalTensor(
+            place["location"], int(place["offset"]), int(place["length"]), tensor.dtype,
+            shape=tensor.shape, name=value.name, base_dir=weights.folder,
+        )  # fmt: skip
 
 
 def _append_masks(graph: onnx.GraphProto) -> None:

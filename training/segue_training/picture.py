@@ -13,20 +13,30 @@ _FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.B
 
 @dataclass(frozen=True)
 class ImageInput:
-    """The longest side is resized to the frame's, the rest is filled at the right and the bottom, then normalised."""
+    """A square frame. Either the picture's longest side fits it and the rest is filled at the right and the bottom, or its
+    shortest side does and the middle is cut out. Then values are scaled and normalised."""
 
     frame: int
-    fill: tuple[int, int, int] = (124, 116, 104)
+    fill: tuple[int, int, int] | None = (124, 116, 104)
+    """Pixel value of the filling; None fills with 0 after normalising, as Segment Anything does. Unused when cropping."""
     filter: str = "bilinear"
     rescale: float = 1.0
     mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
     std: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    crop: bool = False
+    rounding: str = "half_up"
+    """How a resized side becomes whole: `half_up` as Segment Anything, `down` as CLIP's image processor."""
 
     def as_manifest(self) -> dict[str, Any]:
+        square = [self.frame] * 2
+        resize = {"rule": "shortest_side" if self.crop else "longest_side", "size": self.frame, "filter": self.filter}
+        if self.rounding != "half_up":
+            resize["rounding"] = self.rounding
+        when = "after_normalise" if self.fill is None else "before_normalise"
         return {
-            "resize": {"rule": "longest_side", "size": self.frame, "filter": self.filter},
-            "centreCrop": None,
-            "pad": {"to": [self.frame] * 2, "when": "before_normalise", "value": list(self.fill)},
+            "resize": resize,
+            "centreCrop": square if self.crop else None,
+            "pad": None if self.crop else {"to": square, "when": when, "value": list(self.fill or (0, 0, 0))},
             "rescale": self.rescale,
             "mean": list(self.mean),
             "std": list(self.std),
@@ -34,21 +44,45 @@ class ImageInput:
 
     @staticmethod
     def from_manifest(entry: dict[str, Any]) -> ImageInput:
-        """Reads back what `as_manifest` wrote; other preprocessing is refused."""
-        frame, pad = entry["resize"]["size"], entry["pad"]
-        if entry["resize"]["rule"] != "longest_side" or not pad or pad["when"] != "before_normalise":
-            raise ValueError("Only longest_side with padding before normalisation is supported here")
-        values = {key: tuple(entry[key]) for key in ("mean", "std")}
-        return ImageInput(frame, tuple(pad["value"]), entry["resize"]["filter"], entry["rescale"], **values)
+        """Reads back what `as_manifest` wrote. Raises ValueError for other preprocessing."""
+        resize, pad = entry["resize"], entry["pad"]
+        image = ImageInput(
+            frame=resize["size"],
+            fill=tuple(pad["value"]) if pad and pad["when"] == "before_normalise" else None,
+            filter=resize["filter"],
+            rescale=entry["rescale"],
+            mean=tuple(entry["mean"]),
+            std=tuple(entry["std"]),
+            crop=entry["centreCrop"] is not None,
+            rounding=resize.get("rounding", "half_up"),
+        )
+        if image.as_manifest() != entry:
+            raise ValueError("Only square frames are supported here: padded at the longest side, or cropped in the middle")
+        return image
+
+    def fit(self, height: int, width: int) -> tuple[int, int]:
+        """Height and width of the resized picture, before cropping and filling."""
+        reference = (min if self.crop else max)(height, width)
+        if self.rounding == "down":
+            return tuple(max(1, self.frame * side // reference) for side in (height, width))
+        scale = self.frame / reference
+        return tuple(max(1, int(side * scale + 0.5)) for side in (height, width))
 
     def prepare(self, picture: Image.Image) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Picture -> pixels float32[1, 3, frame, frame], resized size int64[2] and original size int64[2] (h, w)."""
-        width, height = picture.size
-        scale = self.frame / max(width, height)
-        size = [max(1, int(side * scale + 0.5)) for side in (width, height)]
-        frame = Image.new("RGB", (self.frame, self.frame), self.fill)
-        frame.paste(picture.convert("RGB").resize(size, _FILTERS[self.filter]))
-        values = np.asarray(frame, np.float32) * np.float32(self.rescale)
+        original = picture.size[::-1]
+        height, width = self.fit(*original)
+        resized = picture.convert("RGB").resize((width, height), _FILTERS[self.filter])
+        if self.crop:
+            left, top = (width - self.frame) // 2, (height - self.frame) // 2
+            inside = resized.crop((left, top, left + self.frame, top + self.frame))
+        elif self.fill is not None:
+            inside = Image.new("RGB", (self.frame, self.frame), self.fill)
+            inside.paste(resized)
+        else:
+            inside = resized
+        values = np.asarray(inside, np.float32) * np.float32(self.rescale)
         values = (values - np.asarray(self.mean, np.float32)) / np.asarray(self.std, np.float32)
-        pixels = np.ascontiguousarray(values.transpose(2, 0, 1)[None])
-        return pixels, np.array(size[::-1], np.int64), np.array([height, width], np.int64)
+        pixels = np.zeros((1, 3, self.frame, self.frame), np.float32)
+        pixels[0, :, : values.shape[0], : values.shape[1]] = values.transpose(2, 0, 1)
+        return pixels, np.array((height, width), np.int64), np.array(original, np.int64)

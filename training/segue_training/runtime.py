@@ -18,7 +18,7 @@ from PIL import Image
 from tokenizers import Tokenizer
 
 from .picture import ImageInput
-from .tokenization import PromptTemplate, SegueTokenizer, camel
+from .tokenization import SegueTokenizer
 
 Tensors = dict[str, np.ndarray]
 
@@ -84,21 +84,24 @@ class Runtime:
 
     def __init__(self, manifest: dict, tokenizer: SegueTokenizer, stages: Stages):
         self.manifest, self.tokenizer, self.stages = manifest, tokenizer, stages
-        self.image = ImageInput.from_manifest(manifest["images"][manifest["decoder"]["image"]])
+        self.images = {name: ImageInput.from_manifest(entry) for name, entry in manifest["images"].items()}
 
     @staticmethod
     def open(folder: Path, threads: int = 1) -> Runtime:
         """A bundle's folder with its graphs loaded."""
         manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
         language = manifest["language"]
-        parts = {name: language["template"][camel(name)] for name in PromptTemplate.__dataclass_fields__}
         tokenizer = Tokenizer.from_file(str(folder / language["tokenizer"]["file"]))
-        return Runtime(manifest, SegueTokenizer(tokenizer, PromptTemplate(**parts)), OnnxStages(folder, threads))
+        return Runtime(manifest, SegueTokenizer.from_manifest(tokenizer, language), OnnxStages(folder, threads))
 
     def look(self, picture: Image.Image) -> Look:
         """Encode a picture and read it into the language model's cache; questions then follow."""
-        pixels, resized, original = self.image.prepare(picture)
-        tensors = self.stages.run("encoder", {"pixels": pixels})
+        tensors: Tensors = {}
+        for run in self.manifest["encoder"]["runs"]:
+            pixels, *sizes = self.images[run["image"]].prepare(picture)
+            tensors |= self.stages.run(run["graph"], {run["input"]: pixels})
+            if run["image"] == self.manifest["decoder"]["image"]:
+                resized, original = sizes
         visual = tensors.pop(self.manifest["encoder"]["visualTokens"])
         ids = self.tokenizer.picture_ids(visual.shape[1])
         kv = self.manifest["language"]["kv"]

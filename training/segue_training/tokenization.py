@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers
 
@@ -33,15 +34,46 @@ class PromptTemplate:
         return {camel(name): text for name, text in asdict(self).items()}
 
 
-class SegueTokenizer:
-    """Text <-> ids. `<SEG>` and `<image>` follow the base vocabulary, in this order."""
+@dataclass(frozen=True)
+class ControlTokens:
+    """How a family of models writes the tokens that steer it."""
 
-    def __init__(self, tokenizer: Tokenizer, template: PromptTemplate | None = None):
+    seg: str = SEG
+    image: str = IMAGE
+    """Placeholder of one visual token; its row of the embedding is never read."""
+    end: str = "<|im_end|>"
+    pad: str = "<|im_end|>"
+    begin: str | None = None
+    """Stands once before everything else."""
+
+
+class SegueTokenizer:
+    """Text <-> ids."""
+
+    def __init__(
+        self, tokenizer: Tokenizer, template: PromptTemplate | None = None, control: ControlTokens | None = None
+    ):
         self.tokenizer = tokenizer
         self.template = template or PromptTemplate()
+        self.control = control = control or ControlTokens()
         self.added = tuple(token.content for token in tokenizer.get_added_tokens_decoder().values())
-        self.seg, self.image = tokenizer.token_to_id(SEG), tokenizer.token_to_id(IMAGE)
-        self.end = tokenizer.token_to_id("<|im_end|>")
+        self.seg, self.image, self.end, self.pad = (
+            tokenizer.token_to_id(token) for token in (control.seg, control.image, control.end, control.pad)
+        )
+        self.begin = None if control.begin is None else tokenizer.token_to_id(control.begin)
+
+    @staticmethod
+    def from_manifest(tokenizer: Tokenizer, language: dict[str, Any]) -> SegueTokenizer:
+        """language: the manifest's `language` entry, whose `tokenizer` file was loaded"""
+        ids = language["ids"]
+        control = ControlTokens(
+            seg=language["segToken"],
+            begin=None if ids["bos"] is None else tokenizer.id_to_token(ids["bos"]),
+            **{name: tokenizer.id_to_token(ids[name]) for name in ("image", "pad")},
+            end=tokenizer.id_to_token(ids["end"][0]),
+        )
+        parts = {name: language["template"][camel(name)] for name in PromptTemplate.__dataclass_fields__}
+        return SegueTokenizer(tokenizer, PromptTemplate(**parts), control)
 
     def encode(self, text: str) -> list[int]:
         """Control tokens in the text become their ids: neutralise what a user wrote before."""
@@ -53,13 +85,14 @@ class SegueTokenizer:
 
     def picture_ids(self, visual_tokens: int) -> list[int]:
         """The picture's cacheable prefix: the words before it and one placeholder for each visual token."""
-        return self.encode(self.template.image_prefix) + [self.image] * visual_tokens
+        begin = [] if self.begin is None else [self.begin]
+        return begin + self.encode(self.template.image_prefix) + [self.image] * visual_tokens
 
     def question_ids(
         self, question: str, turns: Sequence[tuple[str, str]] = (), answer_prefix: str = ""
     ) -> list[int]:
         """Ids behind the picture: earlier turns and the question, neutralised, and how the answer must begin."""
-        safe = [(neutralise(q, self.added), neutralise(a, self.added, allowed=(SEG,))) for q, a in turns]
+        safe = [(neutralise(q, self.added), neutralise(a, self.added, allowed=(self.control.seg,))) for q, a in turns]
         return self.encode(self.template.behind_picture(neutralise(question, self.added), safe) + answer_prefix)
 
     def save(self, path: Path) -> None:
@@ -76,7 +109,10 @@ def neutralise(text: str, added: Iterable[str], allowed: Iterable[str] = ()) -> 
 
 
 def byte_bpe(tokens: Sequence[str], merges: Sequence[tuple[str, str]], control: Sequence[str]) -> SegueTokenizer:
-    """Byte-level BPE with single digits, as SmolLM2's; tokens in the order of their ids, control tokens among them."""
+    """Byte-level BPE with single digits, as SmolLM2's; tokens in the order of their ids, control tokens among them.
+
+    `<SEG>` and `<image>` follow the vocabulary, in this order.
+    """
     vocabulary = {token: index for index, token in enumerate(tokens)}
     tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=list(merges)))
     # A pattern rather than `Digits`, which the JavaScript package reads as ASCII digits only.

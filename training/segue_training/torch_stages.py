@@ -20,7 +20,9 @@ class TorchStages:
     @torch.inference_mode()
     def run(self, graph: str, inputs: Tensors) -> Tensors:
         given = {name: torch.from_numpy(np.asarray(value)) for name, value in inputs.items()}
-        return {name: value.numpy() for name, value in getattr(self, f"_{graph}")(**given).items()}
+        further = self._parts.further_encoders
+        outputs = further[graph](**given) if graph in further else getattr(self, f"_{graph}")(**given)
+        return {name: value.numpy() for name, value in outputs.items()}
 
     def _encoder(self, pixels: Tensor) -> dict[str, Tensor]:
         return self._parts.encoder(pixels)
