@@ -3,7 +3,7 @@ import { fitSize, frameSize } from './geometry.js';
 import type { ImageInput } from './manifest.js';
 
 const base: ImageInput = {
-  resize: { rule: 'longest_side', size: 512, filter: 'bilinear' },
+  resize: { rule: 'longest_side', size: 512, filter: 'bilinear', rounding: 'half_up' },
   centreCrop: null,
   pad: { to: [512, 512], when: 'after_normalise', value: [0, 0, 0] },
   rescale: 1,
@@ -14,11 +14,15 @@ const base: ImageInput = {
 describe('fitSize', () => {
   const shortest: ImageInput = {
     ...base,
-    resize: { rule: 'shortest_side', size: 224, filter: 'bicubic' },
+    resize: { rule: 'shortest_side', size: 224, filter: 'bicubic', rounding: 'down' },
     centreCrop: [224, 224],
     pad: null,
   };
-  const stretch: ImageInput = { ...base, resize: { rule: 'stretch', size: 384, filter: 'bilinear' }, pad: null };
+  const stretch: ImageInput = {
+    ...base,
+    resize: { rule: 'stretch', size: 384, filter: 'bilinear', rounding: 'half_up' },
+    pad: null,
+  };
 
   it.each([
     [base, [480, 640], [384, 512]],
@@ -26,7 +30,9 @@ describe('fitSize', () => {
     [base, [100, 100], [512, 512]],
     [base, [427, 640], [342, 512]],
     [base, [1, 40000], [1, 512]],
-    [shortest, [480, 640], [224, 299]],
+    [shortest, [480, 640], [224, 298]],
+    [{ ...shortest, resize: { ...shortest.resize, rounding: 'half_up' } }, [480, 640], [224, 299]],
+    [shortest, [49, 147], [224, 672]],
     [stretch, [480, 640], [384, 384]],
   ] as const)('fits a picture', (spec, size, fitted) => {
     expect(fitSize(spec, size)).toEqual(fitted);

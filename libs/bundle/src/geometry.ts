@@ -1,16 +1,20 @@
 import type { ImageInput } from './manifest.js';
 
 /**
- * The size to which a picture is resized, before any crop or padding. Sides are rounded half up, as LISA does.
- * Both sizes are height, width in pixels.
+ * The size to which a picture is resized, before any crop or padding. Both sizes are height, width in pixels.
+ *
+ * The order of the arithmetic is that of the two preprocessors that are followed to the bit: Segment Anything multiplies
+ * by a quotient, CLIP divides a product.
  */
 export function fitSize(
   { resize }: ImageInput,
   [height, width]: readonly [number, number],
 ): [height: number, width: number] {
   if (resize.rule === 'stretch') return [resize.size, resize.size];
-  const scale = resize.size / (resize.rule === 'longest_side' ? Math.max(height, width) : Math.min(height, width));
-  const fit = (side: number): number => Math.max(1, Math.floor(side * scale + 0.5));
+  const reference = resize.rule === 'longest_side' ? Math.max(height, width) : Math.min(height, width);
+  const scale = resize.size / reference;
+  const fit = (side: number): number =>
+    Math.max(1, Math.floor(resize.rounding === 'down' ? (resize.size * side) / reference : side * scale + 0.5));
   return [fit(height), fit(width)];
 }
 

@@ -21,6 +21,8 @@ const ImageInputSchema = z.strictObject({
     rule: z.enum(['longest_side', 'shortest_side', 'stretch']),
     size: side,
     filter: z.enum(['bilinear', 'bicubic']),
+    /** How a resized side becomes whole: Segment Anything rounds half up, CLIP's image processor down. */
+    rounding: z.enum(['half_up', 'down']).default('half_up'),
   }),
   /** height, width */
   centreCrop: size.nullable(),

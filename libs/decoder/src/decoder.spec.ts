@@ -5,7 +5,7 @@ import type { Feeds, Fetches } from '@segue/inference';
 import { Decoder, type DecodeRequest } from './decoder.js';
 
 const manifest = {
-  images: { main: { resize: { rule: 'longest_side', size: 8, filter: 'bilinear' } } },
+  images: { main: { resize: { rule: 'longest_side', size: 8, filter: 'bilinear', rounding: 'half_up' } } },
   encoder: { decoderTensors: ['coarse', 'fine'] },
   decoder: { graph: 'decoder', image: 'main', maxSegmentsPerRun: 2 },
   language: { promptSize: 2 },

@@ -10,7 +10,7 @@ function ramp(height: number, width: number): RgbImage {
 }
 
 const plain: ImageInput = {
-  resize: { rule: 'longest_side', size: 4, filter: 'bilinear' },
+  resize: { rule: 'longest_side', size: 4, filter: 'bilinear', rounding: 'half_up' },
   centreCrop: null,
   pad: { to: [4, 4], when: 'after_normalise', value: [0, 0, 0] },
   rescale: 1,
@@ -85,7 +85,7 @@ describe('preprocess', () => {
   it('cuts out the middle of a picture resized by its shortest side', async () => {
     const spec: ImageInput = {
       ...plain,
-      resize: { rule: 'shortest_side', size: 3, filter: 'bicubic' },
+      resize: { rule: 'shortest_side', size: 3, filter: 'bicubic', rounding: 'half_up' },
       ...{ centreCrop: [3, 3], pad: null },
     };
     const result = await preprocess(ramp(3, 8), spec);
