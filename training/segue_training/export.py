@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import argparse
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -45,16 +47,32 @@ def export_bundle(
 
     Raises ValueError when the written graphs do not give the golden answers of the PyTorch model.
     """
+    with replaced(folder) as partial:
+        _write(parts, partial, questions, precision, probes or questions)
+
+
+@contextmanager
+def replaced(folder: Path) -> Iterator[Path]:
+    """An empty folder to write to, which takes the place of `folder` when the block ends well."""
     partial = folder.with_name(f"{folder.name}.partial")
     if partial.exists():
         shutil.rmtree(partial)
     partial.mkdir(parents=True)
+    yield partial
+    if folder.exists():
+        shutil.rmtree(folder)
+    partial.rename(folder)
+
+
+def _write(
+    parts: BundleParts, partial: Path, questions: list[GoldenQuestion], precision: str, probes: list[GoldenQuestion]
+) -> None:
     frame, hidden = parts.image.frame, parts.language.config.hidden
     encoded = export_encoder(parts.encoder, frame, partial / "encoder.onnx")
     prompt = export_seg_head(parts.seg_head, hidden, partial / "seg_head.onnx")
     export_decoder(parts.decoder, encoded, prompt, frame, partial / "decoder.onnx")
     weights = WeightFiles(partial)
-    outliers = find_outliers(parts.language, [_prompt(parts, question) for question in probes or questions])
+    outliers = find_outliers(parts.language, [_prompt(parts, question) for question in probes])
     place_language_weights(weights, parts.language, precision, outliers)
     image, bias = parts.tokenizer.image, parts.first_token_bias
     build_prefill(parts.language.config, weights, precision, image, bias, partial / "prefill.onnx")
@@ -65,9 +83,6 @@ def export_bundle(
     manifest["golden"] = write_golden(reference, questions, partial, *GOLDEN_TOLERANCE[precision])
     save_manifest(partial, manifest)
     check_golden(partial)
-    if folder.exists():
-        shutil.rmtree(folder)
-    partial.rename(folder)
 
 
 def save_manifest(folder: Path, manifest: dict[str, Any]) -> None:
@@ -101,12 +116,12 @@ QUESTIONS = (
 PROBES = tuple(question for question in QUESTIONS if question != ("coffee.jpg", "Segment the cup and the spoon."))
 
 
-def main() -> None:
+def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="Write the bundle of a trained checkpoint.")
     parser.add_argument("--checkpoint", type=Path, required=True, help="file that training wrote")
     parser.add_argument("--out", type=Path, required=True, help="folder of the bundle; what is in it is replaced")
     parser.add_argument("--precision", choices=(INT8, FLOAT32), default=INT8, help="of the language model's base weights")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     questions, probes = ([GoldenQuestion(EXAMPLES / picture, text) for picture, text in cases] for cases in (QUESTIONS, PROBES))
     export_bundle(smol_parts(options.checkpoint), options.out, questions, options.precision, probes)
 

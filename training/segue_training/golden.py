@@ -22,22 +22,25 @@ class GoldenQuestion:
 
 
 def write_golden(
-    runtime: Runtime, questions: list[GoldenQuestion], folder: Path, mask_iou: float, score: float
+    runtime: Runtime, questions: list[GoldenQuestion], folder: Path, mask_iou: float, score: float, inside: bool = False
 ) -> dict[str, Any]:
     """Write `golden/` with its pictures and answers; returns the manifest's `golden` entry.
 
     mask_iou, score: how near a runtime of the bundle must come. Words must be equal.
+    inside: keep what lies between as well, the pictures' image inputs and the segments' embeddings.
     """
     tolerance = {"maskIou": mask_iou, "score": score}
     golden = folder / "golden"
     golden.mkdir(exist_ok=True)
     for picture in {case.picture for case in questions}:
         Image.open(picture).convert("RGB").save(golden / f"{picture.stem}.png")
+        if inside:
+            _write_inputs(runtime, golden / f"{picture.stem}.png")
     cases = []
     for case in questions:
         name = f"golden/{case.picture.stem}.png"
         answer = runtime.answer(Image.open(folder / name), case.question)
-        cases.append({**_case(name, case.question, answer), "tolerance": tolerance})
+        cases.append({**_case(name, case.question, answer, inside), "tolerance": tolerance})
     write_json(golden / "cases.json", cases)
     return describe_file(golden / "cases.json", folder)
 
@@ -72,7 +75,15 @@ def encode_mask(mask: np.ndarray) -> dict[str, Any]:
     return {"size": [int(side) for side in found["size"]], "counts": found["counts"].decode("ascii")}
 
 
-def _case(image: str, question: str, answer: Answer) -> dict[str, Any]:
+def _write_inputs(runtime: Runtime, picture: Path) -> None:
+    """Beside a picture, its image inputs by their names in the manifest, float32."""
+    from safetensors.numpy import save
+
+    inputs = {name: image.prepare(Image.open(picture))[0] for name, image in runtime.images.items()}
+    picture.with_suffix(".safetensors").write_bytes(save(inputs))
+
+
+def _case(image: str, question: str, answer: Answer, inside: bool) -> dict[str, Any]:
     return {
         "image": image,
         "question": question,
@@ -81,6 +92,12 @@ def _case(image: str, question: str, answer: Answer) -> dict[str, Any]:
         "text": answer.text,
         "tokenIds": answer.token_ids,
         "segments": [
-            {"phrase": s.phrase, "score": round(s.score, 6), "mask": encode_mask(s.mask)} for s in answer.segments
+            {
+                "phrase": s.phrase,
+                "score": round(s.score, 6),
+                "mask": encode_mask(s.mask),
+                **({"embedding": [round(float(value), 6) for value in s.embedding]} if inside else {}),
+            }
+            for s in answer.segments
         ],
     }

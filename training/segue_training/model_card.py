@@ -45,7 +45,7 @@ def model_card(manifest: dict[str, Any]) -> str:
         manifest["description"],
         _SERVING if serving else _TEST_ONLY,
         "## Parts",
-        _table(
+        table(
             ["part", "source", "version", "licence", "note"],
             [
                 [origin[key] if key in origin else "" for key in ("part", "source", "version", "license", "note")]
@@ -55,7 +55,7 @@ def model_card(manifest: dict[str, Any]) -> str:
         f"Pictures are brought to {image} x {image} pixels. The language model has {language['kv']['layers']} layers, "
         f"a hidden size of {language['hiddenSize']} and a context of {language['limits']['contextTokens']} tokens.",
         "## Files",
-        _table(["file", "MB"], [[f"`{name}`", f"{size / 1e6:.2f}"] for name, size in _files(manifest)]),
+        table(["file", "MB"], [[f"`{name}`", f"{size / 1e6:.2f}"] for name, size in file_sizes(manifest)]),
     ]
     if serving:
         sections += ["## What it can and cannot do", _ABILITIES]
@@ -68,7 +68,8 @@ def model_card(manifest: dict[str, Any]) -> str:
     return "\n\n".join(section.strip() for section in sections) + "\n"
 
 
-def _files(manifest: dict[str, Any]) -> list[tuple[str, int]]:
+def file_sizes(manifest: dict[str, Any]) -> list[tuple[str, int]]:
+    """Files of a bundle's model and their bytes."""
     graphs = manifest["graphs"].values()
     entries = [*graphs, *(file for graph in graphs for file in graph["externalData"]), manifest["language"]["tokenizer"]]
     return sorted({entry["file"]: entry["bytes"] for entry in entries}.items())
@@ -87,10 +88,11 @@ def _quality(figures: dict[str, Any]) -> str:
     rest = {kind: values for kind, values in spoken.items() if kind not in kinds}
     extra = {f"{kind}, {key}": value for kind, values in rest.items() for key, value in values.items()}
     extra |= {f"{kind}, in order": spoken[kind]["in_order"] for kind in kinds if "in_order" in spoken[kind]}
-    return f"{_table(head, rows)}\n\n{_facts(extra)}"
+    return f"{table(head, rows)}\n\n{_facts(extra)}"
 
 
-def _table(head: list[str], rows: list[list[str]]) -> str:
+def table(head: list[str], rows: list[list[str]]) -> str:
+    """Markdown"""
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join(f"| {' | '.join(str(cell) for cell in line)} |" for line in lines)
 
