@@ -155,14 +155,14 @@ def _sam_prompts() -> dict[str, Tensor]:
     """Prompt encoder and mask decoder, with the tensors of points and earlier masks that LISA carries along."""
     prompts = _randomised(PromptEncoder(PROMPT, SAM.grid))
     prompts.pe_layer.positional_encoding_gaussian_matrix.normal_()
+    carried = {f"point_embeddings.{index}.weight": torch.randn(1, PROMPT) for index in range(4)}
+    carried["not_a_point_embed.weight"] = torch.randn(1, PROMPT)
+    carried |= _named("mask_downscaling", nn.Sequential(nn.Conv2d(1, 4, 2, 2), nn.GroupNorm(1, 4)))
     config = SamDecoderConfig(channels=PROMPT, grid=SAM.grid, depth=2, mlp=64, mask_tokens=4, iou_hidden=32)
     decoder = _randomised(MaskDecoder(config))
     for filters in decoder.output_hypernetworks_mlps:  # logits of a usual size, which a score can tell apart
         filters.layers[-1].weight.mul_(8)
         filters.layers[-1].bias.mul_(8)
-    carried = {f"point_embeddings.{index}.weight": torch.randn(1, PROMPT) for index in range(4)}
-    carried["not_a_point_embed.weight"] = torch.randn(1, PROMPT)
-    carried |= _named("mask_downscaling", nn.Sequential(nn.Conv2d(1, 4, 2, 2), nn.GroupNorm(1, 4)))
     return {
         **_named("model.visual_model.prompt_encoder", prompts),
         **{f"model.visual_model.prompt_encoder.{name}": value for name, value in carried.items()},

@@ -16,3 +16,7 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(given[:1])
     # Imported late: the small model's export does without the packages of the other.
     import_module(KINDS[options.kind]).main(given[1:])
+
+
+if __name__ == "__main__":
+    main()

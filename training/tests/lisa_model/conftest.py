@@ -1,0 +1,43 @@
+"""The tiny LISA of both families, its bundle, and the independent reference; all skipped without their packages."""
+
+from importlib.util import find_spec
+
+import pytest
+
+NEEDS = ("google.protobuf", "safetensors", "sentencepiece", "transformers")
+
+
+def _missing(name: str) -> bool:
+    try:
+        return find_spec(name) is None
+    except ModuleNotFoundError:
+        return True
+
+
+if any(map(_missing, NEEDS)):
+    collect_ignore_glob = ["test_*.py"]
+else:
+    import torch
+    from lisa.tiny import FAMILIES, export_tiny_lisa, save_tiny
+
+    @pytest.fixture(scope="session", autouse=True)
+    def _no_gradients():
+        torch.set_grad_enabled(False)
+        yield
+        torch.set_grad_enabled(True)
+
+    @pytest.fixture(scope="session", params=list(FAMILIES))
+    def family(request, tmp_path_factory):
+        """A checkpoint of each family."""
+        return save_tiny(tmp_path_factory.mktemp(request.param) / "checkpoint", request.param)
+
+    @pytest.fixture(scope="session")
+    def source(tmp_path_factory):
+        """The checkpoint that `models/tiny-lisa` is made of."""
+        return save_tiny(tmp_path_factory.mktemp("tiny") / "checkpoint")
+
+    @pytest.fixture(scope="session")
+    def bundle(tmp_path_factory):
+        folder = tmp_path_factory.mktemp("bundle") / "tiny-lisa"
+        export_tiny_lisa(folder)
+        return folder
