@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -23,6 +23,8 @@ class Frame:
     pixels: np.ndarray  # uint8[512, 512, 3]
     masks: np.ndarray  # uint8[m, 512, 512]
     labels: list[int]
+    unsure: set[int] = field(default_factory=set)
+    """Classes that may be here without a mask of their own: crowds, and things cut off or too small."""
 
     def boxes(self) -> np.ndarray:
         """float32[m, 4] tight boxes of the masks (x1, y1, x2, y2)."""
@@ -73,7 +75,8 @@ def _random_frame(photo: Photo, rng: random.Random) -> Frame:
         mask[region] = crop(thing.mask() * 255) > 127
     if rng.random() < 0.5:
         pixels, masks = pixels[:, ::-1].copy(), masks[:, :, ::-1].copy()
-    return Frame(pixels, masks, [thing.label for thing in things])
+    unsure = {thing.label for thing in photo.instances if thing.crowd or thing not in things}
+    return Frame(pixels, masks, [thing.label for thing in things], unsure)
 
 
 def _blur(pixels: np.ndarray, rng: random.Random) -> np.ndarray:
@@ -108,4 +111,5 @@ def _copy_paste(frame: Frame, donor: Frame, rng: random.Random) -> None:
 
 def _drop_tiny(frame: Frame, pixels: int = 60) -> None:
     kept = [i for i, mask in enumerate(frame.masks) if int(mask.sum()) >= pixels]
+    frame.unsure |= {label for i, label in enumerate(frame.labels) if i not in kept}
     frame.masks, frame.labels = frame.masks[kept], [frame.labels[i] for i in kept]

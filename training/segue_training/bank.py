@@ -26,6 +26,22 @@ class Thing:
         return bool(self.uses or self.descriptions or self.questions)
 
 
+@dataclass(frozen=True)
+class FollowUp:
+    """A second question that refers back to a thing without naming it or what it means."""
+
+    about: int
+    question: str
+    target: int
+
+
+def load_follow_ups(things: list[Thing]) -> list[FollowUp]:
+    """The follow-up questions; their things as indices into `things`."""
+    index = {thing.name: i for i, thing in enumerate(things)}
+    rows = (line.split(" | ") for line in _lines("followups.txt"))
+    return [FollowUp(index[about], question, index[target]) for about, question, target in rows]
+
+
 def load_things() -> list[Thing]:
     """The detector's 80 classes in channel order, then things outside them."""
     things = _coco() + _others()
@@ -54,7 +70,7 @@ def _coco() -> list[Thing]:
 
 def _others() -> list[Thing]:
     rows = (line.split("; ") for line in _lines("other_things.txt"))
-    return [Thing(name, uses=[use], descriptions=[description]) for name, use, description in rows]
+    return [Thing(name, uses=[use], descriptions=[description], questions=asked) for name, use, description, *asked in rows]
 
 
 def _lines(name: str) -> list[str]:

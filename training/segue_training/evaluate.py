@@ -3,7 +3,7 @@
     python -m segue_training.evaluate --coco DIR --model FILE --out DIR
 
 writes OUT/evaluation.json (figures), OUT/questions.json (the questions, for `evaluate_service`) and
-OUT/answers.json (what the model said). Beside the model stand two yardsticks: `control`, which ignores
+OUT/answers.json (what the model said, and the signals behind its scores). Beside the model stand two yardsticks: `control`, which ignores
 the question and takes the class that the detector is surest of, and `ceiling`, the mask decoder given
 the true name.
 """
@@ -14,6 +14,7 @@ import argparse
 import json
 from collections import defaultdict
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +30,7 @@ from .generate import Answerer, Picture
 from .metrics import MaskScore, balanced_accuracy, intersection_and_union
 from .model import SegueModel, load_model
 
-_WITH_MASKS = ("explicit", "reasoning", "reasoning_held_out", "several", "plural", "referring")
+_WITH_MASKS = ("explicit", "reasoning", "reasoning_held_out", "several", "plural", "referring", "follow_up")
 
 
 @dataclass
@@ -40,6 +41,7 @@ class Figures:
     answered: dict[str, list[bool]] = field(default_factory=lambda: defaultdict(list))
     named: dict[str, list[bool]] = field(default_factory=lambda: defaultdict(list))
     in_order: list[bool] = field(default_factory=list)
+    by_class: dict[str, MaskScore] = field(default_factory=lambda: defaultdict(MaskScore))
 
     def add(self, question: EvaluationQuestion, text: str, masks: np.ndarray, truth: list[np.ndarray]) -> None:
         """Counts an answer; a missing mask counts as an empty one, a superfluous one is ignored."""
@@ -52,6 +54,8 @@ class Figures:
         given = [masks[i] if i < len(masks) else empty for i in range(len(truth))]
         for mask, expected in zip(given, truth, strict=True):
             self.scores[kind].add(mask, expected)
+            if kind in ("explicit", "reasoning", "reasoning_held_out"):
+                self.by_class[question.names[0]].add(mask, expected)
         if kind == "several" and len(masks) >= 2:
             straight = sum(_iou(mask, expected) for mask, expected in zip(given, truth, strict=True))
             crossed = sum(_iou(mask, expected) for mask, expected in zip(given[::-1], truth, strict=True))
@@ -71,6 +75,10 @@ class Figures:
             result["several"]["in_order"] = _share(self.in_order)
         return result
 
+    def classes(self) -> dict[str, tuple[int, float]]:
+        """Class -> (masks, gIoU) over explicit and reasoning questions."""
+        return {name: (score.masks, round(score.giou, 3)) for name, score in sorted(self.by_class.items())}
+
 
 def evaluate(model: SegueModel, photos: list[Photo]) -> tuple[dict, list[dict]]:
     """Figures of the model, of mask-only mode, control and ceiling; and every answer."""
@@ -84,31 +92,33 @@ def evaluate(model: SegueModel, photos: list[Photo]) -> tuple[dict, list[dict]]:
         if not questions:
             continue
         picture = answerer.look(photo.pixels)
-        said = answerer.answer(picture, [question.question for question in questions])
+        said = answerer.answer(picture, [question.question for question in questions], [question.history for question in questions])
         forced = answerer.prompts_only(picture, [question.question for question in questions])
         blind = answerer.masks(picture, _surest(model, picture))
         for i, (question, answer) in enumerate(zip(questions, said, strict=True)):
             truth = question.masks(photo)
-            masks = answerer.masks(picture, answer.prompts)
+            masks, signals = answerer.segments(picture, answer.prompts)
             greedy.add(question, answer.text, masks, truth)
-            entry = {"photo": photo.id, "kind": question.kind, "question": question.question, "answer": answer.text}
+            entry = {"photo": photo.id, "kind": question.kind, "question": question.question, "answer": answer.text,
+                     "iou": [round(_iou(mask, expected), 3) for mask, expected in zip_longest(masks, truth[: len(masks)])],
+                     "signals": signals.tolist(), "logprobs": answer.logprobs}  # fmt: skip
             answers.append(entry)
             if question.kind not in _WITH_MASKS:
                 continue
-            entry["iou"] = [round(_iou(mask, expected), 3) for mask, expected in zip(masks, truth, strict=False)]
             ceiling.add(question, "", answerer.masks(picture, _true_prompts(model, question)), truth)
-            if len(truth) == 1:
+            if len(truth) == 1 and not question.history:
                 mask_only.add(question, "", answerer.masks(picture, forced[i : i + 1]), truth)
                 control.add(question, "", blind, truth)
     figures = {"model": greedy, "mask_only": mask_only, "control": control, "ceiling": ceiling}
-    return {name: figure.summary() for name, figure in figures.items()}, answers
+    return {name: figure.summary() for name, figure in figures.items()} | {"classes": greedy.classes()}, answers
 
 
 def _true_prompts(model: SegueModel, question: EvaluationQuestion) -> torch.Tensor:
     names = torch.tensor([COCO_NAMES.index(name) for name in question.names])
-    relation = {"plural": "all"}.get(question.kind, "one")
-    if question.kind == "referring":
-        relation = next(word for word in ("left", "right", "largest") if f" {word} " in question.question)
+    relation = "all" if question.kind == "plural" else "one"
+    if question.kind in ("referring", "follow_up"):
+        words = question.question.replace(",", " ")
+        relation = next((word for word in ("left", "right", "largest") if f" {word} " in words), "one")
     return prompt_codes(model.decoder_config, names, torch.full_like(names, RELATIONS.index(relation)))
 
 
@@ -117,7 +127,10 @@ def _surest(model: SegueModel, picture: Picture) -> torch.Tensor:
     return prompt_codes(model.decoder_config, best, torch.zeros_like(best))
 
 
-def _iou(a: np.ndarray, b: np.ndarray) -> float:
+def _iou(a: np.ndarray, b: np.ndarray | None) -> float:
+    """IoU of a mask with what was meant; 0 where nothing was."""
+    if b is None:
+        return 0.0
     intersection, union = intersection_and_union(a, b)
     return intersection / union if union else 1.0
 

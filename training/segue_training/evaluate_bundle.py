@@ -34,10 +34,10 @@ def evaluate_bundle(runtime: Runtime, photos: list[Photo]) -> tuple[dict, list[d
         look = runtime.look(Image.fromarray(photo.pixels))
         for question in asked[photo.id]:
             truth = question.masks(photo)
-            answer = runtime.reply(look, question.question)
+            answer = runtime.reply(look, question.question, question.history)
             spoken.add(question, answer.text, _masks(answer, look.original), truth)
             texts.append({"photo": photo.id, "question": question.question, "answer": answer.text})
-            if len(truth) == 1 and question.kind != "present":
+            if len(truth) == 1 and question.kind != "present" and not question.history:
                 forced.add(question, "", runtime.mask_only(look, question.question).mask[None], truth)
     return {"model": spoken.summary(), "mask_only": forced.summary()}, texts
 

@@ -19,14 +19,16 @@ from tqdm import tqdm
 from . import evaluation_set
 from .data import load_coco
 from .evaluate import Figures
+from .generate import Turns
 
 
-def ask(url: str, picture: Path, instruction: str, timeout_s: float = 120.0) -> tuple[str, np.ndarray]:
+def ask(url: str, picture: Path, instruction: str, history: Turns, timeout_s: float = 120.0) -> tuple[str, np.ndarray]:
     """One question -> (text, masks uint8[segments, h, w]); raises on any status but 200."""
+    turns = [{"instruction": question, "answer": answer} for question, answer in history]
     with picture.open("rb") as file:
         response = requests.post(
             f"{url}/v1/segment", files={"image": (picture.name, file, "image/jpeg")},
-            data={"instruction": instruction}, timeout=timeout_s,
+            data={"instruction": instruction, "history": json.dumps(turns)}, timeout=timeout_s,
         )  # fmt: skip
     if response.status_code != 200:
         raise RuntimeError(f"{url} answered {response.status_code} to {instruction!r} about {picture.name}: {response.text}")
@@ -45,7 +47,7 @@ def main() -> None:
     photos, figures = {photo.id: photo for photo in load_coco(options.coco)}, Figures()
     for question in tqdm(evaluation_set.load(options.questions), desc="service"):
         photo = photos[question.photo]
-        text, masks = ask(options.url.rstrip("/"), photo.path, question.question)
+        text, masks = ask(options.url.rstrip("/"), photo.path, question.question, question.history)
         figures.add(question, text, masks, question.masks(photo))
     summary = json.dumps(figures.summary(), indent=1)
     if options.out:

@@ -2,7 +2,8 @@
 
 Kinds: explicit (one-instance targets), reasoning and reasoning_held_out (questions that training never
 shows; the latter about classes without any), present and absent (equally many classes, for the balanced
-accuracy), several (two targets), plural ("all the"), referring (left, right, largest).
+accuracy), several (two targets), plural ("all the"), referring (left, right, largest), follow_up (a second question that
+leans on the first; its `history` holds the first with the right answer).
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .bank import load_things, plural
+from .bank import article, load_things, plural
 from .config import COCO_NAMES, HELD_OUT
 from .data import Instance, Photo
 
@@ -29,6 +30,7 @@ class EvaluationQuestion:
     question: str
     names: list[str]
     targets: list[list[int]] = field(default_factory=list)
+    history: list[tuple[str, str]] = field(default_factory=list)
 
     def masks(self, photo: Photo) -> list[np.ndarray]:
         """Expected masks, uint8[h, w]."""
@@ -41,9 +43,12 @@ def build(photos: list[Photo]) -> list[EvaluationQuestion]:
     things, rng, questions = load_things(), random.Random(0), []
     for photo in photos:
 
-        def ask(kind: str, text: str, names: list[str], targets: list[list[Instance]], photo: Photo = photo) -> None:
-            ids = [[instance.id for instance in target] for target in targets]
-            questions.append(EvaluationQuestion(photo.id, photo.path.name, kind, text, names, ids))
+        def ask(
+            kind: str, text: str, names: list[str], targets: list[list[Instance]], photo: Photo = photo,
+            history: tuple[str, str] | None = None,
+        ) -> None:  # fmt: skip
+            ids, turns = [[instance.id for instance in target] for target in targets], [history] if history else []
+            questions.append(EvaluationQuestion(photo.id, photo.path.name, kind, text, names, ids, turns))
 
         singles = photo.single_targets()
         for target in singles:
@@ -65,12 +70,19 @@ def build(photos: list[Photo]) -> list[EvaluationQuestion]:
             big = [i for i in same if i.area >= 0.005]
             if len(big) >= 2 and not any(i.crowd for i in photo.of(label)):
                 ask("plural", f"Can you segment all the {plural(name)} in this image?", [name], [same])
+                earlier = (f"Segment all the {plural(name)}.", f"They are the {plural(name)} <SEG>.")
                 for phrase, target in _referred(big):
+                    ask("follow_up", f"Now only the {'one ' + phrase if phrase.startswith('on') else phrase + ' one'}, please.", [name],
+                        [[target]], history=earlier)  # fmt: skip
                     ask("referring", f"Can you segment the {name} {phrase} in this image?" if phrase.startswith("on")
                         else f"Can you segment the {phrase} {name} in this image?", [name], [[target]])  # fmt: skip
         for first, second in zip(singles, singles[1:], strict=False):
             names = [COCO_NAMES[first.label], COCO_NAMES[second.label]]
             ask("several", f"Segment the {names[0]} and the {names[1]}.", names, [[first], [second]])
+            earlier = (f"Can you segment the {names[0]} in this image?", f"It is the {names[0]} <SEG>.")
+            ask("follow_up", f"Thanks. And now the {names[1]}?", names[1:], [[second]], history=earlier)
+            earlier = (f"Is there {article(names[0])} here?", f"Yes, there is {article(names[0])}.")
+            ask("follow_up", "Good. Where exactly is it?", names[:1], [[first]], history=earlier)
     return questions
 
 
@@ -97,4 +109,5 @@ def save(questions: list[EvaluationQuestion], path: Path) -> None:
 
 def load(path: Path) -> list[EvaluationQuestion]:
     """Reads what `save` wrote."""
-    return [EvaluationQuestion(**entry) for entry in json.loads(path.read_text())]
+    entries = json.loads(path.read_text())
+    return [EvaluationQuestion(**{**entry, "history": [tuple(turn) for turn in entry["history"]]}) for entry in entries]

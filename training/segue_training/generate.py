@@ -17,6 +17,9 @@ from .model import SegueModel
 
 _MAX_TOKENS = 64
 
+Turns = list[tuple[str, str]]
+"""Earlier (question, answer) pairs about the same picture, oldest first."""
+
 
 @dataclass
 class Picture:
@@ -34,6 +37,7 @@ class Answer:
 
     text: str
     prompts: Tensor  # [segments, 256]
+    logprobs: list[float]  # of the words that lead to each <SEG>, summed since the one before
 
 
 class Answerer:
@@ -53,18 +57,20 @@ class Answerer:
         return Picture(features, prefix, resized, pixels.shape[:2])
 
     @torch.no_grad()
-    def answer(self, picture: Picture, questions: list[str]) -> list[Answer]:
-        """Answers each question on its own."""
+    def answer(self, picture: Picture, questions: list[str], histories: list[Turns] | None = None) -> list[Answer]:
+        """Answers each question on its own; histories: what was asked and answered before each of them."""
         tokenizer, language = self.model.tokenizer, self.model.language
         n = len(questions)
-        hidden, new, past, visible, positions = self._read(picture, questions)
+        hidden, new, past, visible, positions = self._read(picture, questions, histories)
         start = picture.prefix[0][0].shape[2]
         logits = self.model.first_token_logits(hidden)
         rows: list[list[int]] = [[] for _ in questions]
         states: list[list[Tensor]] = [[] for _ in questions]
+        logprobs: list[list[float]] = [[] for _ in questions]
+        sums = [0.0] * n
         done = [False] * n
         for step in range(_MAX_TOKENS):
-            token = logits.argmax(-1)
+            likely, token = logits.log_softmax(-1).max(-1)
             for i in range(n):
                 if done[i]:
                     continue
@@ -72,8 +78,11 @@ class Answerer:
                     done[i] = True
                     continue
                 rows[i].append(int(token[i]))
+                sums[i] += float(likely[i])
                 if int(token[i]) == tokenizer.seg:
                     states[i].append(hidden[i])
+                    logprobs[i].append(sums[i])
+                    sums[i] = 0.0
             if all(done):
                 break
             past = [(torch.cat([a, c], 2), torch.cat([b, d], 2)) for (a, b), (c, d) in zip(past, new, strict=True)]
@@ -83,16 +92,20 @@ class Answerer:
             )
             hidden = hidden[:, 0]
             logits = language.logits(hidden).float()
-        return [Answer(tokenizer.decode(row), self._prompts(state)) for row, state in zip(rows, states, strict=True)]
+        return [
+            Answer(tokenizer.decode(row), self._prompts(state), likely)
+            for row, state, likely in zip(rows, states, logprobs, strict=True)
+        ]
 
-    def _read(self, picture: Picture, questions: list[str]) -> tuple[Tensor, KeyValues, KeyValues, Tensor, Tensor]:
+    def _read(self, picture: Picture, questions: list[str], histories: list[Turns] | None = None) -> tuple[Tensor, KeyValues, KeyValues, Tensor, Tensor]:
         """Runs the prompts behind the picture.
 
         Returns the state of each last row [n, hidden], new and past key/values, which columns behind the
         prefix hold words (bool[n, longest]), and the position of each first answer token (int64[n]).
         """
         tokenizer, language = self.model.tokenizer, self.model.language
-        prompts = [tokenizer.question_ids(question) for question in questions]
+        earlier = histories or [[] for _ in questions]
+        prompts = [tokenizer.question_ids(question, turns) for question, turns in zip(questions, earlier, strict=True)]
         lengths = torch.tensor([len(prompt) for prompt in prompts])
         n, longest, start = len(prompts), int(lengths.max()), picture.prefix[0][0].shape[2]
         ids = torch.full((n, longest), tokenizer.end)
@@ -125,11 +138,17 @@ class Answerer:
     @torch.no_grad()
     def masks(self, picture: Picture, prompts: Tensor) -> np.ndarray:
         """Prompts [n, 256] -> uint8[n, h, w] at the picture's own size."""
+        return self.segments(picture, prompts)[0]
+
+    @torch.no_grad()
+    def segments(self, picture: Picture, prompts: Tensor) -> tuple[np.ndarray, Tensor]:
+        """As `masks`, with the signals [n, 5] that the decoder makes a score of."""
+        decoder = self.model.decoder
         if len(prompts) == 0:
-            return np.zeros((0, *picture.original), np.uint8)
+            return np.zeros((0, *picture.original), np.uint8), torch.zeros(0, len(decoder.score_weights))
         resized = torch.tensor(picture.resized)
-        frames, _ = self.model.decoder(picture.features, prompts, resized)
-        return (resize_bilinear(frames, *picture.original, resized) > 0).to(torch.uint8).numpy()
+        frames, signals = decoder.answer(picture.features, prompts, resized)
+        return (resize_bilinear(frames, *picture.original, resized) > 0).to(torch.uint8).numpy(), signals
 
 
 def _bias(start: int, visible: Tensor) -> Tensor:

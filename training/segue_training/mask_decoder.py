@@ -16,9 +16,11 @@ from torch import Tensor, nn
 
 from .config import DecoderConfig
 from .geometry import FRAME, box_iou, cell_boxes, paste, sample, view_grid
+from .layers import ResidualBlock
+from .refiner import Refiner
 
 Features = dict[str, Tensor]
-"""Encoder tensors of one picture: b2, b5, c4, b14, heatmap, ltrb (see vision.CenterNet) and rgb [1,3,256,256]."""
+"""Encoder tensors of one picture: b2, b5, c4, b14, heatmap, ltrb (see vision.CenterNet) and rgb, the frame uint8[1,3,512,512]."""
 
 
 class Peaks(NamedTuple):
@@ -34,6 +36,7 @@ class Candidates(NamedTuple):
     peaks: Peaks
     logits: Tensor  # [n, k, 48, 48] mask logits in the view around the box
     iou: Tensor  # [n, k] predicted IoU, 0..1
+    preference: Tensor  # [n, k] logit: which candidate is the thing meant, compared with the others
 
 
 class TwoWayBlock(nn.Module):
@@ -67,21 +70,31 @@ class Attention(nn.Module):
             layer(x).unflatten(-1, (self.heads, -1)).transpose(1, 2)
             for layer, x in ((self.q, q), (self.k, k), (self.v, v))
         )
-        return self.out(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
+        # Written out: with a handful of tokens on one side the fused kernels are slower, backwards above all.
+        weights = (q @ k.transpose(-1, -2) * q.shape[-1] ** -0.5).softmax(-1)
+        return self.out((weights @ v).transpose(1, 2).flatten(2))
 
 
-class ResidualBlock(nn.Module):
-    """Two 3x3 convolutions with group normalisation."""
+class Pointer(nn.Module):
+    """Compares the candidates of a prompt: which of them is the thing that was meant?"""
 
-    def __init__(self, channels: int):
+    def __init__(self, dim: int):
         super().__init__()
-        self.body = nn.Sequential(
-            nn.GroupNorm(8, channels), nn.GELU(), nn.Conv2d(channels, channels, 3, padding=1),
-            nn.GroupNorm(8, channels), nn.GELU(), nn.Conv2d(channels, channels, 3, padding=1),
-        )  # fmt: skip
+        self.strength = nn.Linear(3, dim)
+        self.attention = Attention(dim, 4)
+        self.mlp = nn.Sequential(nn.Linear(dim, 2 * dim), nn.GELU(), nn.Linear(2 * dim, dim))
+        self.norms = nn.ModuleList(nn.LayerNorm(dim) for _ in range(3))
+        self.out = nn.Linear(dim, 1)
 
-    def forward(self, x: Tensor) -> Tensor:
-        return x + self.body(x)
+    def forward(self, states: Tensor, evidence: Tensor, iou_logits: Tensor) -> Tensor:
+        """IoU token states [n, k, dim], evidence [n, k] 0..1, IoU logits [n, k] -> preference [n, k]."""
+        relative = torch.log(evidence.clamp(min=1e-4) / evidence.amax(1, keepdim=True).clamp(min=1e-4))
+        strength = torch.stack([torch.logit(evidence, eps=1e-4) / 4, relative, iou_logits], -1)
+        x = self.norms[0](states + self.strength(strength))
+        x = self.norms[1](x + self.attention(x, x, x))
+        x = self.norms[2](x + self.mlp(x))
+        # It starts as the plain product of evidence and predicted IoU and learns what that misses.
+        return self.out(x)[..., 0] + 0.5 * relative + nn.functional.logsigmoid(iou_logits)
 
 
 class ViewNetwork(nn.Module):
@@ -110,8 +123,8 @@ class ViewNetwork(nn.Module):
         nn.init.zeros_(self.film.weight)
         nn.init.zeros_(self.film.bias)
 
-    def forward(self, coarse: Tensor, fine: Tensor, prompt: Tensor, box: Tensor) -> tuple[Tensor, Tensor]:
-        """coarse [m,245,24,24], fine [m,27,48,48], prompt [m,256], box [m,8] -> logits [m,48,48], IoU logit [m]."""
+    def forward(self, coarse: Tensor, fine: Tensor, prompt: Tensor, box: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """coarse [m,245,24,24], fine [m,27,48,48], prompt [m,256], box [m,8] -> logits [m,48,48], IoU logit [m], its state [m,dim]."""
         fine = self.fine(fine)
         prompt, box = self.prompt(prompt), self.box(box)
         scale, shift = self.film(torch.cat([prompt, box], 1))[:, :, None, None].chunk(2, 1)
@@ -126,7 +139,7 @@ class ViewNetwork(nn.Module):
         x = image.transpose(1, 2).unflatten(2, (side, side))
         x = self.smooth(F.pixel_shuffle(self.up(x), 2) + self.skip(fine))
         logits = torch.einsum("mc,mchw->mhw", self.hyper(tokens[:, 1]), x)
-        return logits, self.iou(tokens[:, 0])[:, 0]
+        return logits, self.iou(tokens[:, 0])[:, 0], tokens[:, 0]
 
 
 class MaskDecoder(nn.Module):
@@ -139,9 +152,18 @@ class MaskDecoder(nn.Module):
         self.query = nn.Sequential(nn.Linear(config.prompt_size, 256), nn.GELU(), nn.Linear(256, config.classes))
         self.relation = nn.Sequential(nn.Linear(config.prompt_size, 64), nn.GELU(), nn.Linear(64, len(config.relations)))
         self.view = ViewNetwork(config)
+        self.pointer = Pointer(config.dim)
+        self.refiner = Refiner(config.prompt_size)
+        self.register_buffer("score_weights", torch.tensor([0.0, 1.0, 0.0, 0.0, 0.0]))
+        """What `signals` weigh in the logit of a score; set by calibration (calibrate_scores)."""
         for name, channels in (("b2", 24), ("b5", 32), ("c4", 88), ("b14", 120)):
             self.register_buffer(f"{name}_mean", torch.zeros(1, channels, 1, 1))
             self.register_buffer(f"{name}_std", torch.ones(1, channels, 1, 1))
+
+    @property
+    def output_device(self) -> torch.device:
+        """Where the decoder computes."""
+        return self.b2_mean.device
 
     def standardise(self, features: Features, name: str) -> Tensor:
         """One backbone tap, standardised per channel."""
@@ -160,13 +182,13 @@ class MaskDecoder(nn.Module):
         boxes = cell_boxes(features["ltrb"])[0].flatten(1).transpose(0, 1)  # [cells, 4]
         return Peaks(values, boxes[cells])
 
-    def decode(self, features: Features, prompts: Tensor, evidence: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:
-        """Masks around given boxes [n, k, 4] -> logits [n, k, 48, 48], IoU logits [n, k]."""
+    def decode(self, features: Features, prompts: Tensor, evidence: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Masks around given boxes [n, k, 4] -> logits [n, k, 48, 48], IoU logits [n, k], their states [n, k, dim]."""
         n, k = boxes.shape[:2]
         coarse, fine, box = self.views(features, evidence, boxes)
         prompt = self.normalise(prompts)[:, None].expand(-1, k, -1).flatten(0, 1)
-        logits, iou = self.view(coarse, fine, prompt, box)
-        return logits.unflatten(0, (n, k)), iou.unflatten(0, (n, k))
+        logits, iou, state = self.view(coarse, fine, prompt, box)
+        return logits.unflatten(0, (n, k)), iou.unflatten(0, (n, k)), state.unflatten(0, (n, k))
 
     def views(self, features: Features, evidence: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Inputs of the view network for boxes [n, k, 4]: coarse, fine and box features, batch n*k."""
@@ -191,7 +213,7 @@ class MaskDecoder(nn.Module):
         dense = torch.stack([own[:, :, 0], relative[:, :, 0], agreement, inside], 2).flatten(0, 1)
         coarse = torch.cat([*taps, sample(strongest, shared)[0], dense], 1)
         fine_grid = view_grid(boxes, self.config.fine).flatten(0, 1)[None]
-        rgb = (features["rgb"] - 118.0) / 60.0
+        rgb = (F.avg_pool2d(features["rgb"].float(), 2) - 118.0) / 60.0
         fine = torch.cat([sample(self.standardise(features, "b2"), fine_grid)[0], sample(rgb, fine_grid)[0]], 1)
         edges = torch.cat([boxes / FRAME * 2 - 1, torch.log(size / 64)], -1)
         strength = torch.stack([own[:, :, 0].amax((2, 3)), relative[:, :, 0].amax((2, 3))], -1)
@@ -201,16 +223,16 @@ class MaskDecoder(nn.Module):
         """Decodes the strongest peaks of prompts [n, 256]."""
         evidence = self.evidence(features, prompts)
         peaks = self.peaks(features, evidence)
-        logits, iou = self.decode(features, prompts, evidence, peaks.boxes)
-        return Candidates(peaks, logits, iou.sigmoid())
+        logits, iou, states = self.decode(features, prompts, evidence, peaks.boxes)
+        return Candidates(peaks, logits, iou.sigmoid(), self.pointer(states, peaks.evidence, iou))
 
     def choose(self, prompts: Tensor, found: Candidates, resized_size: Tensor) -> Tensor:
         """Which candidates belong to the answer: bool[n, k]; at least one a prompt."""
         evidence, boxes = found.peaks
         relation = F.one_hot(self.relation(self.normalise(prompts)).argmax(-1), len(self.config.relations))
         plausible = (evidence > torch.clamp(0.3 * evidence[:, :1], min=0.12)) & (found.iou > 0.4)
-        # The strongest candidate is always allowed, so that a relation never leaves nothing to choose from.
-        best = evidence.sqrt() * found.iou
+        # The preferred candidate is always allowed, so that a relation never leaves nothing to choose from.
+        best = found.preference
         plausible = plausible | (best >= best.amax(1, keepdim=True))
         centre = (boxes[..., :2] + boxes[..., 2:]) / (2 * FRAME)
         middle = resized_size.flip(0).to(boxes.dtype) / (2 * FRAME)
@@ -226,11 +248,34 @@ class MaskDecoder(nn.Module):
         return (several & plausible) | (~several & chosen)
 
     def forward(self, features: Features, prompts: Tensor, resized_size: Tensor) -> tuple[Tensor, Tensor]:
-        """Encoder tensors and prompts [n, 256] -> frame logits [n, 512, 512], scores [n] (predicted IoU)."""
+        """Encoder tensors and prompts [n, 256] -> frame logits [n, 512, 512], scores [n].
+
+        A score is the probability that the mask is right (IoU with the thing meant at least 0.5), see calibrate_scores.
+        """
+        frames, signals = self.answer(features, prompts, resized_size)
+        return frames, (signals @ self.score_weights).sigmoid()
+
+    def answer(self, features: Features, prompts: Tensor, resized_size: Tensor) -> tuple[Tensor, Tensor]:
+        """As `forward`, but with the signals [n, 5] that a score is made of.
+
+        They are 1, the predicted IoUs of first and second look (logits), the evidence (log) and the preference over the
+        other candidates (log-probability); means over the candidates that an answer unites.
+        """
         found = self.candidates(features, prompts)
         chosen = self.choose(prompts, found, resized_size)
         n, k = chosen.shape
-        frames = paste(found.logits.flatten(0, 1), found.peaks.boxes.flatten(0, 1)).unflatten(0, (n, k))
-        frames = torch.where(chosen[:, :, None, None], frames, torch.full_like(frames, -1e4)).amax(1)
-        score = torch.where(chosen, found.iou, torch.zeros_like(found.iou)).amax(1)
-        return frames, score
+        # Only chosen candidates are redrawn; how many there are is known at run time only.
+        index = chosen.flatten().nonzero()[:, 0]
+        owner = torch.div(index, k, rounding_mode="floor")
+        boxes = found.peaks.boxes.flatten(0, 1)[index]
+        first = found.logits.flatten(0, 1)[index]
+        logits, iou = self.refiner(features["rgb"].float(), boxes, first, self.normalise(prompts)[owner])
+        pasted = paste(logits, boxes)
+        frames = torch.full((n, FRAME, FRAME), -1e4, device=pasted.device)
+        frames = frames.scatter_reduce(0, owner[:, None, None].expand(-1, FRAME, FRAME), pasted, "amax")
+        signals = torch.stack([
+            torch.ones_like(iou), torch.logit(found.iou.flatten()[index], eps=1e-4), iou,
+            torch.log(found.peaks.evidence.flatten()[index].clamp(min=1e-4)), found.preference.log_softmax(1).flatten()[index],
+        ], 1)  # fmt: skip
+        summed = torch.zeros(n, signals.shape[1], device=signals.device).scatter_add(0, owner[:, None].expand(-1, signals.shape[1]), signals)
+        return frames, summed / summed[:, :1]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass, field
 
-from .bank import Thing, article, join, plural
+from .bank import FollowUp, Thing, article, join, plural
 from .config import RELATIONS
 
 SEG = "<SEG>"
@@ -76,6 +76,14 @@ _SEVERAL = (
     "Segment {}.", "Can you segment {} in this image?", "Where are {}?", "Please mark {}.", "Show me {}.", "Find {}.", "{}",
     "I need the masks of {}.",
 )  # fmt: skip
+_AND = (
+    "And the {}?", "What about the {}?", "And where is the {}?", "Now the {}.", "And the {}, please.", "Also the {}.", "How about the {}?",
+)
+_AND_WHICH = ("And {}?", "What about {}?", "I mean {}.", "Only {}, please.", "And which is {}?", "Just {}.")
+_SAME = (
+    "Segment it.", "Where is it?", "Show me where it is.", "Can you mark it?", "Please segment it in the image.", "Then show it to me.",
+    "Give me its mask.", "Highlight it.",
+)  # fmt: skip
 _IS_THERE = ("Is there {} in this image?", "Can you see {}?", "Do you see {} here?", "Does the picture show {}?")
 _WHAT = ("What do you see?", "What is in this image?", "Describe the picture.", "Which things are in the picture?", "What can be seen here?")
 _COUNT = ("How many {} are there?", "How many {} do you see?", "Count the {}.", "What is the number of {} in the image?")
@@ -83,7 +91,8 @@ _NUMBERS = ("none", "one", "two", "three", "four", "five", "six", "seven", "eigh
 
 _MIX = {
     "explicit": 23, "absent": 19, "reasoning": 25, "reasoning_absent": 5, "referring": 10, "plural": 7,
-    "several": 6, "partly": 2, "is_there": 8, "what": 1.5, "count": 1.5,
+    "several": 6, "partly": 2, "is_there": 7, "what": 1.5, "count": 1.5,
+    "and_another": 3, "which_of_them": 2, "same_again": 3, "follow_up": 5,
 }  # fmt: skip
 
 
@@ -95,13 +104,13 @@ def refusal(name: str) -> str:
 class QuestionMaker:
     """Draws questions about scenes."""
 
-    def __init__(self, things: list[Thing], mix: dict[str, float] | None = None):
-        self.things, self.mix = things, mix or _MIX
+    def __init__(self, things: list[Thing], follow_ups: list[FollowUp], mix: dict[str, float] | None = None):
+        self.things, self.follow_ups, self.mix = things, follow_ups, mix or _MIX
 
     def draw(self, scene: Scene, rng: random.Random) -> Question:
         """One question of a random kind that the scene allows; now and then as a second turn."""
         question = self._draw(scene, rng)
-        if rng.random() < 0.08:
+        if not question.history and rng.random() < 0.06:
             earlier = self._draw(scene, rng)
             question.history = [(earlier.text, earlier.answer)]
         return question
@@ -216,6 +225,64 @@ class QuestionMaker:
             words.reverse()
         answer = f"It is the {self.things[here].name} {SEG}. {refusal(self.things[gone].name)}"
         return Question("partly", rng.choice(_SEVERAL).format(join(words)), answer, [(here, 0)])
+
+    def _and_another(self, scene: Scene, rng: random.Random) -> Question | None:
+        """ "Segment the cup." ... "And the spoon?", which may be there or not."""
+        first, second = self._explicit(scene, rng), self._explicit(scene, rng) if rng.random() < 0.7 else self._absent(scene, rng)
+        if first is None or second is None:
+            return None
+        thing = second.targets[0][0] if second.targets else self._gone(scene, rng)
+        if thing is None:
+            return None
+        word = self._word(thing, rng)
+        answer = f"It is the {self.things[thing].name} {SEG}." if second.targets else refusal(word)
+        return Question("follow_up", rng.choice(_AND).format(word), answer, second.targets, [(first.text, first.answer)])
+
+    def _which_of_them(self, scene: Scene, rng: random.Random) -> Question | None:
+        """ "Segment all the cups." ... "And the one on the left?" """
+        several = [thing for thing, count in scene.present.items() if count > 1]
+        if not several:
+            return None
+        thing, relation = rng.choice(several), rng.choice(list(_RELATIONS))
+        name, many = self.things[thing].name, plural(self.things[thing].name)
+        earlier = rng.choice([
+            (rng.choice(_PLURAL).format(many), f"They are the {many} {SEG}."),
+            (rng.choice(_EXPLICIT).format(name), f"It is the {name} {SEG}."),
+        ])  # fmt: skip
+        text = rng.choice(_AND_WHICH).format(rng.choice(_RELATIONS[relation]).format("one"))
+        return Question("follow_up", text, f"It is the {name} {SEG}.", [(thing, RELATIONS.index(relation))], [earlier])
+
+    def _same_again(self, scene: Scene, rng: random.Random) -> Question | None:
+        """ "Is there a cup?" "Yes, there is a cup." ... "Segment it." """
+        thing = self._present(scene, rng)
+        if thing is None:
+            return None
+        name = self.things[thing].name
+        words = article(name)
+        earlier = rng.choice([
+            (rng.choice(_IS_THERE).format(words), f"Yes, there {'is' if words != name else 'are'} {words}."),
+            (rng.choice(_EXPLICIT).format(name), f"It is the {name} {SEG}."),
+        ])  # fmt: skip
+        return Question("follow_up", rng.choice(_SAME), f"It is the {name} {SEG}.", [(thing, 0)], [earlier])
+
+    def _follow_up(self, scene: Scene, rng: random.Random) -> Question | None:
+        """ "Segment the cake." ... "And what would I eat it with?" """
+        known = [f for f in self.follow_ups if f.about in scene.present]
+        here = [f for f in known if f.target in scene.present]
+        gone = [f for f in known if f.target in scene.absent]
+        pool = here if here and rng.random() < 0.85 else gone
+        if not pool:
+            return None
+        chosen = rng.choice(pool)
+        name = self.things[chosen.about].name
+        earlier = rng.choice([
+            (rng.choice(_EXPLICIT).format(name), f"It is the {name} {SEG}."),
+            (rng.choice(_IS_THERE).format(article(name)), f"Yes, there is {article(name)}."),
+        ])  # fmt: skip
+        target = self.things[chosen.target].name
+        if chosen.target in scene.present:
+            return Question("follow_up", chosen.question, f"It is the {target} {SEG}.", [(chosen.target, 0)], [earlier])
+        return Question("follow_up", chosen.question, refusal(target), [], [earlier])
 
     def _is_there(self, scene: Scene, rng: random.Random) -> Question | None:
         there = rng.random() < 0.5

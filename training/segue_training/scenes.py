@@ -96,7 +96,7 @@ class PictureSource:
         source = rng.choice(self.cached)
         summary = source.summaries[rng.randrange(2)]
         scene = real_scene(source.photo, summary, self.kinds)
-        pool = list(range(_CLASSES)) + rng.sample(range(_CLASSES, len(self.things)), 30)
+        pool = list(range(_CLASSES)) + rng.sample(range(_CLASSES, len(self.things)), 45)
         given = rng.sample(pool, _CLASSES)
         rows = [self._embedding(thing, rng) for thing in given]
         scene = Scene(

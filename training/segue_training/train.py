@@ -1,4 +1,4 @@
-"""Trains the model: mask decoder, then language, then both on photos.
+"""Trains the model: mask decoder, its refiner, then language on simulated pictures and on photos.
 
     python -m segue_training.train --coco DIR --vision-base DIR --out DIR
 
@@ -17,12 +17,14 @@ from pathlib import Path
 import torch
 
 from .calibrate import calibrate
+from .calibrate_scores import calibrate_scores
 from .data import load_coco, split
 from .evaluate import evaluate
 from .model import build_model, load_model, save_model
 from .scenes import cache_photos
-from .train_decoder import train_decoder
+from .train_decoder import measure_moments, train_decoder
 from .train_language import train_language
+from .train_refiner import train_refiner
 
 _CALIBRATION_PHOTOS = 120
 
@@ -37,7 +39,9 @@ def main() -> None:
     model = build_model(options.vision_base, torch.bfloat16)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     model.to(device)
+    measure_moments(model.vision, model.decoder, photos[::6])
     train_decoder(model.vision, model.decoder, photos, options.out, options.decoder_steps, options.seed)
+    train_refiner(model.vision, model.decoder, photos, options.out, options.refiner_steps, options.seed)
     model.copy_moments()
     cached = cache_photos(model, photos)
     stages = (("language", options.language_steps, 0.0), ("joint", options.joint_steps, 0.5))
@@ -50,7 +54,8 @@ def main() -> None:
     sample = random.Random(options.seed).sample(photos, min(_CALIBRATION_PHOTOS, len(photos)))
     facts["calibration"] = calibrate(model, sample)
     save_model(model, options.out / "model.pt", facts)
-    facts["evaluation"], _ = evaluate(model, held_out)
+    facts["evaluation"], answers = evaluate(model, held_out)
+    facts["scores"] = calibrate_scores(model, answers)
     save_model(model, options.out / "model.pt", facts)
     (options.out / "evaluation.json").write_text(json.dumps(facts["evaluation"], indent=1))
     print(json.dumps(facts["evaluation"]["model"], indent=1))
@@ -69,9 +74,10 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--coco", type=Path, required=True, help="folder with annotations.json and images/")
     parser.add_argument("--vision-base", type=Path, required=True, help="folder with centernet.json and centernet.bin")
     parser.add_argument("--out", type=Path, required=True, help="folder for checkpoints, log and the model")
-    parser.add_argument("--decoder-steps", type=int, default=560)
+    parser.add_argument("--decoder-steps", type=int, default=1300)
+    parser.add_argument("--refiner-steps", type=int, default=1000)
     parser.add_argument("--language-steps", type=int, default=40)
-    parser.add_argument("--joint-steps", type=int, default=400)
+    parser.add_argument("--joint-steps", type=int, default=800)
     parser.add_argument("--seed", type=int, default=0)
     return parser.parse_args()
 

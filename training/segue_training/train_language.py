@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .bank import load_things
+from .bank import load_follow_ups, load_things
 from .codes import name_codes, relation_codes
 from .config import COCO_NAMES
 from .losses import alignment_loss, answer_loss
@@ -40,7 +40,7 @@ def train_language(
     """
     things = load_things()
     source = PictureSource(model, cached, things, neighbours(things, categories))
-    maker = QuestionMaker(things)
+    maker = QuestionMaker(things, load_follow_ups(things))
     model.requires_grad_(False)
     for part in (model.language, model.projector, model.text_hidden_fcs):
         part.requires_grad_(True)

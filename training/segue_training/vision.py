@@ -177,6 +177,28 @@ class CenterNet(nn.Module):
         }
 
 
+class Trunk(nn.Module):
+    """The backbone up to block 11: forward(pixels [n, 3, H, W]) -> stem [n,16,H/2,W/2], b2, b5 and c4 as in CenterNet."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = SameConv(3, 16, 3, 2)
+        blocks, cin = [], 16
+        for _, kernel, expand, cout, stride, se, act in _BLOCKS[:12]:
+            blocks.append(Block(cin, kernel, expand, cout, stride, se, act))
+            cin = cout
+        self.blocks = nn.ModuleList(blocks)
+
+    def forward(self, pixels: Tensor) -> dict[str, Tensor]:
+        x = F.hardswish(self.stem(pixels))
+        taps = {"stem": x}
+        for number, block in enumerate(self.blocks):
+            x, _ = block(x)
+            if name := {2: "b2", 5: "b5", 11: "c4"}.get(number):
+                taps[name] = x
+        return taps
+
+
 def load_base(folder: Path) -> CenterNet:
     """Builds the detector from `centernet.json` and `centernet.bin` in `folder`."""
     tensors = _read_tensors(folder)
