@@ -27,6 +27,7 @@ class SlowTokenizer:
         self.pieces = SentencePieceProcessor(model_file=str(model))
         self.legacy = legacy
         own = {self.pieces.id_to_piece(index): index for index in range(3)}  # <unk>, <s>, </s>
+        self.added = set(added.values())
         self._stripping = set(added)
         self._ids = {**own, **added}
         # At each place the longest token wins.

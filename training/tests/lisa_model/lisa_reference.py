@@ -91,6 +91,8 @@ class Reference:
             },
             prompt_encoder_config={**image, "hidden_size": channels, "image_embedding_size": grid},
             mask_decoder_config={
+                # Segment Anything's own; transformers' default differs in the fourth digit of the logits.
+                "layer_norm_eps": 1e-5,
                 "hidden_size": channels, "mlp_dim": stored["mask_decoder.transformer.layers.0.mlp.lin1.weight"].shape[0],
                 "iou_head_hidden_dim": stored["mask_decoder.iou_prediction_head.layers.0.weight"].shape[0],
             },
