@@ -1,8 +1,9 @@
 """LISA's tokenizer as `tokenizer.json`, and its prompt.
 
-The file gives the ids of the slow tokenizer (`slow_tokenizer.py`) with one deliberate difference. Where the checkpoint's
-setting is `legacy: false`, upstream may lose the first word of a question to `<unk>`; here the word is cut into pieces
-that exist. All other words keep their ids. Later versions of transformers made the same choice.
+The file gives the ids of the slow tokenizer (`slow_tokenizer.py`) with one deliberate difference, at the first word behind
+an added token where the checkpoint's setting is `legacy: false`. Upstream cuts that word with a blank before it and then
+drops the blank, which loses words ("Which", "Birds") to `<unk>`; here it is cut without the blank, as later versions of
+transformers do. Most words give the same piece both ways, and all words behind the first are equal.
 """
 
 from __future__ import annotations
