@@ -24,7 +24,7 @@ class Frame:
     masks: np.ndarray  # uint8[m, 512, 512]
     labels: list[int]
     unsure: set[int] = field(default_factory=set)
-    """Classes that may be here without a mask of their own: crowds, and things cut off or too small."""
+    """Classes that may be here without a mask of their own: crowds, things cut off or too small, and what nobody looked for."""
 
     def boxes(self) -> np.ndarray:
         """float32[m, 4] tight boxes of the masks (x1, y1, x2, y2)."""
@@ -43,7 +43,7 @@ def augmented_batch(photos: list[Photo], rng: random.Random) -> list[Frame]:
     """Independent random views of photos, some with a thing pasted in from another one."""
     frames = [_random_frame(photo, rng) for photo in photos]
     for index, frame in enumerate(frames):
-        if rng.random() < 0.4:
+        if len(frames) > 1 and rng.random() < 0.4:
             _copy_paste(frame, frames[rng.choice([i for i in range(len(frames)) if i != index])], rng)
         _drop_tiny(frame)
     return frames
@@ -75,7 +75,7 @@ def _random_frame(photo: Photo, rng: random.Random) -> Frame:
         mask[region] = crop(thing.mask() * 255) > 127
     if rng.random() < 0.5:
         pixels, masks = pixels[:, ::-1].copy(), masks[:, :, ::-1].copy()
-    unsure = {thing.label for thing in photo.instances if thing.crowd or thing not in things}
+    unsure = {thing.label for thing in photo.instances if thing.crowd or thing not in things} | photo.unsure
     return Frame(pixels, masks, [thing.label for thing in things], unsure)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
 
@@ -42,9 +43,11 @@ def load_follow_ups(things: list[Thing]) -> list[FollowUp]:
     return [FollowUp(index[about], question, index[target]) for about, question, target in rows]
 
 
-def load_things() -> list[Thing]:
-    """The detector's 80 classes in channel order, then things outside them."""
-    things = _coco() + _others()
+def load_things(names: Sequence[str] = COCO_NAMES) -> list[Thing]:
+    """The model's `names` in channel order (COCO's 80 first), then things outside them."""
+    others = {thing.name: thing for thing in _others()}
+    own = [others.pop(name, None) or Thing(name) for name in names[len(COCO_NAMES) :]]
+    things = [*_coco(), *own, *others.values()]
     if [thing.name for thing in things[: len(COCO_NAMES)]] != list(COCO_NAMES):
         raise ValueError("reasoning.txt must describe COCO's 80 classes in their order")
     reasoned = {thing.name for thing in things[: len(COCO_NAMES)] if thing.reasoned}

@@ -7,7 +7,6 @@ import random
 import torch
 
 from .bank import load_things
-from .config import COCO_NAMES
 from .data import Photo
 from .generate import Answerer
 from .model import SegueModel
@@ -21,18 +20,18 @@ def calibrate(model: SegueModel, photos: list[Photo], seed: int = 0) -> dict[str
     Present things are asked for by name and by reasoning, with equal weight together to the absent ones.
     """
     model.refusal_bias.zero_()
-    answerer, rng, things = Answerer(model), random.Random(seed), load_things()
+    answerer, rng, things = Answerer(model), random.Random(seed), load_things(model.names)
     margins: dict[str, list[float]] = {"explicit": [], "reasoning": [], "absent": []}
     for photo in photos:
         questions: list[tuple[str, str]] = []
         visible = sorted({i.label for i in photo.instances if i.area >= 0.005})
-        gone = [label for label in range(len(COCO_NAMES)) if label not in photo.labels]
+        gone = [label for label in range(len(model.names)) if label not in photo.labels]
         for label in visible:
-            questions.append(("explicit", f"Can you segment the {COCO_NAMES[label]} in this image?"))
+            questions.append(("explicit", f"Can you segment the {model.names[label]} in this image?"))
             if things[label].questions:
                 questions.append(("reasoning", rng.choice(things[label].questions)))
         for label in rng.sample(gone, len(visible)):
-            questions.append(("absent", f"Can you segment the {COCO_NAMES[label]} in this image?"))
+            questions.append(("absent", f"Can you segment the {model.names[label]} in this image?"))
         if not questions:
             continue
         found = answerer.refusal_margins(answerer.look(photo.pixels), [text for _, text in questions])

@@ -10,15 +10,17 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .config import DecoderConfig
+from .config import COCO_NAMES, DecoderConfig
 
 RELATION_SIZE = 0.7
 
 
 def name_codes(config: DecoderConfig) -> Tensor:
-    """float32[classes, prompt_size]."""
-    generator = torch.Generator().manual_seed(17)
-    return torch.randn(config.classes, config.prompt_size, generator=generator)
+    """float32[classes, prompt_size]; further names leave the codes of those before them as they are."""
+    base = torch.randn(len(COCO_NAMES), config.prompt_size, generator=torch.Generator().manual_seed(17))
+    further = torch.Generator().manual_seed(1700)
+    own = [torch.randn(config.prompt_size, generator=further) for _ in range(config.classes - len(base))]
+    return torch.cat([base[: config.classes], *(code[None] for code in own)])
 
 
 def relation_codes(config: DecoderConfig) -> Tensor:

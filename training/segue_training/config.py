@@ -18,7 +18,10 @@ COCO_NAMES = (
     "microwave", "oven", "toaster", "sink", "refrigerator", "book", "clock", "vase", "scissors", "teddy bear",
     "hair drier", "toothbrush",
 )  # fmt: skip
-"""The detector's classes in its channel order (COCO's contiguous order)."""
+"""The published detector's classes in its channel order (COCO's contiguous order).
+
+A model's own names begin with these and may go on with others, see `SegueModel.names`.
+"""
 
 HELD_OUT = ("cat", "laptop", "refrigerator", "bus", "toilet", "pizza", "umbrella", "bench", "kite", "bed",
             "skateboard", "giraffe")  # fmt: skip

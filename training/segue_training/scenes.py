@@ -9,13 +9,11 @@ import torch
 from torch import Tensor
 
 from .bank import Thing
-from .config import COCO_NAMES
 from .data import Photo, letterbox
 from .model import SegueModel
 from .projector import Summary
 from .questions import Scene
 
-_CLASSES = len(COCO_NAMES)
 _VISIBLE = 0.002  # share of the photo from which a thing counts as clearly visible
 
 
@@ -32,7 +30,7 @@ class Picture:
     """One row's picture: a summary (batch 1), the name embeddings of the detector's channels, the scene."""
 
     summary: Summary
-    names: Tensor  # [80, hidden]
+    names: Tensor  # [classes, hidden]
     scene: Scene
     real: bool
 
@@ -61,8 +59,8 @@ def real_scene(photo: Photo, summary: Summary, kinds: dict[int, set[int]]) -> Sc
         things = photo.of(label)
         if max(thing.area for thing in things) >= _VISIBLE:
             present[label] = 20 if any(t.crowd for t in things) else sum(t.area >= _VISIBLE / 4 for t in things)
-    absent = [label for label in range(_CLASSES) if label not in annotated]
     strength = summary.objects[0, :, 0]
+    absent = [label for label in range(len(strength)) if label not in annotated | photo.unsure]
     hinted = sorted(absent, key=lambda label: -float(strength[label]))[:6]
     return Scene(present, absent, hinted, kinds, photo.captions)
 
@@ -79,6 +77,7 @@ class PictureSource:
 
     def __init__(self, model: SegueModel, cached: list[CachedPhoto], things: list[Thing], kinds: dict[int, set[int]]):
         self.cached, self.things, self.kinds = cached, things, kinds
+        self.classes = len(model.names)
         self.names = model.name_embeddings([thing.name for thing in things])
         self.synonyms = {
             i: model.name_embeddings(thing.synonyms) for i, thing in enumerate(things) if thing.synonyms
@@ -89,15 +88,15 @@ class PictureSource:
         source = rng.choice(self.cached)
         summary = source.summaries[rng.randrange(2)]
         scene = real_scene(source.photo, summary, self.kinds)
-        return Picture(_blurred(summary, scene, 0.3, rng), self.names[:_CLASSES], scene, True)
+        return Picture(_blurred(summary, scene, 0.3, rng), self.names[: self.classes], scene, True)
 
     def simulated(self, rng: random.Random) -> Picture:
         """A photo whose classes carry other names; its features are mostly left out, as they would contradict."""
         source = rng.choice(self.cached)
         summary = source.summaries[rng.randrange(2)]
         scene = real_scene(source.photo, summary, self.kinds)
-        pool = list(range(_CLASSES)) + rng.sample(range(_CLASSES, len(self.things)), 45)
-        given = rng.sample(pool, _CLASSES)
+        pool = list(range(self.classes)) + rng.sample(range(self.classes, len(self.things)), 45)
+        given = rng.sample(pool, self.classes)
         rows = [self._embedding(thing, rng) for thing in given]
         scene = Scene(
             {given[label]: count for label, count in scene.present.items()},
@@ -119,7 +118,7 @@ class PictureSource:
 
 def _blurred(summary: Summary, scene: Scene, spread: float, rng: random.Random, channels: dict[int, int] | None = None) -> Summary:
     """The summary with a random shift of each class's logits; things that are there lose a little more."""
-    shift = torch.tensor([rng.gauss(0, spread) for _ in range(_CLASSES)])
+    shift = torch.tensor([rng.gauss(0, spread) for _ in range(summary.tags.shape[1])])
     for thing in scene.present:
         channel = thing if channels is None else channels[thing]
         shift[channel] -= abs(rng.gauss(0, 0.4))
@@ -128,14 +127,14 @@ def _blurred(summary: Summary, scene: Scene, spread: float, rng: random.Random, 
 
 def _clear(summary: Summary, scene: Scene, rng: random.Random, channels: dict[int, int]) -> Summary:
     """The summary with sure detections of what is there and hardly any of what is not."""
-    wanted = torch.tensor([rng.gauss(-4.0, 0.7) for _ in range(_CLASSES)])
+    wanted = torch.tensor([rng.gauss(-4.0, 0.7) for _ in range(summary.tags.shape[1])])
     for thing in scene.present:
         wanted[channels[thing]] = rng.gauss(1.0, 1.0)
     return _shifted(summary, wanted - summary.objects[0, :, 0].cpu())
 
 
 def _shifted(summary: Summary, shift: Tensor) -> Summary:
-    """The summary with `shift` [80] added to the logits of each class."""
+    """The summary with `shift` [classes] added to the logits of each class."""
     shift = shift.to(summary.tags.device)
     objects = summary.objects.clone()
     objects[0, :, 0] += shift

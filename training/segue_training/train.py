@@ -4,7 +4,7 @@
 
 `--vision-base` is the folder `models/` of the npm package @vladmandic/human 3.3.6 (it holds
 centernet.json and centernet.bin). Every stage writes OUT/<stage>.pt every two minutes and goes on from
-there when the command is started again; OUT/log.jsonl collects the figures, OUT/model.pt is the result.
+there when the command is started again; OUT/log.jsonl collects the figures, OUT/model.safetensors is the result.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from .calibrate_scores import calibrate_scores
 from .data import load_coco, split
 from .evaluate import evaluate
 from .model import build_model, load_model, save_model
+from .outliers import find_outliers
+from .probes import photo_prompts
 from .scenes import cache_photos
 from .train_decoder import measure_moments, train_decoder
 from .train_language import train_language
@@ -48,15 +50,15 @@ def main() -> None:
     for name, steps, real_share in stages:
         train_language(model, cached, categories, options.out, name, steps, real_share, options.seed)
     facts: dict = {"options": {key: str(value) for key, value in vars(options).items()}}
-    save_model(model, options.out / "model.pt", facts)
+    save_model(model, options.out / "model.safetensors", facts)
     # Loaded afresh: on the CPU, in float32 and without the layers compiled for training's row length.
-    model = load_model(options.out / "model.pt")
+    model = load_model(options.out / "model.safetensors")
     sample = random.Random(options.seed).sample(photos, min(_CALIBRATION_PHOTOS, len(photos)))
     facts["calibration"] = calibrate(model, sample)
-    save_model(model, options.out / "model.pt", facts)
+    save_model(model, options.out / "model.safetensors", facts)
     facts["evaluation"], answers = evaluate(model, held_out)
     facts["scores"] = calibrate_scores(model, answers)
-    save_model(model, options.out / "model.pt", facts)
+    save_model(model, options.out / "model.safetensors", facts)
     (options.out / "evaluation.json").write_text(json.dumps(facts["evaluation"], indent=1))
     print(json.dumps(facts["evaluation"]["model"], indent=1))
 

@@ -15,7 +15,6 @@ from torch import Tensor
 
 from .bank import load_follow_ups, load_things
 from .codes import name_codes, relation_codes
-from .config import COCO_NAMES
 from .losses import alignment_loss, answer_loss
 from .model import SegueModel
 from .packing import PackedRows, draw_to_fit, pack
@@ -38,7 +37,7 @@ def train_language(
 
     `real_share` of the pictures are photos, the others simulated scenes.
     """
-    things = load_things()
+    things = load_things(model.names)
     source = PictureSource(model, cached, things, neighbours(things, categories))
     maker = QuestionMaker(things, load_follow_ups(things))
     model.requires_grad_(False)
@@ -87,7 +86,7 @@ def _losses(model: SegueModel, packed: PackedRows, visual: Tensor, codes: tuple[
 
 def _alignment(model: SegueModel, hidden: Tensor, at: Tensor, targets: Tensor, codes: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
     """Loss between projected states and prompt codes, and the share whose prompt names the right class."""
-    known = targets[:, 0] < len(COCO_NAMES)
+    known = targets[:, 0] < model.decoder_config.classes
     at, targets = at[known], targets[known]
     if len(at) == 0:
         return hidden.sum() * 0, torch.zeros((), device=hidden.device)

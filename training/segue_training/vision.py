@@ -16,6 +16,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .config import COCO_NAMES
+
 # number, kernel, expanded channels (0 = no expansion), output channels, stride, squeeze-excite channels, activation
 _BLOCKS = [
     (0, 3, 0, 16, 1, 0, "relu"),
@@ -135,11 +137,11 @@ class CenterNet(nn.Module):
 
     forward(pixels float32[n, 3, H, W] RGB 0..255, sides a multiple of 32) -> dict:
     b2 [n,24,H/4,W/4], b5 [n,32,H/8,W/8], c4 [n,88,H/16,W/16], b14 [n,120,H/32,W/32],
-    heatmap [n,80,H/4,W/4] class logits, ltrb [n,4,H/4,W/4] distances to the box edges in pixels
+    heatmap [n,classes,H/4,W/4] class logits, ltrb [n,4,H/4,W/4] distances to the box edges in pixels
     (box of cell (y, x) = 4x-l, 4y-t, 4x+r, 4y+b).
     """
 
-    def __init__(self) -> None:
+    def __init__(self, classes: int = len(COCO_NAMES)) -> None:
         super().__init__()
         self.stem = SameConv(3, 16, 3, 2)
         blocks, cin = [], 16
@@ -152,7 +154,7 @@ class CenterNet(nn.Module):
         self.up5, self.up4, self.up3 = Up(480, 128), Up(256, 96), Up(192, 64)
         self.se_a = SameConv(128, 32, 1)
         self.se_b = SameConv(32, 128, 1, bias=False)
-        self.class_head = Separable(128, 80, 3)
+        self.class_head = Separable(128, classes, 3)
         self.box_head = Separable(128, 4, 3)
 
     def forward(self, pixels: Tensor) -> dict[str, Tensor]:

@@ -49,6 +49,22 @@ def test_categories_outside_the_eighty_are_refused(coco):
         load_coco(coco)
 
 
+def test_a_models_own_names_count_as_known(coco):
+    content = json.loads((coco / "annotations.json").read_text())
+    content["categories"][0]["name"] = "walrus"
+    del content["annotations"][0]["bbox"]
+    (coco / "annotations.json").write_text(json.dumps(content))
+    walrus = load_coco(coco, (*COCO_NAMES, "walrus"))[0].instances[0]
+    assert walrus.label == 80
+    assert walrus.box == (0, 0, 20, 20)  # from the polygon
+
+
+def test_classes_nobody_looked_for_stay_open(coco):
+    photo = load_coco(coco)[0]
+    photo.unsure = frozenset({5})
+    assert 5 in augmented_batch([photo], random.Random(0))[0].unsure
+
+
 def test_the_split_depends_on_ids_alone(coco):
     photos = load_coco(coco)
     training, dev = split(photos, held_out=1)
@@ -85,7 +101,7 @@ def test_the_evaluation_set_is_complete_and_survives_its_file(coco, tmp_path):
     photos = load_coco(coco)
     questions = build(photos)
     kinds = {question.kind for question in questions}
-    assert kinds == {"explicit", "reasoning", "reasoning_held_out", "absent", "present", "plural", "referring"}
+    assert kinds == {"explicit", "reasoning", "reasoning_held_out", "absent", "present", "plural", "referring", "follow_up"}
     assert sum(q.kind == "absent" for q in questions) == sum(q.kind == "present" for q in questions)
     assert all(q.names[0] in HELD_OUT for q in questions if q.kind == "reasoning_held_out")
     plural = next(q for q in questions if q.kind == "plural")

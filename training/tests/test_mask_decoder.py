@@ -28,9 +28,10 @@ def decoder() -> MaskDecoder:
 @pytest.fixture(scope="module")
 def features() -> dict[str, torch.Tensor]:
     generator = torch.Generator().manual_seed(1)
-    shapes = {"b2": (24, 128), "b5": (32, 64), "c4": (88, 32), "b14": (120, 16), "heatmap": (80, 128), "ltrb": (4, 128), "rgb": (3, 256)}
+    shapes = {"b2": (24, 128), "b5": (32, 64), "c4": (88, 32), "b14": (120, 16), "heatmap": (80, 128), "ltrb": (4, 128)}
     made = {name: torch.randn(1, c, side, side, generator=generator) for name, (c, side) in shapes.items()}
     made["ltrb"] = made["ltrb"].abs() * 30 + 10
+    made["rgb"] = torch.randint(0, 256, (1, 3, 512, 512), generator=generator, dtype=torch.uint8)
     return made
 
 
@@ -58,7 +59,8 @@ def test_a_prompt_finds_its_class(features):
 def choose(decoder: MaskDecoder, relation: str, evidence=(0.9, 0.8, 0.5, 0.05), iou=(0.8, 0.9, 0.7, 0.9)) -> list[int]:
     """Which of four things is chosen: far left small, far right large, middle, and an implausible one."""
     boxes = torch.tensor([[[0.0, 0, 40, 40], [400, 300, 500, 400], [230, 230, 280, 280], [0, 490, 10, 500]]])
-    found = Candidates(Peaks(torch.tensor([evidence]), boxes), torch.zeros(1, 4, 48, 48), torch.tensor([iou]))
+    preference = torch.tensor([[1.0, 2.0, 0.0, -5.0]])
+    found = Candidates(Peaks(torch.tensor([evidence]), boxes), torch.zeros(1, 4, 48, 48), torch.tensor([iou]), preference)
     decoder.relation = Says(RELATIONS.index(relation), len(RELATIONS))
     chosen = decoder.choose(torch.zeros(1, 256), found, torch.tensor([512, 512]))
     return chosen[0].nonzero()[:, 0].tolist()
@@ -76,6 +78,14 @@ def test_the_relation_picks_among_plausible_things(relation, expected):
 def test_something_is_chosen_even_where_nothing_is_plausible():
     for relation in RELATIONS:
         assert len(choose(MaskDecoder(CONFIG), relation, evidence=(0.02, 0.01, 0.01, 0.01), iou=(0.1, 0.2, 0.1, 0.1))) == 1
+
+
+def test_an_answer_unites_what_was_chosen_and_says_why(decoder, features):
+    prompts = prompt_codes(CONFIG, torch.tensor([3, 41]), torch.tensor([0, 1]))
+    frames, signals = decoder.answer(features, prompts, torch.tensor([512, 512]))
+    assert frames.shape == (2, 512, 512) and signals.shape == (2, 5)
+    torch.testing.assert_close(signals[:, 0], torch.ones(2))
+    torch.testing.assert_close(decoder(features, prompts, torch.tensor([512, 512]))[1], (signals @ decoder.score_weights).sigmoid())
 
 
 def test_codes_are_fixed_and_far_apart():

@@ -2,7 +2,7 @@ import random
 
 import pytest
 
-from segue_training.bank import article, join, load_things, plural
+from segue_training.bank import article, join, load_follow_ups, load_things, plural
 from segue_training.config import COCO_NAMES, HELD_OUT, RELATIONS
 from segue_training.questions import SEG, QuestionMaker, Scene
 
@@ -12,7 +12,7 @@ SCENE = Scene({0: 3, 41: 1, 15: 2, 53: 1}, absent=[5, 16, 24, 61], hinted=[5], n
 
 @pytest.fixture(scope="module")
 def drawn():
-    maker, rng = QuestionMaker(THINGS), random.Random(0)
+    maker, rng = QuestionMaker(THINGS, load_follow_ups(THINGS)), random.Random(0)
     return [maker.draw(SCENE, rng) for _ in range(3000)]
 
 
@@ -23,6 +23,19 @@ def test_every_class_is_described():
         assert thing.reason.endswith("."), thing.name
         assert thing.reasoned != (thing.name in HELD_OUT)
         assert not set(thing.questions) & set(thing.test_questions)
+
+
+def test_own_names_follow_the_eighty_and_take_what_is_known_of_them():
+    things = load_things((*COCO_NAMES, "widget", "hammer"))
+    assert [thing.name for thing in things[80:82]] == ["widget", "hammer"]
+    assert things[81].reasoned and not things[80].reasoned
+    assert len({thing.name for thing in things}) == len(things) == len(THINGS) + 1
+
+
+def test_follow_ups_lean_on_an_earlier_turn(drawn):
+    found = [question for question in drawn if question.kind == "follow_up"]
+    assert all(question.history for question in found)
+    assert {len(question.targets) for question in found} == {0, 1}
 
 
 def test_each_seg_token_has_a_target_and_refusals_have_none(drawn):
@@ -36,7 +49,7 @@ def test_each_seg_token_has_a_target_and_refusals_have_none(drawn):
 
 def test_all_kinds_are_drawn_and_name_what_they_point_at(drawn):
     kinds = {question.kind for question in drawn}
-    assert kinds == {"explicit", "absent", "reasoning", "reasoning_absent", "referring", "plural", "several", "partly", "vqa"}
+    assert kinds == {"explicit", "absent", "reasoning", "reasoning_absent", "referring", "plural", "several", "partly", "vqa", "follow_up"}
     plurals = [question for question in drawn if question.kind == "plural"]
     assert all(question.targets[0][1] == RELATIONS.index("all") for question in plurals)
     assert any(question.history for question in drawn)
