@@ -32,7 +32,7 @@ def lisa_facts(source: LisaCheckpoint, name: str, version: str, purpose: str = "
         image=ImageInput(source.encoder_config.frame, fill=None, mean=_SAM_MEAN, std=_SAM_STD),
         further_images={CLIP: clip_image(source.clip_folder)},
         tokenizer=tokenizer,
-        # The state that reads "ASSISTANT:" is the one that `[SEG]` follows, so the fast mode needs no further text.
+        # The state that reads "ASSISTANT:" is the one that `<SEG>` follows, so the fast mode needs no further text.
         mask_only_prefix="",
         limits=Limits(
             context_tokens=context,

@@ -1,4 +1,4 @@
-"""LISA's way from a `[SEG]` embedding to mask logits of the frame."""
+"""LISA's way from a `<SEG>` embedding to mask logits of the frame."""
 
 from __future__ import annotations
 

@@ -19,7 +19,9 @@ from segue_training.tokenization import ControlTokens, PromptTemplate, SegueToke
 
 from .slow_tokenizer import BLANK
 
-SEG, IMAGE = "[SEG]", "<image>"
+SEG, IMAGE = "<SEG>", "<image>"
+PUBLISHED_SEG = "[SEG]"
+"""What the checkpoints call it. Bundles write it as all of Segue does; the id, and so the model's input, is the same."""
 CONTROL = ControlTokens(seg=SEG, image=IMAGE, end="</s>", pad="<unk>", begin="<s>")
 SYSTEM = (
     "A chat between a curious human and an artificial intelligence assistant. "
@@ -32,8 +34,8 @@ TEMPLATE = PromptTemplate(
     next_question="USER: {text} ASSISTANT:",
 )
 """Conversation `llava_v1`, upstream's default. The picture's placeholders stand between the first two parts."""
-PHRASE_PATTERN = r"\b(?:the|a|an) (?!segmentation\b)[^,.;:\[\]]*?$"
-"""A name before `[SEG]`; "the segmentation result is [SEG]" names nothing."""
+PHRASE_PATTERN = r"\b(?:the|a|an) (?!segmentation\b)[^,.;:<>]*?$"
+"""A name before `<SEG>`; "the segmentation result is <SEG>" names nothing."""
 _NORMAL = 1  # SentencePiece's type of pieces that merging makes
 
 
@@ -46,7 +48,7 @@ def load_tokenizer(folder: Path) -> SegueTokenizer:
     if not model.exists():
         raise FileNotFoundError(f"{folder} lacks tokenizer.model: download the checkpoint's tokenizer files as well")
     added = added_tokens(folder)
-    if missing := {SEG, "<im_start>", "<im_end>"} - added.keys():
+    if missing := {PUBLISHED_SEG, "<im_start>", "<im_end>"} - added.keys():
         raise ValueError(f"{folder} has no token {', '.join(sorted(missing))}: it is not a checkpoint of LISA")
     return SegueTokenizer(build_tokenizer(model, added, is_legacy(folder)), TEMPLATE, CONTROL)
 
@@ -84,13 +86,13 @@ def build_tokenizer(model: Path, added: Mapping[str, int], legacy: bool) -> Toke
         tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(BLANK, prepend_scheme="first", split=False)
     tokenizer.decoder = decoders.Sequence(
         [
-            # Blanks around `[SEG]` are not among the ids; a reader wants the one before it.
+            # Blanks around `<SEG>` are not among the ids; a reader wants the one before it.
             decoders.Replace(SEG, f" {SEG}"),
             decoders.Replace(BLANK, " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0),
         ]
     )  # fmt: skip
     tokenizer.add_special_tokens([AddedToken(pieces.id_to_piece(index), normalized=False) for index in range(3)])
-    for token in (*added, IMAGE):
+    for token in (*(SEG if token == PUBLISHED_SEG else token for token in added), IMAGE):
         flags = {"lstrip": True, "rstrip": True, "normalized": False, "special": token != SEG}
         tokenizer.add_tokens([AddedToken(token, **flags)])
     return tokenizer

@@ -28,7 +28,7 @@ def tokenizers(request, family):
 
 def slow_prompt(slow, question, history=()):
     """The conversation as upstream writes it, cut behind the picture's placeholder."""
-    turns = "".join(f"{q} ASSISTANT: {a}</s>USER: " for q, a in history)
+    turns = "".join(f"{q} ASSISTANT: {a.replace('<SEG>', '[SEG]')}</s>USER: " for q, a in history)
     text = f"{SYSTEM} USER: <im_start><image><im_end>\n{turns}{question} ASSISTANT:"
     ids = slow.prompt(text)
     return ids[: ids.index(-200)], ids[ids.index(-200) + 1 :]
@@ -45,7 +45,7 @@ def test_prompts_are_the_slow_tokenizers(tokenizers, question):
 
 def test_a_conversation_is_the_slow_tokenizers(tokenizers):
     fast, slow = tokenizers
-    history = [("Where is the cat?", "Sure, it is [SEG] ."), ("And the dog?", "[SEG], [SEG]")]
+    history = [("Where is the cat?", "Sure, it is <SEG> ."), ("And the dog?", "<SEG>, <SEG>")]
     _, behind = slow_prompt(slow, "the tree", history)
     ids = fast.question_ids("the tree", history)
     assert [i for i in ids if i in slow.added] == [i for i in behind if i in slow.added]
@@ -69,22 +69,22 @@ def test_a_first_word_is_not_lost(family):
 def test_blanks_around_added_tokens_are_dropped(tokenizers):
     fast, slow = tokenizers
     assert slow.encode("<im_end>\n A cat") == slow.encode("<im_end>A cat") == fast.encode("<im_end> \n A cat")
-    tight = fast.encode("It is[SEG].")
-    assert fast.encode("It is [SEG] .") == tight == slow.encode("It is [SEG] .")
+    tight = fast.encode("It is<SEG>.")
+    assert fast.encode("It is <SEG> .") == tight == slow.encode("It is [SEG] .")
     assert fast.encode("the cat </s>") != fast.encode("the cat</s>"), "the end token keeps its blanks"
 
 
 def test_seg_is_one_token_and_comes_back(tokenizers):
     """Asked by its name the token is found; no piece of a blank stands before it."""
-    fast, _ = tokenizers
-    assert fast.encode("[SEG]") == [fast.seg]
-    assert fast.tokenizer.token_to_id("[SEG]") == fast.seg
+    fast, slow = tokenizers
+    assert fast.encode("<SEG>") == [fast.seg]
+    assert slow.encode("[SEG]") == [fast.seg], "the same id as under its published name"
     stop = fast.tokenizer.token_to_id(".")
-    assert fast.decode([*fast.encode("Sure, it is"), fast.seg, fast.seg, stop]) == "Sure, it is [SEG] [SEG]."
-    assert fast.decode([fast.seg]) == "[SEG]"
+    assert fast.decode([*fast.encode("Sure, it is"), fast.seg, fast.seg, stop]) == "Sure, it is <SEG> <SEG>."
+    assert fast.decode([fast.seg]) == "<SEG>"
 
 
-@pytest.mark.parametrize("typed", ["[SEG]", "<image>", "<im_start>", "<im_end>", "</s>", "<s>", "<unk>", "[[SEG]SEG]"])
+@pytest.mark.parametrize("typed", ["<SEG>", "[SEG]", "<image>", "<im_start>", "<im_end>", "</s>", "<s>", "<unk>", "<<SEG>SEG>"])
 def test_what_a_person_types_is_no_control_token(tokenizers, typed):
     fast, _ = tokenizers
     plain = fast.question_ids("the cat")
@@ -98,12 +98,14 @@ def test_current_transformers_agree(tokenizers, family):
     from tokenizers import AddedToken
 
     current = LlamaTokenizer.from_pretrained(family.folder, legacy=slow.legacy)
-    current.add_tokens([AddedToken(token, lstrip=True, rstrip=True, normalized=False) for token in added_tokens(family.folder)])
+    published = added_tokens(family.folder)
+    current.add_tokens([AddedToken(token, lstrip=True, rstrip=True, normalized=False) for token in published])
     for question in QUESTIONS[:5]:
         text = f"<im_end>\n{question} ASSISTANT: Sure, it is [SEG] ."
+        own = text.replace("[SEG]", "<SEG>")
         if slow.legacy:
             continue  # the current version has no such mode for added tokens
-        assert current(text, add_special_tokens=False).input_ids == fast.encode(text), question
+        assert current(text, add_special_tokens=False).input_ids == fast.encode(own), question
 
 
 def test_random_texts(tokenizers):
@@ -117,7 +119,7 @@ def test_random_texts(tokenizers):
         if 0 in expected:
             continue
         compared += 1
-        assert fast.encode(f"<im_end>\n{text} ASSISTANT: [SEG] {text}") == expected, text
+        assert fast.encode(f"<im_end>\n{text} ASSISTANT: <SEG> {text}") == expected, text
     assert compared > 100
 
 
