@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 from torch import nn
 
 from .language import LanguageModel
@@ -67,5 +68,7 @@ class BundleParts(BundleFacts):
     encoder: nn.Module
     further_encoders: dict[str, nn.Module] = field(default_factory=dict)
     language: LanguageModel
+    outliers: dict[str, np.ndarray] | None = None
+    """Channels of the language model that stay float32 in INT8 (`find_outliers`); None: the golden questions choose."""
     seg_head: nn.Module
     decoder: nn.Module

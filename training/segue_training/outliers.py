@@ -7,6 +7,7 @@ token's scale would follow them and the rest would drown in rounding. So the exp
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
 from functools import partial
 
@@ -22,11 +23,12 @@ COUNT = 8
 
 @torch.inference_mode()
 def find_outliers(model: LanguageModel, prompts: Iterable[Tensor], count: int = COUNT) -> dict[str, np.ndarray]:
-    """Names of the linear layers ("3.qkv") -> int64[count], the channels with the largest values over the prompts.
+    """Names of the linear layers ("3.qkv") -> int64[count], the channels whose peaks are largest in the prompts' mean.
 
+    A mean of peaks settles as prompts are added; the largest of all peaks would go on changing with single prompts.
     prompts: embeddings float32[1, S, H] of typical inputs.
     """
-    peaks: dict[str, Tensor] = {}
+    peaks: dict[str, list[Tensor]] = defaultdict(list)
     hooks = [
         module.register_forward_pre_hook(partial(_record, peaks, name.removeprefix("layers.")))
         for name, module in model.named_modules()
@@ -38,9 +40,9 @@ def find_outliers(model: LanguageModel, prompts: Iterable[Tensor], count: int = 
     finally:
         for hook in hooks:
             hook.remove()
-    return {name: peak.topk(count).indices.sort().values.numpy() for name, peak in peaks.items()}
+    means = {name: torch.stack(found).mean(0) for name, found in peaks.items()}
+    return {name: mean.topk(count).indices.sort().values.numpy() for name, mean in means.items()}
 
 
-def _record(peaks: dict[str, Tensor], name: str, _: nn.Module, inputs: tuple[Tensor]) -> None:
-    largest = inputs[0].abs().flatten(0, -2).amax(0)
-    peaks[name] = torch.maximum(peaks.get(name, largest), largest)
+def _record(peaks: dict[str, list[Tensor]], name: str, _: nn.Module, inputs: tuple[Tensor]) -> None:
+    peaks[name].append(inputs[0].abs().flatten(0, -2).amax(0))

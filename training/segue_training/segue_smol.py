@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 from torch import Tensor, nn
 
 from .bundle_parts import BundleParts
@@ -64,6 +65,7 @@ def parts_of(model: SegueModel, facts: dict) -> BundleParts:
         image=ImageInput(model.vision_config.frame, model.vision_config.fill),
         encoder=Encoder(model).eval(),
         language=model.language.eval(),
+        outliers={name: np.array(channels) for name, channels in facts["outliers"].items()} if "outliers" in facts else None,
         seg_head=model.text_hidden_fcs.eval(),
         decoder=model.decoder.eval(),
         tokenizer=model.tokenizer,

@@ -1,0 +1,83 @@
+"""What each precision of the language model costs and gives: size, time, and quality on the development photos.
+
+    python -m segue_training.compare_precisions --checkpoint FILE --coco DIR --out DIR
+
+writes a bundle for each precision into OUT, measures it in ONNX Runtime on the CPU and prints a table, also written to
+OUT/precisions.json. Times are medians in this one run, one thread, the precisions side by side.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import time
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from .data import load_coco, split
+from .evaluate_bundle import evaluate_bundle
+from .export import EXAMPLES, QUESTIONS, export_bundle
+from .golden import GoldenQuestion
+from .model_card import table
+from .onnx_weights import FLOAT16, FLOAT32, INT4, INT8
+from .runtime import Runtime
+from .segue_smol import smol_parts
+
+PRECISIONS = (FLOAT32, FLOAT16, INT8, INT4)
+_PREFILL_TOKENS, _STEPS, _ROUNDS = 100, 8, 7
+
+
+def measure(folder: Path, photos: list) -> dict:
+    """One bundle: MB of all its files, gIoU by kind, presence, and times."""
+    runtime = Runtime.open(folder, 1)
+    figures, _ = evaluate_bundle(runtime, photos)
+    spoken = figures["model"]
+    size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) / 1e6
+    kinds = ("explicit", "reasoning", "reasoning_held_out", "several")
+    return {"mb": round(size, 1), **{kind: spoken[kind]["giou"] for kind in kinds},
+            "presence": spoken["presence"]["balanced_accuracy"], **_times(runtime)}  # fmt: skip
+
+
+def _times(runtime: Runtime) -> dict:
+    """Medians in ms: a prefill of 100 tokens behind a picture, and one token of greedy decoding."""
+    look = runtime.look(Image.open(EXAMPLES / "coffee.jpg"))
+    hidden, ids = runtime.manifest["language"]["hiddenSize"], np.full((1, _PREFILL_TOKENS), 100)
+    past = {"past_kv": look.prefix, "past_lengths": np.array([look.prefix.shape[3]])}
+    fed = {"input_ids": ids, "lengths": np.array([_PREFILL_TOKENS]), "visual_tokens": np.zeros((1, 1, hidden), np.float32), **past}
+    prefill = _median(lambda: runtime.stages.run("prefill", fed))
+    decode = _median(lambda: runtime.stages.run("decode", {"token": np.array([100]), "steps": np.array(_STEPS), **past}))
+    return {"prefill_ms": round(prefill, 1), "token_ms": round(decode / _STEPS, 1)}
+
+
+def _median(run) -> float:
+    times = []
+    for _ in range(_ROUNDS):
+        start = time.perf_counter()
+        run()
+        times.append((time.perf_counter() - start) * 1e3)
+    return statistics.median(times[1:])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Compares the precisions that a checkpoint can be exported with.")
+    parser.add_argument("--checkpoint", type=Path, required=True, help="file that training wrote")
+    parser.add_argument("--coco", type=Path, required=True, help="folder with annotations.json and images/")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the bundles and precisions.json")
+    parser.add_argument("--precisions", nargs="+", choices=PRECISIONS, default=PRECISIONS)
+    options = parser.parse_args()
+    _, photos = split(load_coco(options.coco))
+    options.out.mkdir(parents=True, exist_ok=True)
+    parts, questions = smol_parts(options.checkpoint), [GoldenQuestion(EXAMPLES / name, text) for name, text in QUESTIONS]
+    found = {}
+    for precision in options.precisions:
+        export_bundle(parts, options.out / precision, questions, precision)
+        found[precision] = measure(options.out / precision, photos)
+        (options.out / "precisions.json").write_text(json.dumps(found, indent=1))
+    print(table(["precision", *next(iter(found.values()))], [[name, *values.values()] for name, values in found.items()]))
+
+
+if __name__ == "__main__":
+    main()
