@@ -34,7 +34,7 @@ PRECISIONS = {
     INT4: (0.9, 0.1),
 }
 _FILE_LIMIT = 1_900_000_000
-_log = logging.getLogger(__name__)
+_log = logging.getLogger("lisa.export")
 
 
 def export_lisa(
@@ -83,11 +83,11 @@ def _export_vision(source: LisaCheckpoint, facts: BundleFacts, weights: WeightFi
     """Everything but the language model; returns the prompts' size."""
     folder, frame, hidden = weights.folder, facts.image.frame, source.language_config.hidden
     _log.info("Segment Anything's encoder")
-    encoded = export_encoder(source.sam_encoder(), frame, folder / "encoder.onnx", weights)
+    encoded = export_encoder(source.sam_encoder(), frame, folder / "encoder.onnx", ["image_embeddings"], weights)
     gc.collect()
     _log.info("CLIP's tower and the projector")
     clip = facts.further_images[CLIP]
-    seen = export_encoder(source.vision_tower(), clip.frame, folder / f"{CLIP}.onnx", weights)
+    seen = export_encoder(source.vision_tower(), clip.frame, folder / f"{CLIP}.onnx", ["visual_tokens"], weights)
     if seen["visual_tokens"].shape[2] != hidden:
         raise ValueError(f"The projector gives {seen['visual_tokens'].shape[2]} values, the language model takes {hidden}")
     gc.collect()
@@ -124,7 +124,8 @@ def main(arguments: list[str] | None = None) -> None:
         help="a case to compute in PyTorch as well; the whole model must fit into memory as float32",
     )  # fmt: skip
     options = parser.parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    logging.basicConfig(format="%(message)s")
+    logging.getLogger("lisa").setLevel(logging.INFO)
     torch.set_grad_enabled(False)
     source = LisaCheckpoint(options.checkpoint, options.clip)
     facts = lisa_facts(source, options.name or bundle_name(options.checkpoint.name), options.version)

@@ -20,19 +20,21 @@ _SMALL_BYTES = 1024  # weights up to here stay in the graph even if there are fi
 
 
 def export_encoder(
-    encoder: nn.Module, frame: int, path: Path, weights: WeightFiles | None = None
+    encoder: nn.Module, frame: int, path: Path, names: list[str] | None = None, weights: WeightFiles | None = None
 ) -> dict[str, Tensor]:
     """Write a graph from pixels of a frame to the encoder's outputs.
 
-    weights: files for a large encoder's weights; a graph of its own holds no more than 2 GB.
-    Returns the outputs for a grey picture, whose shapes the decoder's inputs have.
+    names: of the outputs; without them the encoder is run once to learn them. weights: files for a large encoder's
+    weights; a graph of its own holds no more than 2 GB.
+    Returns tensors of the outputs' shapes.
     """
     pixels = torch.full((1, 3, frame, frame), 0.5)
-    with torch.inference_mode():
-        outputs = encoder(pixels)
-    wrapped = _Outputs(encoder, list(outputs))
-    _export(wrapped, (pixels,), path, ["pixels"], list(outputs), weights=weights)
-    return outputs
+    if names is None:
+        with torch.inference_mode():
+            names = list(encoder(pixels))
+    _export(_Outputs(encoder, names), (pixels,), path, ["pixels"], names, weights=weights)
+    outputs = onnx.load(path, load_external_data=False).graph.output
+    return {value.name: torch.zeros([size.dim_value for size in value.type.tensor_type.shape.dim]) for value in outputs}
 
 
 def export_seg_head(seg_head: nn.Module, hidden: int, path: Path) -> int:
