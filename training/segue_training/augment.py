@@ -49,6 +49,14 @@ def augmented_batch(photos: list[Photo], rng: random.Random) -> list[Frame]:
     return frames
 
 
+def labelled_batch(photos: list[Photo], count: int, rng: random.Random) -> list[Frame]:
+    """As `augmented_batch` of `count` drawn photos, without the views that show nothing annotated; at least one."""
+    while True:
+        drawn = augmented_batch(rng.sample(photos, min(count, len(photos))), rng)
+        if frames := [frame for frame in drawn if frame.labels]:
+            return frames
+
+
 def _random_frame(photo: Photo, rng: random.Random) -> Frame:
     height, width = photo.height, photo.width
     scale, left, top = _FRAME / max(height, width), 0.0, 0.0

@@ -127,6 +127,11 @@ def load_facts(path: Path) -> dict:
     return _metadata(path, "facts")
 
 
+def load_names(path: Path) -> tuple[str, ...]:
+    """The names that a saved model has. Raises ValueError as `load_model` does."""
+    return tuple(_metadata(path, "config")["names"])
+
+
 def _config(model: SegueModel) -> dict:
     config = {"names": model.names, "vision": asdict(model.vision_config), "decoder": asdict(model.decoder_config)}
     return json.loads(json.dumps(config))  # as it comes back from a file, with lists for tuples

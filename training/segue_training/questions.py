@@ -59,7 +59,7 @@ _IS = (
     "Which thing in the picture is the {}?", "Please mark the {}.", "I am looking for the {}.",
 )  # fmt: skip
 _EXPLAIN = (" Please explain why.", " Explain your choice.", " Why?", " Please output the mask and explain why.", " Give a reason.")
-_RELATIONS = {
+RELATION_PHRASES = {
     "left": ("the {} on the left", "the left {}", "the leftmost {}", "the {} on the left side", "the {} furthest to the left"),
     "right": ("the {} on the right", "the right {}", "the rightmost {}", "the {} on the right side", "the {} furthest to the right"),
     "top": ("the {} at the top", "the uppermost {}", "the highest {}", "the {} in the upper part"),
@@ -68,6 +68,7 @@ _RELATIONS = {
     "smallest": ("the smallest {}", "the small {}", "the tiny {}", "the {} furthest away", "the {} in the background"),
     "middle": ("the {} in the middle", "the central {}", "the {} in the centre", "the middle {}"),
 }
+"""How people say which one they mean, by relation."""
 _PHRASE = (
     "Can you segment {} in this image?", "Segment {}.", "Where is {}?", "Show me {}.", "Please segment {}.", "{}", "Find {} in the picture.",
     "Could you mark {}?", "I mean {}. Where is it?",
@@ -151,7 +152,7 @@ class QuestionMaker:
             return None
         word = self._word(thing, rng)
         if rng.random() < 0.2:
-            text = rng.choice(_PHRASE).format(rng.choice(_RELATIONS[rng.choice(list(_RELATIONS))]).format(word))
+            text = rng.choice(_PHRASE).format(rng.choice(RELATION_PHRASES[rng.choice(list(RELATION_PHRASES))]).format(word))
         elif rng.random() < 0.15:
             text = rng.choice(_PLURAL).format(plural(word))
         else:
@@ -192,8 +193,8 @@ class QuestionMaker:
         thing = rng.choice(several) if several and rng.random() < 0.7 else self._present(scene, rng)
         if thing is None:
             return None
-        relation = rng.choice(list(_RELATIONS))
-        phrase = rng.choice(_RELATIONS[relation]).format(self._word(thing, rng))
+        relation = rng.choice(list(RELATION_PHRASES))
+        phrase = rng.choice(RELATION_PHRASES[relation]).format(self._word(thing, rng))
         answer = f"It is the {self.things[thing].name} {SEG}."
         return Question("referring", rng.choice(_PHRASE).format(phrase), answer, [(thing, RELATIONS.index(relation))])
 
@@ -243,13 +244,13 @@ class QuestionMaker:
         several = [thing for thing, count in scene.present.items() if count > 1]
         if not several:
             return None
-        thing, relation = rng.choice(several), rng.choice(list(_RELATIONS))
+        thing, relation = rng.choice(several), rng.choice(list(RELATION_PHRASES))
         name, many = self.things[thing].name, plural(self.things[thing].name)
         earlier = rng.choice([
             (rng.choice(_PLURAL).format(many), f"They are the {many} {SEG}."),
             (rng.choice(_EXPLICIT).format(name), f"It is the {name} {SEG}."),
         ])  # fmt: skip
-        text = rng.choice(_AND_WHICH).format(rng.choice(_RELATIONS[relation]).format("one"))
+        text = rng.choice(_AND_WHICH).format(rng.choice(RELATION_PHRASES[relation]).format("one"))
         return Question("follow_up", text, f"It is the {name} {SEG}.", [(thing, RELATIONS.index(relation))], [earlier])
 
     def _same_again(self, scene: Scene, rng: random.Random) -> Question | None:

@@ -88,7 +88,7 @@ class PictureSource:
         source = rng.choice(self.cached)
         summary = source.summaries[rng.randrange(2)]
         scene = real_scene(source.photo, summary, self.kinds)
-        return Picture(_blurred(summary, scene, 0.3, rng), self.names[: self.classes], scene, True)
+        return Picture(blurred(summary, scene, 0.3, rng), self.names[: self.classes], scene, True)
 
     def simulated(self, rng: random.Random) -> Picture:
         """A photo whose classes carry other names; its features are mostly left out, as they would contradict."""
@@ -105,7 +105,7 @@ class PictureSource:
         )  # fmt: skip
         channels = {thing: channel for channel, thing in enumerate(given)}
         # Mostly a picture in which things are clearly there or not: it teaches to look before to doubt.
-        summary = _clear(summary, scene, rng, channels) if rng.random() < 0.75 else _blurred(summary, scene, 0.4, rng, channels)
+        summary = _clear(summary, scene, rng, channels) if rng.random() < 0.75 else blurred(summary, scene, 0.4, rng, channels)
         if rng.random() < 0.75:
             summary = summary._replace(pooled=torch.zeros_like(summary.pooled))
         return Picture(summary, torch.stack(rows), scene, False)
@@ -116,7 +116,7 @@ class PictureSource:
         return self.names[thing]
 
 
-def _blurred(summary: Summary, scene: Scene, spread: float, rng: random.Random, channels: dict[int, int] | None = None) -> Summary:
+def blurred(summary: Summary, scene: Scene, spread: float, rng: random.Random, channels: dict[int, int] | None = None) -> Summary:
     """The summary with a random shift of each class's logits; things that are there lose a little more."""
     shift = torch.tensor([rng.gauss(0, spread) for _ in range(summary.tags.shape[1])])
     for thing in scene.present:

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .augment import Frame, augmented_batch
+from .augment import Frame, labelled_batch
 from .codes import prompt_codes
 from .config import RELATIONS
 from .data import Photo, letterbox
@@ -20,7 +20,7 @@ from .trainer import Stage, StageOptions, parameter_groups
 from .vision import CenterNet
 
 _PHOTOS, _THINGS = 6, 3
-_PROMPT_NOISE = 0.45
+PROMPT_NOISE = 0.45
 
 
 def encode(encoder: CenterNet, pixels: Tensor) -> list[Features]:
@@ -42,15 +42,16 @@ def measure_moments(encoder: CenterNet, decoder: MaskDecoder, photos: list[Photo
 
 
 def train_decoder(
-    encoder: CenterNet, decoder: MaskDecoder, photos: list[Photo], out: Path, steps: int, seed: int = 0, rate: float = 8e-4
-) -> None:
-    """Trains `decoder` but for its refiner, in place; resumes from OUT/decoder.pt."""
+    encoder: CenterNet, decoder: MaskDecoder, photos: list[Photo], out: Path, steps: int, seed: int = 0, rate: float = 8e-4,
+    options: StageOptions | None = None, batch: int = _PHOTOS,
+) -> None:  # fmt: skip
+    """Trains what is not frozen of `decoder` but for its refiner, in place; resumes from OUT/decoder.pt. batch: photos a step."""
     decoder.refiner.requires_grad_(False)
-    options = StageOptions("decoder", steps)
+    options = options or StageOptions("decoder", steps)
     stage = Stage(decoder, parameter_groups([(decoder, rate)], 0.02), options, out, seed)
 
     def loss(step: int, rng: random.Random) -> dict[str, Tensor]:
-        frames = [frame for frame in augmented_batch(rng.sample(photos, min(_PHOTOS, len(photos))), rng) if frame.labels]
+        frames = labelled_batch(photos, batch, rng)
         features = encode(encoder, torch.stack([frame.tensor() for frame in frames]))
         return _losses(decoder, [_Shown(decoder, *pair, rng) for pair in zip(frames, features, strict=True)])
 
@@ -97,7 +98,7 @@ def _prompts(decoder: MaskDecoder, label: Tensor) -> tuple[Tensor, Tensor]:
     device = decoder.output_device
     relation = torch.randint(len(RELATIONS), label.shape)
     prompt = prompt_codes(decoder.config, label.clamp(min=0), relation)
-    prompt = torch.where(label[:, None] >= 0, prompt + torch.randn_like(prompt) * _PROMPT_NOISE, torch.zeros_like(prompt))
+    prompt = torch.where(label[:, None] >= 0, prompt + torch.randn_like(prompt) * PROMPT_NOISE, torch.zeros_like(prompt))
     return prompt.to(device), relation.to(device)
 
 
@@ -128,9 +129,9 @@ def _losses(decoder: MaskDecoder, shown: list[_Shown]) -> dict[str, Tensor]:
     bce, dice = ((loss(logits, all_of["target"]) * all_of["weight"]).sum() / total for loss in (mask_bce, mask_dice))
     iou = F.binary_cross_entropy_with_logits(iou_logits, true_iou)
     k, first = decoder.config.peaks, sum(len(s.things["label"]) for s in shown)
-    states, asked, reached = (value[first:].unflatten(0, (-1, k)) for value in (states, iou_logits, true_iou))
-    preference = decoder.pointer(states, torch.cat([question["evidence"] for question in questions]), asked)
-    choice, regret = preference_loss(preference, reached)
+    states, asked, reached = (value[first:].unflatten(0, (len(questions), k)) for value in (states, iou_logits, true_iou))
+    evidence = torch.cat([question["evidence"] for question in questions]) if questions else iou_logits.new_zeros(0, k)
+    choice, regret = preference_loss(decoder.pointer(states, evidence, asked), reached)
     named, label = all_of["label"] >= 0, all_of["label"]
     words = F.cross_entropy(decoder.query(prompt[named]), label[named])
     words = words + F.cross_entropy(decoder.relation(prompt[named]), all_of["relation"][named])

@@ -55,18 +55,20 @@ def train_language(
         pictures = [source.real(rng) if (i + 0.5) / _PICTURES < real_share else source.simulated(rng) for i in range(_PICTURES)]
         rows = [draw_to_fit(model.tokenizer, lambda scene=p.scene: maker.draw(scene, rng), room) for p in pictures]
         packed = pack(model.tokenizer, rows, model.vision_config.visual_tokens, _ROW).to(model.device)
-        return _losses(model, packed, _visual(model, pictures), codes)
+        return language_losses(model, packed, visual_of(model, pictures), codes)
 
     stage.run(loss)
     model.requires_grad_(False)
 
 
-def _visual(model: SegueModel, pictures: list[Picture]) -> Tensor:
+def visual_of(model: SegueModel, pictures: list[Picture]) -> Tensor:
+    """Visual tokens float32[n, 76, hidden] of pictures, under the names they wear."""
     summary = Summary(*(torch.cat(values) for values in zip(*(p.summary for p in pictures), strict=True)))
     return model.projector(summary, torch.stack([picture.names for picture in pictures]))
 
 
-def _losses(model: SegueModel, packed: PackedRows, visual: Tensor, codes: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
+def language_losses(model: SegueModel, packed: PackedRows, visual: Tensor, codes: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
+    """Losses of packed questions about pictures with `visual` tokens [rows, 76, hidden]; codes: of names and relations."""
     embeds = model.language.embed(packed.ids)
     is_image = packed.ids == model.tokenizer.image
     embeds = embeds.masked_scatter(is_image[..., None], visual.to(embeds.dtype))

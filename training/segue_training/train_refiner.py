@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .augment import Frame, augmented_batch
+from .augment import Frame, labelled_batch
 from .codes import prompt_codes
 from .config import RELATIONS
 from .data import Photo
@@ -27,10 +27,13 @@ _FROZEN_BLOCKS = 3
 """The trunk's first blocks keep the encoder's weights: they see edges, and dominate the cost of training."""
 
 
-def train_refiner(encoder: CenterNet, decoder: MaskDecoder, photos: list[Photo], out: Path, steps: int, seed: int = 0) -> None:
-    """Trains `decoder.refiner` in place; resumes from OUT/refiner.pt."""
-    refiner = decoder.refiner
-    if not (out / "refiner.pt").exists():
+def train_refiner(
+    encoder: CenterNet, decoder: MaskDecoder, photos: list[Photo], out: Path, steps: int, seed: int = 0, rate: float = 1e-3,
+    options: StageOptions | None = None, batch: int = _PHOTOS, fresh: bool = True,
+) -> None:  # fmt: skip
+    """Trains `decoder.refiner` in place; resumes from OUT/refiner.pt. batch: photos a step; fresh: starts from the encoder."""
+    refiner, options = decoder.refiner, options or StageOptions("refiner", steps)
+    if fresh and not (out / "refiner.pt").exists():
         refiner.start_from(encoder)
     decoder.requires_grad_(False)
     refiner.requires_grad_(True)
@@ -38,11 +41,11 @@ def train_refiner(encoder: CenterNet, decoder: MaskDecoder, photos: list[Photo],
     refiner.trunk.blocks[:_FROZEN_BLOCKS].requires_grad_(False)
     refiner.to(memory_format=torch.channels_last)
     heads = torch.nn.ModuleList(module for name, module in refiner.named_children() if name != "trunk")
-    groups = parameter_groups([(heads, 1e-3), (refiner.trunk, 1.5e-4)], 0.02)
-    stage = Stage(refiner, groups, StageOptions("refiner", steps), out, seed)
+    groups = parameter_groups([(heads, rate), (refiner.trunk, 0.15 * rate)], 0.02)
+    stage = Stage(refiner, groups, options, out, seed)
 
     def loss(step: int, rng: random.Random) -> dict[str, Tensor]:
-        frames = [frame for frame in augmented_batch(rng.sample(photos, min(_PHOTOS, len(photos))), rng) if frame.labels]
+        frames = labelled_batch(photos, batch, rng)
         features = encode(encoder, torch.stack([frame.tensor() for frame in frames]))
         parts = [_first_look(decoder, frame, feature, rng) for frame, feature in zip(frames, features, strict=True)]
         return _losses(decoder, {name: torch.cat([part[name] for part in parts]) for name in parts[0]})

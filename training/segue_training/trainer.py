@@ -26,6 +26,10 @@ class StageOptions:
     clip: float = 1.0
     ema: float = 0.99
     save_every_s: float = 120.0
+    limit_s: float | None = None
+    """Ends early after this time; the schedule follows whichever of steps and time is further on."""
+    keep: bool = True
+    """Whether checkpoints are written and gone on from."""
 
 
 def parameter_groups(modules: Iterable[tuple[nn.Module, float]], decay: float) -> list[dict]:
@@ -52,7 +56,8 @@ class Stage:
         self.rates = [group["lr"] for group in self.optimiser.param_groups]
         self.average = {name: p.detach().clone() for name, p in self._trainable()}
         self.step = 0
-        if self.checkpoint.exists():
+        self.started = time.monotonic()
+        if options.keep and self.checkpoint.exists():
             self._restore()
 
     @property
@@ -62,7 +67,9 @@ class Stage:
     def run(self, loss: Callable[[int, random.Random], dict[str, Tensor]]) -> None:
         """Trains to the end and leaves the averaged weights in the model."""
         options, saved, recent = self.options, time.monotonic(), defaultdict(list)
-        bar = tqdm(range(self.step, options.steps), initial=self.step, total=options.steps, desc=options.name, smoothing=0.05)
+        self.started = saved
+        total = options.steps if options.limit_s is None else None  # how many it will be is then not known
+        bar = tqdm(iter(range(self.step, options.steps)), initial=self.step, total=total, desc=options.name, smoothing=0.05)
         for step in bar:
             torch.manual_seed(self.seed * 1_000_003 + step)
             self._schedule(step)
@@ -83,10 +90,13 @@ class Stage:
                 bar.set_postfix(means)
                 self._log({"step": self.step, **means})
                 recent.clear()
-            if time.monotonic() - saved > options.save_every_s:
+            if self._progress(step + 1) >= 1:
+                break
+            if options.keep and time.monotonic() - saved > options.save_every_s:
                 self.save()
                 saved = time.monotonic()
-        self.save()
+        if options.keep:
+            self.save()
         self.load_average()
 
     def load_average(self) -> None:
@@ -118,10 +128,17 @@ class Stage:
 
     def _schedule(self, step: int) -> None:
         options = self.options
-        progress = (step - options.warmup) / max(1, options.steps - options.warmup)
+        progress = self._progress(step)
         factor = (step + 1) / options.warmup if step < options.warmup else 0.02 + 0.49 * (1 + math.cos(math.pi * progress))
         for group, rate in zip(self.optimiser.param_groups, self.rates, strict=True):
             group["lr"] = rate * factor
+
+    def _progress(self, step: int) -> float:
+        """How far the stage is after its warm-up, 0..1."""
+        options = self.options
+        done = (step - options.warmup) / max(1, options.steps - options.warmup)
+        spent = 0.0 if options.limit_s is None else (time.monotonic() - self.started) / options.limit_s
+        return max(done, spent)
 
     def _update_average(self, step: int) -> None:
         keep = min(self.options.ema, (1 + step) / (10 + step))
