@@ -60,6 +60,12 @@ class LanguageGraph:
             self._expanded[name] = g.op("QuantizeLinear", levels, inverse, start, axis=0, block_size=BLOCK)
         return self._expanded[name]
 
+    def _widened(self, name: str) -> str:
+        """float32 of a stored float16 weight; inside a loop the runtime would convert it at every step"""
+        if name not in self._expanded:
+            self._expanded[name] = self.outer.op("Cast", self.outer.weight(name), to=_FLOAT)
+        return self._expanded[name]
+
     def _low_rank(self, name: str) -> tuple[str, str]:
         """A float[inputs, r] and B float[r, outputs] of everything that is added to the integer product in float32.
 
@@ -167,6 +173,8 @@ class LanguageGraph:
             logits = g.op("MatMul", hidden, g.weight(table))
         elif self.precision == INT8:
             logits = self._integer_product(g, hidden, g.weight(table), g.weight(f"{table}.scale"))
+        elif self.precision == INT4:
+            logits = g.op("MatMul", hidden, self._widened(table))
         else:
             logits = self._half_product(g, hidden, table)
         if self.config.new_tokens:

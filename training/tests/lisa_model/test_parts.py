@@ -6,6 +6,8 @@ import pytest
 import torch
 from lisa.export import place_language
 from lisa.facts import lisa_facts
+from lisa.sam_decoder import MaskDecoder, PromptEncoder, SamDecoderConfig
+from lisa.sam_encoder import SamEncoderConfig, SamImageEncoder
 from lisa.tiny import SAM
 from lisa.vision_tower import tower_config
 from lisa_reference import Reference
@@ -134,3 +136,18 @@ def test_four_bit_blocks_are_what_the_runtime_expands():
 def test_a_value_too_large_for_float16_is_refused():
     with pytest.raises(ValueError, match="float16"):
         to_float16(np.array([1.0, 7e4]), "layers.0")
+
+
+def test_the_published_sizes_have_the_published_counts():
+    """Built without memory: ViT-H with decoder 641,090,608 parameters, of which points and earlier masks need 5,964."""
+    windows = tuple(0 if index % 8 == 7 else 14 for index in range(32))
+    with torch.device("meta"):
+        encoder = SamImageEncoder(SamEncoderConfig(1024, 16, 1280, 16, 5120, 256, windows))
+        decoder = MaskDecoder(SamDecoderConfig(256, 64, 2, 2048, 4, 256))
+        prompts = PromptEncoder(256, 64)
+    count = sum(parameter.numel() for part in (encoder, decoder, prompts) for parameter in part.parameters())
+    assert count + 5964 == 641_090_608
+    shapes = {name: tuple(value.shape) for name, value in encoder.state_dict().items()}
+    assert SamEncoderConfig.from_shapes(shapes) == encoder.config
+    shapes = {name: tuple(value.shape) for name, value in decoder.state_dict().items()}
+    assert SamDecoderConfig.from_shapes(shapes, 64) == SamDecoderConfig(256, 64, 2, 2048, 4, 256)
