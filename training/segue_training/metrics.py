@@ -29,7 +29,10 @@ class MaskScore:
 
     def add(self, predicted: np.ndarray, truth: np.ndarray) -> float:
         """Counts one mask and returns its IoU; an empty truth found empty counts as 1."""
-        intersection, union = intersection_and_union(predicted, truth)
+        return self.count(*intersection_and_union(predicted, truth))
+
+    def count(self, intersection: int, union: int) -> float:
+        """As `add`, from pixels that were counted before."""
         iou = 1.0 if union == 0 else intersection / (union + 1e-5)
         self.masks += 1
         self.iou_sum += iou
