@@ -100,7 +100,7 @@ describe('preprocess', () => {
   it('resizes with the filter of the manifest', async () => {
     const edge: RgbImage = { width: 2, height: 1, data: Uint8Array.of(0, 0, 0, 200, 200, 200) };
     const row = async (filter: 'bilinear' | 'bicubic'): Promise<number[]> => {
-      const spec: ImageInput = { ...plain, resize: { rule: 'longest_side', size: 4, filter } };
+      const spec: ImageInput = { ...plain, resize: { rule: 'longest_side', size: 4, filter, rounding: 'half_up' } };
       return planes(await preprocess(edge, spec))[0]![0]!;
     };
     // Pillow: Image.resize((4, 2), BILINEAR), and BICUBIC, which overshoots (here below 0, where it is cut off).
