@@ -1,20 +1,8 @@
 """The tiny LISA of both families, its bundle, and the independent reference; all skipped without their packages."""
 
-from importlib.util import find_spec
-
 import pytest
+from lisa_packages import MISSING
 
-NEEDS = ("google.protobuf", "safetensors", "sentencepiece", "transformers")
-
-
-def _missing(name: str) -> bool:
-    try:
-        return find_spec(name) is None
-    except ModuleNotFoundError:
-        return True
-
-
-MISSING = [name for name in NEEDS if _missing(name)]
 if MISSING:
     collect_ignore_glob = ["test_[!p]*.py", "test_parts.py", "test_pictures.py"]
 else:

@@ -1,7 +1,7 @@
 """Says so when LISA's tests were left out."""
 
 import pytest
-from conftest import MISSING
+from lisa_packages import MISSING
 
 
 def test_the_packages_of_the_extra_lisa_are_there():
