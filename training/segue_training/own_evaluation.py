@@ -17,10 +17,11 @@ from .model import SegueModel
 from .own_data import OwnData
 
 _SURE, _UNSEEN, _ABSENT = 0.4, 0.05, 3
-_ROWS = (
+KINDS = (
     ("own", "your questions"), ("own_refused", "your questions about what is not there"), ("named", "your categories by name"),
     ("absent", "things that are not there"), ("before", "what it knew before"),
 )  # fmt: skip
+"""Kinds of questions and what they are called. What it knew before has no true masks: its gIoU is with the mask of before."""
 
 
 @dataclass
@@ -96,7 +97,7 @@ def _compare(answerer: Answerer, figures: Figures, photos: list[Photo], kept: Ke
 
 def _summary(figures: Figures) -> dict[str, dict[str, float]]:
     result: dict[str, dict[str, float]] = {}
-    for kind, _ in _ROWS:
+    for kind, _ in KINDS:
         answered = figures.answered[kind]
         if not answered:
             continue
@@ -115,7 +116,7 @@ def _summary(figures: Figures) -> dict[str, dict[str, float]]:
 def table(before: dict[str, dict[str, float]], after: dict[str, dict[str, float]]) -> str:
     """Both measurements side by side, as Markdown."""
     lines = ["| held-out pictures | questions | figure | before | after |", "|---|---|---|---|---|"]
-    for kind, title in _ROWS:
+    for kind, title in KINDS:
         for figure in ("giou", "named", "refused") if kind in after else ():
             if figure in after[kind]:
                 name = {"giou": "gIoU", "named": "right name", "refused": "refused"}[figure]

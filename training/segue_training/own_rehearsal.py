@@ -39,7 +39,8 @@ def self_annotated(model: SegueModel, photo: Photo) -> Photo:
     for label, mask, predicted in zip(labels.tolist(), masks, signals[:, 1].sigmoid().tolist(), strict=True):
         if predicted >= _WELL_DRAWN and mask.any() and not _marked_already(photo, mask):
             found.append(_instance(-1 - len(found), label, mask))
-    return dataclasses.replace(photo, instances=[*photo.instances, *found])
+    known = photo.unsure - {thing.label for thing in found}
+    return dataclasses.replace(photo, instances=[*photo.instances, *found], unsure=known)
 
 
 def _marked_already(photo: Photo, mask: np.ndarray) -> bool:
