@@ -25,6 +25,7 @@ from .onnx_language import build_decode, build_prefill
 from .onnx_modules import export_decoder, export_encoder, export_seg_head
 from .onnx_weights import FLOAT16, FLOAT32, INT4, INT8, place_language_weights
 from .outliers import find_outliers
+from .own_bundle import golden_questions, own_parts
 from .runtime import Runtime
 from .segue_smol import smol_parts
 from .torch_stages import TorchStages
@@ -115,9 +116,13 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--checkpoint", type=Path, required=True, help="file that training wrote")
     parser.add_argument("--out", type=Path, required=True, help="folder of the bundle; what is in it is replaced")
     parser.add_argument("--precision", choices=(INT8, INT4, FLOAT16, FLOAT32), default=INT8, help="of the language model's base weights")
+    parser.add_argument("--data", type=Path, help="for a fine-tuned checkpoint: its own data, which give the golden questions")
     options = parser.parse_args(arguments)
-    questions = [GoldenQuestion(EXAMPLES / picture, text) for picture, text in QUESTIONS]
-    export_bundle(smol_parts(options.checkpoint), options.out, questions, options.precision)
+    if options.data is None:
+        questions = [GoldenQuestion(EXAMPLES / picture, text) for picture, text in QUESTIONS]
+        export_bundle(smol_parts(options.checkpoint), options.out, questions, options.precision)
+    else:
+        export_bundle(own_parts(options.checkpoint, options.out.name), options.out, golden_questions(options.data), options.precision)
 
 
 if __name__ == "__main__":
