@@ -85,12 +85,13 @@ class Stage:
             self.step = step + 1
             for name, value in parts.items():
                 recent[name].append(float(value.detach()))
-            if self.step % 20 == 0:
+            ended = self._progress(self.step) >= 1
+            if self.step % 20 == 0 or ended:
                 means = {name: round(sum(values) / len(values), 4) for name, values in recent.items()}
                 bar.set_postfix(means)
                 self._log({"step": self.step, **means})
                 recent.clear()
-            if self._progress(step + 1) >= 1:
+            if ended:
                 break
             if options.keep and time.monotonic() - saved > options.save_every_s:
                 self.save()

@@ -1,8 +1,11 @@
+import itertools
 import json
+from types import SimpleNamespace
 
 import pytest
 import torch
 
+from segue_training import trainer
 from segue_training.trainer import Stage, StageOptions, parameter_groups
 
 
@@ -55,3 +58,17 @@ def test_a_loss_that_is_not_finite_stops_the_stage(tmp_path):
     model, fit = stage(tmp_path, 3)
     with pytest.raises(FloatingPointError, match="step 0"):
         fit.run(lambda step, rng: {"loss": model.weight.sum() * float("nan")})
+
+
+def test_time_ends_a_stage_early_and_is_its_schedule(tmp_path, monkeypatch):
+    now = itertools.count()
+    monkeypatch.setattr(trainer, "time", SimpleNamespace(monotonic=lambda: next(now), time=lambda: 0))
+    torch.manual_seed(0)
+    model = torch.nn.Linear(4, 1)
+    options = StageOptions("test", 10_000, warmup=0, limit_s=30.0, keep=False)
+    fit = Stage(model, parameter_groups([(model, 0.1)], 0.0), options, tmp_path)
+    fit.run(loss_of(model))
+    assert 0 < fit.step <= 30
+    assert fit.optimiser.param_groups[0]["lr"] < 0.01
+    assert not (tmp_path / "test.pt").exists()
+    assert (tmp_path / "log.jsonl").exists()
