@@ -45,6 +45,8 @@ class BundleFacts:
     limits: Limits = field(default_factory=Limits)
     phrase_pattern: str = r"\b(?:the|a|an) [^,.;:<>]*?$"
     max_segments_per_run: int = 8
+    score_calibrated: bool = False
+    """Whether the decoder's scores may be read as probabilities."""
     origins: list[dict[str, str]] = field(default_factory=list)
     training: dict[str, Any] = field(default_factory=dict)
     quality: dict[str, Any] = field(default_factory=dict)

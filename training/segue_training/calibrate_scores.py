@@ -16,7 +16,7 @@ from .model import SegueModel
 
 RIGHT = 0.5
 _BINS = 5
-_RIDGE = 1e-2
+_RIDGE = 3e-3
 
 
 def calibrate_scores(model: SegueModel, answers: list[dict]) -> dict:

@@ -84,9 +84,11 @@ def _write(parts: BundleParts, partial: Path, questions: list[GoldenQuestion], p
 
 
 def save_manifest(folder: Path, manifest: dict[str, Any]) -> None:
-    """Write `manifest.json` and the model card that is made from it."""
+    """Write `manifest.json` and the model card, made from it and from NAME.md beside this file where there is one."""
     write_json(folder / "manifest.json", manifest)
-    (folder / "README.md").write_text(model_card(manifest), encoding="utf-8")
+    notes = Path(__file__).with_name(f"{manifest['name']}.md")
+    card = model_card(manifest, notes.read_text(encoding="utf-8") if notes.exists() else "")
+    (folder / "README.md").write_text(card, encoding="utf-8")
 
 
 def _prompt(parts: BundleParts, case: GoldenQuestion) -> Tensor:

@@ -104,12 +104,12 @@ def finetune(
                 print(f"The detector's boxes fit {name!r} badly (mean IoU {fit:.2f}): expect cut-off or loose masks.")
     photos = [self_annotated(model, photo) for photo in photos]
     clock.say("Fine-tuning the mask decoder")
-    tuned = torch.nn.ModuleList([model.decoder.view, model.decoder.pointer])
+    tuned = model.decoder.view
     model.decoder.requires_grad_(False)
     tuned.requires_grad_(True)
     limits = {"warmup": 5, "ema": 0.9, "keep": False}
     options = StageOptions("decoder", _ALL, **limits, limit_s=_DECODER * seconds)
-    train_decoder(model.vision, model.decoder, photos, out, _ALL, seed, 1e-4, options, batch=3)
+    train_decoder(model.vision, model.decoder, photos, out, options, seed, 1e-4, batch=3)
     options = StageOptions("refiner", _ALL, **limits, limit_s=_REFINER * seconds)
     train_refiner(model.vision, model.decoder, photos, out, _ALL, seed, 1e-4, options, batch=3, fresh=False)
     model.decoder.requires_grad_(False)

@@ -39,21 +39,6 @@ def view_iou(logits: Tensor, target: Tensor, outside: Tensor) -> Tensor:
     return inter / ((predicted | truth).sum(1) + outside).clamp(min=1.0)
 
 
-def preference_loss(preference: Tensor, iou: Tensor, sharpness: float = 12.0) -> tuple[Tensor, Tensor]:
-    """Cross-entropy between preferences and true IoUs [n, k], over questions that some candidate answers; and the regret.
-
-    A candidate's share of the target grows with its IoU, so that equally good ones are equally welcome. The regret is
-    the mean IoU lost by taking the preferred candidate instead of the best one.
-    """
-    good = iou.amax(1) > 0.3
-    if not good.any():
-        return preference.sum() * 0, preference.new_zeros(())
-    wanted = (iou[good] * sharpness).softmax(1)
-    loss = -(wanted * preference[good].log_softmax(1)).sum(1).mean()
-    taken = iou[good].gather(1, preference[good].argmax(1, keepdim=True))[:, 0]
-    return loss, (iou[good].amax(1) - taken).mean().detach()
-
-
 @torch.no_grad()
 def moments(values: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation per channel of [n, c, h, w], shaped [1, c, 1, 1]; the latter at least 1e-3."""

@@ -67,7 +67,7 @@ def build_manifest(parts: BundleFacts, folder: Path) -> dict[str, Any]:
         "decoder": {
             "graph": "decoder",
             "image": "main",
-            "scoreCalibrated": False,
+            "scoreCalibrated": parts.score_calibrated,
             "maxSegmentsPerRun": parts.max_segments_per_run,
         },
     }

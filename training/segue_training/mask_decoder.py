@@ -36,7 +36,6 @@ class Candidates(NamedTuple):
     peaks: Peaks
     logits: Tensor  # [n, k, 48, 48] mask logits in the view around the box
     iou: Tensor  # [n, k] predicted IoU, 0..1
-    preference: Tensor  # [n, k] logit: which candidate is the thing meant, compared with the others
 
 
 class TwoWayBlock(nn.Module):
@@ -75,28 +74,6 @@ class Attention(nn.Module):
         return self.out((weights @ v).transpose(1, 2).flatten(2))
 
 
-class Pointer(nn.Module):
-    """Compares the candidates of a prompt: which of them is the thing that was meant?"""
-
-    def __init__(self, dim: int):
-        super().__init__()
-        self.strength = nn.Linear(3, dim)
-        self.attention = Attention(dim, 4)
-        self.mlp = nn.Sequential(nn.Linear(dim, 2 * dim), nn.GELU(), nn.Linear(2 * dim, dim))
-        self.norms = nn.ModuleList(nn.LayerNorm(dim) for _ in range(3))
-        self.out = nn.Linear(dim, 1)
-
-    def forward(self, states: Tensor, evidence: Tensor, iou_logits: Tensor) -> Tensor:
-        """IoU token states [n, k, dim], evidence [n, k] 0..1, IoU logits [n, k] -> preference [n, k]."""
-        relative = torch.log(evidence.clamp(min=1e-4) / evidence.amax(1, keepdim=True).clamp(min=1e-4))
-        strength = torch.stack([torch.logit(evidence, eps=1e-4) / 4, relative, iou_logits], -1)
-        x = self.norms[0](states + self.strength(strength))
-        x = self.norms[1](x + self.attention(x, x, x))
-        x = self.norms[2](x + self.mlp(x))
-        # It starts as the plain product of evidence and predicted IoU and learns what that misses.
-        return self.out(x)[..., 0] + 0.5 * relative + nn.functional.logsigmoid(iou_logits)
-
-
 class ViewNetwork(nn.Module):
     """Draws the mask of the prompted thing inside one view."""
 
@@ -123,8 +100,8 @@ class ViewNetwork(nn.Module):
         nn.init.zeros_(self.film.weight)
         nn.init.zeros_(self.film.bias)
 
-    def forward(self, coarse: Tensor, fine: Tensor, prompt: Tensor, box: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """coarse [m,245,24,24], fine [m,27,48,48], prompt [m,256], box [m,8] -> logits [m,48,48], IoU logit [m], its state [m,dim]."""
+    def forward(self, coarse: Tensor, fine: Tensor, prompt: Tensor, box: Tensor) -> tuple[Tensor, Tensor]:
+        """coarse [m,245,24,24], fine [m,27,48,48], prompt [m,256], box [m,8] -> logits [m,48,48], IoU logit [m]."""
         fine = self.fine(fine)
         prompt, box = self.prompt(prompt), self.box(box)
         scale, shift = self.film(torch.cat([prompt, box], 1))[:, :, None, None].chunk(2, 1)
@@ -139,7 +116,7 @@ class ViewNetwork(nn.Module):
         x = image.transpose(1, 2).unflatten(2, (side, side))
         x = self.smooth(F.pixel_shuffle(self.up(x), 2) + self.skip(fine))
         logits = torch.einsum("mc,mchw->mhw", self.hyper(tokens[:, 1]), x)
-        return logits, self.iou(tokens[:, 0])[:, 0], tokens[:, 0]
+        return logits, self.iou(tokens[:, 0])[:, 0]
 
 
 class MaskDecoder(nn.Module):
@@ -152,9 +129,8 @@ class MaskDecoder(nn.Module):
         self.query = nn.Sequential(nn.Linear(config.prompt_size, 256), nn.GELU(), nn.Linear(256, config.classes))
         self.relation = nn.Sequential(nn.Linear(config.prompt_size, 64), nn.GELU(), nn.Linear(64, len(config.relations)))
         self.view = ViewNetwork(config)
-        self.pointer = Pointer(config.dim)
         self.refiner = Refiner(config.prompt_size)
-        self.register_buffer("score_weights", torch.tensor([0.0, 1.0, 0.0, 0.0, 0.0]))
+        self.register_buffer("score_weights", torch.tensor([0.0, 1.0, 0.0, 0.0]))
         """What `signals` weigh in the logit of a score; set by calibration (calibrate_scores)."""
         for name, channels in (("b2", 24), ("b5", 32), ("c4", 88), ("b14", 120)):
             self.register_buffer(f"{name}_mean", torch.zeros(1, channels, 1, 1))
@@ -182,13 +158,13 @@ class MaskDecoder(nn.Module):
         boxes = cell_boxes(features["ltrb"])[0].flatten(1).transpose(0, 1)  # [cells, 4]
         return Peaks(values, boxes[cells])
 
-    def decode(self, features: Features, prompts: Tensor, evidence: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Masks around given boxes [n, k, 4] -> logits [n, k, 48, 48], IoU logits [n, k], their states [n, k, dim]."""
+    def decode(self, features: Features, prompts: Tensor, evidence: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:
+        """Masks around given boxes [n, k, 4] -> logits [n, k, 48, 48], IoU logits [n, k]."""
         n, k = boxes.shape[:2]
         coarse, fine, box = self.views(features, evidence, boxes)
         prompt = self.normalise(prompts)[:, None].expand(-1, k, -1).flatten(0, 1)
-        logits, iou, state = self.view(coarse, fine, prompt, box)
-        return logits.unflatten(0, (n, k)), iou.unflatten(0, (n, k)), state.unflatten(0, (n, k))
+        logits, iou = self.view(coarse, fine, prompt, box)
+        return logits.unflatten(0, (n, k)), iou.unflatten(0, (n, k))
 
     def views(self, features: Features, evidence: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Inputs of the view network for boxes [n, k, 4]: coarse, fine and box features, batch n*k."""
@@ -223,16 +199,16 @@ class MaskDecoder(nn.Module):
         """Decodes the strongest peaks of prompts [n, 256]."""
         evidence = self.evidence(features, prompts)
         peaks = self.peaks(features, evidence)
-        logits, iou, states = self.decode(features, prompts, evidence, peaks.boxes)
-        return Candidates(peaks, logits, iou.sigmoid(), self.pointer(states, peaks.evidence, iou))
+        logits, iou = self.decode(features, prompts, evidence, peaks.boxes)
+        return Candidates(peaks, logits, iou.sigmoid())
 
     def choose(self, prompts: Tensor, found: Candidates, resized_size: Tensor) -> Tensor:
         """Which candidates belong to the answer: bool[n, k]; at least one a prompt."""
         evidence, boxes = found.peaks
         relation = F.one_hot(self.relation(self.normalise(prompts)).argmax(-1), len(self.config.relations))
         plausible = (evidence > torch.clamp(0.3 * evidence[:, :1], min=0.12)) & (found.iou > 0.4)
-        # The preferred candidate is always allowed, so that a relation never leaves nothing to choose from.
-        best = found.preference
+        # The strongest candidate is always allowed, so that a relation never leaves nothing to choose from.
+        best = evidence**0.25 * found.iou
         plausible = plausible | (best >= best.amax(1, keepdim=True))
         centre = (boxes[..., :2] + boxes[..., 2:]) / (2 * FRAME)
         middle = resized_size.flip(0).to(boxes.dtype) / (2 * FRAME)
@@ -256,10 +232,10 @@ class MaskDecoder(nn.Module):
         return frames, (signals @ self.score_weights).sigmoid()
 
     def answer(self, features: Features, prompts: Tensor, resized_size: Tensor) -> tuple[Tensor, Tensor]:
-        """As `forward`, but with the signals [n, 5] that a score is made of.
+        """As `forward`, but with the signals [n, 4] that a score is made of.
 
-        They are 1, the predicted IoUs of first and second look (logits), the evidence (log) and the preference over the
-        other candidates (log-probability); means over the candidates that an answer unites.
+        They are 1, the predicted IoUs of the first and the second look (logits) and the evidence (log): means over the
+        candidates that an answer unites.
         """
         found = self.candidates(features, prompts)
         chosen = self.choose(prompts, found, resized_size)
@@ -275,7 +251,7 @@ class MaskDecoder(nn.Module):
         frames = frames.scatter_reduce(0, owner[:, None, None].expand(-1, FRAME, FRAME), pasted, "amax")
         signals = torch.stack([
             torch.ones_like(iou), torch.logit(found.iou.flatten()[index], eps=1e-4), iou,
-            torch.log(found.peaks.evidence.flatten()[index].clamp(min=1e-4)), found.preference.log_softmax(1).flatten()[index],
+            torch.log(found.peaks.evidence.flatten()[index].clamp(min=1e-4)),
         ], 1)  # fmt: skip
         summed = torch.zeros(n, signals.shape[1], device=signals.device).scatter_add(0, owner[:, None].expand(-1, signals.shape[1]), signals)
         return frames, summed / summed[:, :1]

@@ -20,7 +20,8 @@ Model", CVPR 2024) at a small size.
 _ABILITIES = """- It finds things of COCO's 80 classes, by their names and by questions that describe them. Other things are named as the
   nearest class, or refused.
 - One mask for each thing an answer names, or one for all things of a kind ("all the cups"). It picks the one on the
-  left, on the right, or the largest about every second time; colours and other attributes mean nothing to it.
+  left, on the right, or the largest; colours and other attributes mean nothing to it.
+- A second question may lean on the first ("And what would I eat it with?", "Now only the one on the left").
 - It refuses when it does not see what was asked for. It refuses some things that are there as well, small ones above all.
 - Spoons, forks, straps and other thin things get coarse outlines, and crowded scenes lose members.
 - Its sentences are short and their reasons may be wrong. It is no chat model, reads no text in pictures and knows no people.
@@ -33,11 +34,14 @@ name, `answered`: share with a mask. `mask_only` is the mode without words; `con
 detector is surest of; `ceiling` is the mask decoder given the true name. The photos were held out from this training, but the
 published vision encoder has probably seen them: expect less on photos of your own.
 """
+_SCORES = """A segment's score is the probability that its mask is right, that is, overlaps the thing meant with an IoU of at least 0.5.
+The table is cross-fitted: each half of the photos is scored with weights fitted on the other half.
+"""
 _MEASURES = (("targets", "targets"), ("giou", "gIoU"), ("ciou", "cIoU"), ("named", "named"), ("answered", "answered"))
 
 
-def model_card(manifest: dict[str, Any]) -> str:
-    """Markdown"""
+def model_card(manifest: dict[str, Any], notes: str = "") -> str:
+    """Markdown; notes: what people observed, put at its end."""
     serving = manifest["purpose"] == "serving"
     language, image = manifest["language"], manifest["images"]["main"]["resize"]["size"]
     sections = [
@@ -64,7 +68,9 @@ def model_card(manifest: dict[str, Any]) -> str:
     if manifest["quality"]:
         sections += ["## Measured quality", _QUALITY]
         for source, figures in manifest["quality"].items():
-            sections += [f"### {source}", _quality(figures)]
+            sections += _SECTIONS.get(source, _figures)(source, figures)
+    if notes:
+        sections.append(notes)
     return "\n\n".join(section.strip() for section in sections) + "\n"
 
 
@@ -89,6 +95,30 @@ def _quality(figures: dict[str, Any]) -> str:
     extra = {f"{kind}, {key}": value for kind, values in rest.items() for key, value in values.items()}
     extra |= {f"{kind}, in order": spoken[kind]["in_order"] for kind in kinds if "in_order" in spoken[kind]}
     return f"{table(head, rows)}\n\n{_facts(extra)}"
+
+
+def _figures(source: str, figures: dict[str, Any]) -> list[str]:
+    found = [f"### {source}", _quality(figures)]
+    if classes := figures.get("classes"):
+        found += ["By class, explicit and reasoning questions together:", _by_class(classes)]
+    return found
+
+
+def _by_class(classes: dict[str, list]) -> str:
+    """Three classes a line, best first."""
+    cells = [[name, masks, giou] for name, (masks, giou) in sorted(classes.items(), key=lambda item: -item[1][1])]
+    cells += [["", "", ""]] * (-len(cells) % 3)
+    rows = len(cells) // 3
+    return table(["class", "masks", "gIoU"] * 3, [[*cells[i], *cells[i + rows], *cells[i + 2 * rows]] for i in range(rows)])
+
+
+def _reliability(_: str, facts: dict[str, Any]) -> list[str]:
+    rows = [[f"{low:.1f} - {high:.1f}", masks, mean, share] for low, high, masks, mean, share in facts["table"]]
+    rest = {key: value for key, value in facts.items() if key != "table"}
+    return ["### Scores", _SCORES, table(["score", "masks", "mean score", "share right"], rows), _facts(rest)]
+
+
+_SECTIONS = {"scores": _reliability}
 
 
 def table(head: list[str], rows: list[list[str]]) -> str:

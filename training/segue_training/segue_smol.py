@@ -30,7 +30,7 @@ ORIGINS = [
     {
         "part": "projector, LoRA, seg head, mask decoder",
         "source": "trained by this project's training/",
-        "version": "0.1.0",
+        "version": "0.2.0",
         "license": "Apache-2.0",
         "note": "Trained on photos and annotations of COCO train2017 (annotations CC BY 4.0; photos under Flickr's terms)",
     },
@@ -59,7 +59,7 @@ def parts_of(model: SegueModel, facts: dict) -> BundleParts:
     """`facts`: what the checkpoint says about its training and measured quality."""
     return BundleParts(
         name="segue-smol",
-        version="0.1.0",
+        version="0.2.0",
         purpose="serving",
         description="A small LISA: SmolLM2-135M with LoRA in front of a mask decoder on a frozen CenterNet.",
         image=ImageInput(model.vision_config.frame, model.vision_config.fill),
@@ -73,8 +73,14 @@ def parts_of(model: SegueModel, facts: dict) -> BundleParts:
         first_token_bias={int(model.refusal_token): float(model.refusal_bias)},
         origins=ORIGINS,
         training=_training(facts),
-        quality={"PyTorch, float32": facts["evaluation"]} if "evaluation" in facts else {},
+        score_calibrated="scores" in facts,
+        quality=_quality(facts),
     )
+
+
+def _quality(facts: dict) -> dict:
+    measured = {"PyTorch, float32": facts.get("evaluation"), "scores": facts.get("scores")}
+    return {name: figures for name, figures in measured.items() if figures}
 
 
 def _training(facts: dict) -> dict:

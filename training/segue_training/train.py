@@ -18,7 +18,7 @@ import torch
 
 from .calibrate import calibrate
 from .calibrate_scores import calibrate_scores
-from .data import load_coco, split
+from .data import Photo, load_coco, split
 from .evaluate import evaluate
 from .model import build_model, load_model, save_model
 from .outliers import find_outliers
@@ -27,8 +27,9 @@ from .scenes import cache_photos
 from .train_decoder import measure_moments, train_decoder
 from .train_language import train_language
 from .train_refiner import train_refiner
+from .trainer import StageOptions
 
-_CALIBRATION_PHOTOS = 120
+_CALIBRATION_PHOTOS, _PROBED_PHOTOS = 120, 40
 
 
 def main() -> None:
@@ -42,7 +43,11 @@ def main() -> None:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     model.to(device)
     measure_moments(model.vision, model.decoder, photos[::6])
-    train_decoder(model.vision, model.decoder, photos, options.out, options.decoder_steps, options.seed)
+    train_decoder(model.vision, model.decoder, photos, options.out, StageOptions("decoder", options.decoder_steps), options.seed)
+    before = {name: value.clone() for name, value in model.decoder.state_dict().items()}
+    again = StageOptions("decoder_again", options.decoder_again_steps)
+    train_decoder(model.vision, model.decoder, photos, options.out, again, options.seed, rate=5e-4)
+    _blend(model.decoder, before)
     train_refiner(model.vision, model.decoder, photos, options.out, options.refiner_steps, options.seed)
     model.copy_moments()
     cached = cache_photos(model, photos)
@@ -51,16 +56,34 @@ def main() -> None:
         train_language(model, cached, categories, options.out, name, steps, real_share, options.seed)
     facts: dict = {"options": {key: str(value) for key, value in vars(options).items()}}
     save_model(model, options.out / "model.safetensors", facts)
+    figures = finish(options.out / "model.safetensors", photos, held_out, facts, options.seed)
+    (options.out / "evaluation.json").write_text(json.dumps(figures, indent=1))
+    print(json.dumps(figures["model"], indent=1))
+
+
+def finish(path: Path, photos: list[Photo], held_out: list[Photo], facts: dict, seed: int = 0) -> dict:
+    """Calibrates and measures the trained model in `path` and writes what was found beside its weights; returns the figures."""
     # Loaded afresh: on the CPU, in float32 and without the layers compiled for training's row length.
-    model = load_model(options.out / "model.safetensors")
-    sample = random.Random(options.seed).sample(photos, min(_CALIBRATION_PHOTOS, len(photos)))
+    model = load_model(path)
+    sample = random.Random(seed).sample(photos, min(_CALIBRATION_PHOTOS, len(photos)))
     facts["calibration"] = calibrate(model, sample)
-    save_model(model, options.out / "model.safetensors", facts)
+    outliers = find_outliers(model.language, photo_prompts(model, sample[:_PROBED_PHOTOS]))
+    facts["outliers"] = {name: channels.tolist() for name, channels in outliers.items()}
+    save_model(model, path, facts)
     facts["evaluation"], answers = evaluate(model, held_out)
     facts["scores"] = calibrate_scores(model, answers)
-    save_model(model, options.out / "model.safetensors", facts)
-    (options.out / "evaluation.json").write_text(json.dumps(facts["evaluation"], indent=1))
-    print(json.dumps(facts["evaluation"]["model"], indent=1))
+    save_model(model, path, facts)
+    return facts["evaluation"]
+
+
+def _blend(decoder: torch.nn.Module, before: dict[str, torch.Tensor]) -> None:
+    """The mean of the weights before and after the second round.
+
+    Long training on few photos gains sureness and loses generality; the mean keeps most of both (Wortsman et al. 2022,
+    "Robust fine-tuning of zero-shot models").
+    """
+    after = decoder.state_dict()
+    decoder.load_state_dict({name: before[name].lerp(value, 0.5) for name, value in after.items()})
 
 
 def _categories(coco: Path) -> list[list[str]]:
@@ -76,8 +99,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--coco", type=Path, required=True, help="folder with annotations.json and images/")
     parser.add_argument("--vision-base", type=Path, required=True, help="folder with centernet.json and centernet.bin")
     parser.add_argument("--out", type=Path, required=True, help="folder for checkpoints, log and the model")
-    parser.add_argument("--decoder-steps", type=int, default=1300)
-    parser.add_argument("--refiner-steps", type=int, default=1000)
+    parser.add_argument("--decoder-steps", type=int, default=560)
+    parser.add_argument("--decoder-again-steps", type=int, default=900)
+    parser.add_argument("--refiner-steps", type=int, default=650)
     parser.add_argument("--language-steps", type=int, default=40)
     parser.add_argument("--joint-steps", type=int, default=800)
     parser.add_argument("--seed", type=int, default=0)

@@ -14,7 +14,7 @@ from .codes import prompt_codes
 from .config import RELATIONS
 from .data import Photo, letterbox
 from .decoder_views import Views, blur_evidence, classes_to_ask, peaks_in_view, targets, things_in_view
-from .losses import BCE_WEIGHT, mask_bce, mask_dice, moments, preference_loss, view_iou
+from .losses import BCE_WEIGHT, mask_bce, mask_dice, moments, view_iou
 from .mask_decoder import Features, MaskDecoder
 from .trainer import Stage, StageOptions, parameter_groups
 from .vision import CenterNet
@@ -42,12 +42,11 @@ def measure_moments(encoder: CenterNet, decoder: MaskDecoder, photos: list[Photo
 
 
 def train_decoder(
-    encoder: CenterNet, decoder: MaskDecoder, photos: list[Photo], out: Path, steps: int, seed: int = 0, rate: float = 8e-4,
-    options: StageOptions | None = None, batch: int = _PHOTOS,
+    encoder: CenterNet, decoder: MaskDecoder, photos: list[Photo], out: Path, options: StageOptions, seed: int = 0,
+    rate: float = 8e-4, batch: int = _PHOTOS,
 ) -> None:  # fmt: skip
-    """Trains what is not frozen of `decoder` but for its refiner, in place; resumes from OUT/decoder.pt. batch: photos a step."""
+    """Trains what is not frozen of `decoder` but for its refiner, in place; resumes from OUT/<name>.pt. batch: photos a step."""
     decoder.refiner.requires_grad_(False)
-    options = options or StageOptions("decoder", steps)
     stage = Stage(decoder, parameter_groups([(decoder, rate)], 0.02), options, out, seed)
 
     def loss(step: int, rng: random.Random) -> dict[str, Tensor]:
@@ -89,8 +88,7 @@ class _Shown:
             inputs = decoder.views(feature, evidence, peaks.boxes)
         views = peaks_in_view(frame, label, peaks.boxes[0])
         count = len(views.label)
-        part = _part(decoder, frame, views, prompt.expand(count, -1), relation.expand(count), inputs)
-        return part | {"evidence": peaks.evidence}
+        return _part(decoder, frame, views, prompt.expand(count, -1), relation.expand(count), inputs)
 
 
 def _prompts(decoder: MaskDecoder, label: Tensor) -> tuple[Tensor, Tensor]:
@@ -117,25 +115,20 @@ def _part(decoder: MaskDecoder, frame: Frame, views: Views, prompt: Tensor, rela
 def _losses(decoder: MaskDecoder, shown: list[_Shown]) -> dict[str, Tensor]:
     parts = [s.things for s in shown] + [question for s in shown for question in s.questions]
     all_of = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
-    questions = [question for s in shown for question in s.questions]
     prompt = decoder.normalise(all_of["prompt"])
     with torch.autocast(prompt.device.type, torch.bfloat16):
-        logits, iou_logits, states = decoder.view(all_of["coarse"], all_of["fine"], prompt, all_of["box"])
-    logits, iou_logits, states = logits.float(), iou_logits.float(), states.float()
+        logits, iou_logits = decoder.view(all_of["coarse"], all_of["fine"], prompt, all_of["box"])
+    logits, iou_logits = logits.float(), iou_logits.float()
     with torch.no_grad():
         found = view_iou(logits, all_of["target"], all_of["outside"])
         true_iou = torch.where(all_of["real"], found, torch.zeros_like(found))
     total = all_of["weight"].sum().clamp(min=1.0)
     bce, dice = ((loss(logits, all_of["target"]) * all_of["weight"]).sum() / total for loss in (mask_bce, mask_dice))
     iou = F.binary_cross_entropy_with_logits(iou_logits, true_iou)
-    k, first = decoder.config.peaks, sum(len(s.things["label"]) for s in shown)
-    states, asked, reached = (value[first:].unflatten(0, (len(questions), k)) for value in (states, iou_logits, true_iou))
-    evidence = torch.cat([question["evidence"] for question in questions]) if questions else iou_logits.new_zeros(0, k)
-    choice, regret = preference_loss(decoder.pointer(states, evidence, asked), reached)
+    first = sum(len(s.things["label"]) for s in shown)
     named, label = all_of["label"] >= 0, all_of["label"]
     words = F.cross_entropy(decoder.query(prompt[named]), label[named])
     words = words + F.cross_entropy(decoder.relation(prompt[named]), all_of["relation"][named])
-    loss = BCE_WEIGHT * bce + dice + 0.5 * iou + 0.3 * choice + 0.3 * words
+    loss = BCE_WEIGHT * bce + dice + 0.5 * iou + 0.3 * words
     drawn = all_of["weight"][:first] > 0
-    return {"loss": loss, "bce": bce, "dice": dice, "iou": true_iou[:first][drawn].mean(), "quality": iou, "choice": choice,
-            "regret": regret, "words": words}  # fmt: skip
+    return {"loss": loss, "bce": bce, "dice": dice, "iou": true_iou[:first][drawn].mean(), "quality": iou, "words": words}

@@ -64,7 +64,7 @@ def _first_look(decoder: MaskDecoder, frame: Frame, feature: Features, rng: rand
     evidence = decoder.evidence(feature, prompt)
     boxes = views.boxes[:, None]
     with torch.autocast(prompt.device.type, torch.bfloat16):
-        first, _, _ = decoder.decode(feature, prompt, evidence, boxes)
+        first, _ = decoder.decode(feature, prompt, evidence, boxes)
     target, outside = targets(frame, views, SIDE)
     areas = torch.tensor([float(frame.masks[i].mean()) for i in views.thing.tolist()])
     return {

@@ -59,8 +59,7 @@ def test_a_prompt_finds_its_class(features):
 def choose(decoder: MaskDecoder, relation: str, evidence=(0.9, 0.8, 0.5, 0.05), iou=(0.8, 0.9, 0.7, 0.9)) -> list[int]:
     """Which of four things is chosen: far left small, far right large, middle, and an implausible one."""
     boxes = torch.tensor([[[0.0, 0, 40, 40], [400, 300, 500, 400], [230, 230, 280, 280], [0, 490, 10, 500]]])
-    preference = torch.tensor([[1.0, 2.0, 0.0, -5.0]])
-    found = Candidates(Peaks(torch.tensor([evidence]), boxes), torch.zeros(1, 4, 48, 48), torch.tensor([iou]), preference)
+    found = Candidates(Peaks(torch.tensor([evidence]), boxes), torch.zeros(1, 4, 48, 48), torch.tensor([iou]))
     decoder.relation = Says(RELATIONS.index(relation), len(RELATIONS))
     chosen = decoder.choose(torch.zeros(1, 256), found, torch.tensor([512, 512]))
     return chosen[0].nonzero()[:, 0].tolist()
