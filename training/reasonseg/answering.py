@@ -40,6 +40,7 @@ class Several(StrEnum):
 @dataclass(frozen=True)
 class Reply:
     text: str
+    """The answer; "<SEG>" alone when it was given to the model."""
     masks: list[np.ndarray]
     """uint8[h, w], 0 or 1, at the picture's own size"""
     model: str
@@ -84,7 +85,7 @@ class BundleWay:
 
         def ask(question: str) -> Reply:
             if self._mode is Mode.TEACHER_FORCED:
-                return Reply("", [self._runtime.mask_only(seen, question).mask], self._model)
+                return Reply(self._runtime.tokenizer.control.seg, [self._runtime.mask_only(seen, question).mask], self._model)
             answer = self._runtime.reply(seen, question)
             return Reply(answer.text, [segment.mask for segment in answer.segments], self._model)
 

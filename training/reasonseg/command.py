@@ -62,6 +62,6 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--split", help="name of the split in the report; the folder's name otherwise")
     parser.add_argument("--skip-broken", action="store_true", help="leave out what cannot be scored, and list it")
     parser.add_argument("--without-polygons", choices=get_args(WithoutPolygons), default="stop",
-                        help="an annotation without polygons: refuse it, expect an empty mask as LISA's code does, or leave it out")  # fmt: skip
+                        help="an annotation without polygons: refuse it, expect an empty mask as LISA's code does, or leave it out")
     add_options(parser)
     run(parser, evaluate, arguments)

@@ -44,7 +44,8 @@ def header(name: str, options: argparse.Namespace, way: Way, scores: Scores) -> 
         "mode": {"name": options.mode, "meaning": MEANING[options.mode],
                  "several_masks": None if options.mode is Mode.TEACHER_FORCED else options.several},
         "way": {**way.describe(), "model": scores.model},
-        "templates": {"phrase": PHRASE, "sentence": SENTENCE, "upstream_prefix": UPSTREAM_PREFIX, "prefix_comes_from": "the model's own template"},
+        "templates": {"phrase": PHRASE, "sentence": SENTENCE, "upstream_prefix": UPSTREAM_PREFIX,
+                      "prefix_comes_from": "the model's own template"},
         "contaminated": options.contaminated,
     }  # fmt: skip
 

@@ -42,9 +42,9 @@ def test_the_report_says_what_was_measured_and_how(data, tmp_path, capsys):
     }  # fmt: skip
     assert written["contaminated"] == "trained on val"
     assert written["templates"]["phrase"] == "What is {text} in this image? Please output segmentation mask."
-    assert [entry["query"] for entry in written["questions"]] == ["the one", "the two"]
+    assert [(entry["query"], entry["text"]) for entry in written["questions"]] == [("the one", "<SEG>"), ("the two", "<SEG>")]
     printed = capsys.readouterr().out
-    for part in ("teacher-forced", "split val", "tiny-random@0.1.0", "short", "long", "CONTAMINATED, no measure of accuracy: trained on val"):
+    for part in ("teacher-forced", "split val", "tiny-random@0.1.0", "short", "long", "CONTAMINATED", "trained on val"):
         assert part in printed
 
 
@@ -59,7 +59,8 @@ def test_the_figures_are_those_of_the_masks_that_the_bundle_gives(data, tmp_path
 
 
 def test_free_answers_name_their_rule(data, tmp_path):
-    written = report(["--data", str(data), "--bundle", str(TINY), "--mode", "free", "--several", "union", "--split", "mine"], tmp_path / "r.json")
+    options = ["--mode", "free", "--several", "union", "--split", "mine"]
+    written = report(["--data", str(data), "--bundle", str(TINY), *options], tmp_path / "r.json")
     assert (written["mode"]["name"], written["mode"]["several_masks"]) == ("free", "union")
     assert "counts as an empty mask" in written["mode"]["meaning"]
     assert written["data"]["split"] == "mine"
