@@ -6,6 +6,7 @@ import logging
 import warnings
 from pathlib import Path
 
+import numpy as np
 import onnx
 import onnx_ir
 import torch
@@ -26,15 +27,18 @@ def export_encoder(
 
     names: of the outputs; without them the encoder is run once to learn them. weights: files for a large encoder's
     weights; a graph of its own holds no more than 2 GB.
-    Returns tensors of the outputs' shapes.
+    Returns tensors of the outputs' shapes and types.
     """
     pixels = torch.full((1, 3, frame, frame), 0.5)
     if names is None:
         with torch.inference_mode():
             names = list(encoder(pixels))
     _export(_Outputs(encoder, names), (pixels,), path, ["pixels"], names, weights=weights)
-    outputs = onnx.load(path, load_external_data=False).graph.output
-    return {value.name: torch.zeros([size.dim_value for size in value.type.tensor_type.shape.dim]) for value in outputs}
+    outputs = {value.name: value.type.tensor_type for value in onnx.load(path, load_external_data=False).graph.output}
+    return {
+        name: torch.from_numpy(np.zeros([size.dim_value for size in kind.shape.dim], helper.tensor_dtype_to_np_dtype(kind.elem_type)))
+        for name, kind in outputs.items()
+    }
 
 
 def export_seg_head(seg_head: nn.Module, hidden: int, path: Path) -> int:
