@@ -1,6 +1,6 @@
 """Write the bundle of a LISA checkpoint, one module at a time in memory.
 
-    segue-export lisa --checkpoint LISA-7B-v1 --clip clip-vit-large-patch14 --precision int4 --out models/lisa-7b-v1
+segue-export lisa --checkpoint LISA-7B-v1 --clip clip-vit-large-patch14 --precision int4 --out models/lisa-7b-v1
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import logging
 from pathlib import Path
 
 import torch
+
 from segue_training.bundle_parts import BundleFacts
 from segue_training.export import replaced
 from segue_training.golden import GoldenQuestion, check_golden, write_golden

@@ -44,7 +44,12 @@ def lisa_facts(source: LisaCheckpoint, name: str, version: str, purpose: str = "
         max_segments_per_run=4,
         origins=[
             {"part": "LISA", "source": source.folder.name, "version": _revision(source.weights.config), "license": _LICENCE},
-            {"part": "CLIP's vision tower", "source": source.clip_folder.name, "version": _revision(source.clip.config), "license": _LICENCE},
+            {
+                "part": "CLIP's vision tower",
+                "source": source.clip_folder.name,
+                "version": _revision(source.clip.config),
+                "license": _LICENCE,
+            },
         ],
         training={
             "tokenizer": {
@@ -77,4 +82,9 @@ def bundle_name(folder: str) -> str:
 
 
 def _revision(config: dict) -> str:
-    return str(config.get("_commit_hash") or config.get("transformers_version") and f"transformers {config['transformers_version']}" or "unknown")
+    return str(
+        config.get("_commit_hash")
+        or config.get("transformers_version")
+        and f"transformers {config['transformers_version']}"
+        or "unknown"
+    )

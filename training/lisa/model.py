@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TypeVar
 
 import torch
-from segue_training.language import LanguageConfig, LanguageModel, Layer
 from torch import nn
+
+from segue_training.language import LanguageConfig, LanguageModel, Layer
 
 from .checkpoint import Checkpoint
 from .keys import DECODER, ENCODER, LANGUAGE, PROJECTOR, PROMPT, SEG_HEAD, check_complete, sort_keys

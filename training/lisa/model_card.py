@@ -6,16 +6,16 @@ from typing import Any
 
 from segue_training.model_card import file_sizes, table
 
-_TEST_ONLY = """This bundle is for tests. It is LISA's architecture at toy size with random weights, written by `segue-export lisa`
-from a checkpoint in the published format. Its answers mean nothing and its masks show nothing. A worker that serves it
-logs a warning.
+_TEST_ONLY = """This bundle is for tests. It is LISA's architecture at toy size with random weights, written by
+`segue-export lisa` from a checkpoint in the published format. Its answers mean nothing and its masks show nothing. A worker
+that serves it logs a warning.
 
 Words, `<SEG>` and the end token have larger rows in the output layer, and the seed was picked so that the golden questions
 get answers that end, some without, some with one and some with several segments.
 """
-_SERVING = """Reasoning segmentation: a picture and an instruction that need not name the thing go in, an answer in words comes out, in
-which each `<SEG>` is a mask (Lai et al., "LISA: Reasoning Segmentation via Large Language Model", CVPR 2024). The weights
-are the published ones; this card was written by the exporter and claims no quality of its own.
+_SERVING = """Reasoning segmentation: a picture and an instruction that need not name the thing go in, an answer in words comes
+out, in which each `<SEG>` is a mask (Lai et al., "LISA: Reasoning Segmentation via Large Language Model", CVPR 2024). The
+weights are the published ones; this card was written by the exporter and claims no quality of its own.
 
 - The language model sees the middle square of the picture only; the masks cover all of it.
 - Version 1 was trained with one `<SEG>` in an answer, and one mask for everything that a question means.

@@ -20,11 +20,12 @@ from pathlib import Path
 import sentencepiece
 import torch
 from safetensors.torch import save_file
+from torch import Tensor, nn
+from transformers import CLIPConfig, CLIPModel, LlamaConfig, LlamaForCausalLM
+
 from segue_training.golden import GoldenQuestion
 from segue_training.onnx_weights import FLOAT32
 from segue_training.tiny import tiny_pictures
-from torch import Tensor, nn
-from transformers import CLIPConfig, CLIPModel, LlamaConfig, LlamaForCausalLM
 
 from .checkpoint import save_sharded
 from .export import export_lisa
@@ -89,9 +90,7 @@ def export_tiny_lisa(folder: Path, seed: int = SEED) -> None:
         questions = [GoldenQuestion(picture, text) for picture in pictures for text in QUESTIONS]
         facts = lisa_facts(source, "tiny-lisa", "0.1.0", purpose="test-only")
         facts.description = "LISA's architecture at toy size with random weights, for tests. Its answers mean nothing."
-        facts.origins = [
-            {"part": "all weights", "source": "random numbers", "version": str(seed), "license": "Apache-2.0"}
-        ]
+        facts.origins = [{"part": "all weights", "source": "random numbers", "version": str(seed), "license": "Apache-2.0"}]
         facts.limits = replace(facts.limits, max_new_tokens=48)
         export_lisa(source, folder, facts, FLOAT32, questions)
 
@@ -107,7 +106,9 @@ def _save_tokenizer(folder: Path, added: tuple[str, ...], legacy: bool) -> sente
     (folder / "tokenizer.vocab").unlink()
     pieces = sentencepiece.SentencePieceProcessor(model_file=str(folder / "tokenizer.model"))
     _write(folder / "added_tokens.json", {token: pieces.get_piece_size() + index for index, token in enumerate(added)})
-    _write(folder / "tokenizer_config.json", {"tokenizer_class": "LlamaTokenizer", "legacy": legacy, "model_max_length": 512})
+    _write(
+        folder / "tokenizer_config.json", {"tokenizer_class": "LlamaTokenizer", "legacy": legacy, "model_max_length": 512}
+    )
     return pieces
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import torch
-from segue_training.picture import ImageInput
 from torch import Tensor, nn
 from transformers import CLIPVisionConfig, CLIPVisionModel
+
+from segue_training.picture import ImageInput
 
 from .checkpoint import Checkpoint
 from .keys import CLIP_TABLE, PROJECTOR, check_complete, sort_keys
@@ -42,7 +42,9 @@ def load_vision_tower(checkpoint: Checkpoint, clip: Checkpoint, keys: dict[str, 
     vision = VisionTower(config, projector).eval().requires_grad_(False)
     checkpoint.fill(projector, keys)
     tower = sort_keys(clip.names, CLIP_TABLE)["tower"]
-    above = tuple(f"encoder.layers.{index}." for index in range(config.num_hidden_layers, _vision(clip)["num_hidden_layers"]))
+    above = tuple(
+        f"encoder.layers.{index}." for index in range(config.num_hidden_layers, _vision(clip)["num_hidden_layers"])
+    )
     tower = {target: name for target, name in tower.items() if not target.startswith(above)}
     wanted = [name for name in vision.tower.state_dict() if not name.startswith("post_layernorm.")]
     check_complete("CLIP's vision tower", wanted, tower)
@@ -84,6 +86,7 @@ def clip_image(folder: Path) -> ImageInput:
 
 def _projector(checkpoint: Checkpoint, keys: dict[str, str]) -> nn.Sequential:
     """One layer in the checkpoints on LLaVA 1, two with GELU in those on LLaVA 1.5; the keys tell which."""
+
     def linear(name: str) -> nn.Linear:
         outputs, inputs = checkpoint.shape(keys[f"{name}.weight"])
         return nn.Linear(inputs, outputs)

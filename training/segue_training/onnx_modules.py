@@ -89,8 +89,13 @@ class _Decoder(nn.Module):
 
 
 def _export(
-    module: nn.Module, inputs: tuple, path: Path, names: list[str], outputs: list[str],
-    segments: str | None = None, weights: WeightFiles | None = None,
+    module: nn.Module,
+    inputs: tuple,
+    path: Path,
+    names: list[str],
+    outputs: list[str],
+    segments: str | None = None,
+    weights: WeightFiles | None = None,
 ) -> None:
     """Trace a module. segments: the input whose first size is free; the example must not have 0 or 1 there."""
     sizes = tuple({0: Dim("segments")} if name == segments else None for name in names)

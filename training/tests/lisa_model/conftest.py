@@ -1,19 +1,21 @@
 """The tiny LISA of both families, its bundle, and the independent reference; all skipped without their packages."""
 
 import pytest
+
 from lisa_packages import MISSING
 
 if MISSING:
     collect_ignore_glob = ["test_[!p]*.py", "test_parts.py", "test_pictures.py"]
 else:
     import torch
+
     from lisa.tiny import FAMILIES, export_tiny_lisa, save_tiny
 
-    @pytest.fixture(scope="session", autouse=True)
+    @pytest.fixture(scope="module", autouse=True)
     def _no_gradients():
-        torch.set_grad_enabled(False)
-        yield
-        torch.set_grad_enabled(True)
+        """For a module at most: other tests train."""
+        with torch.no_grad():
+            yield
 
     @pytest.fixture(scope="session", params=list(FAMILIES))
     def family(request, tmp_path_factory):

@@ -14,11 +14,12 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from lisa.slow_tokenizer import SlowTokenizer
-from lisa.tokenizer import SYSTEM
 from PIL import Image
 from torch import Tensor
 from transformers import CLIPVisionConfig, CLIPVisionModel, LlamaConfig, LlamaForCausalLM, SamConfig, SamModel
+
+from lisa.slow_tokenizer import SlowTokenizer
+from lisa.tokenizer import SYSTEM
 
 SAM_NAMES = (
     (r"image_encoder\.patch_embed\.proj", "vision_encoder.patch_embed.projection"),
@@ -60,7 +61,9 @@ class Reference:
             loaded = torch.load(folder / shard, weights_only=True)
             self.tensors |= {name: value.float() for name, value in loaded.items()}
         added = json.loads((folder / "added_tokens.json").read_text())
-        self.tokenizer = SlowTokenizer(folder / "tokenizer.model", added, json.loads((folder / "tokenizer_config.json").read_text())["legacy"])
+        self.tokenizer = SlowTokenizer(
+            folder / "tokenizer.model", added, json.loads((folder / "tokenizer_config.json").read_text())["legacy"]
+        )
         self.seg = added["[SEG]"]
         self.llama = self._llama()
         self.sam = self._sam()
@@ -68,7 +71,14 @@ class Reference:
         self.clip = CLIPVisionModel.from_pretrained(clip, config=CLIPVisionConfig(**vision)).eval()
 
     def _llama(self) -> LlamaForCausalLM:
-        names = ("vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "rms_norm_eps")
+        names = (
+            "vocab_size",
+            "hidden_size",
+            "intermediate_size",
+            "num_hidden_layers",
+            "num_attention_heads",
+            "rms_norm_eps",
+        )
         model = LlamaForCausalLM(LlamaConfig(**{name: self.config[name] for name in names}))
         own = {name: self.tensors[name] for name in model.state_dict()}
         model.load_state_dict(own)
@@ -118,7 +128,9 @@ class Reference:
         width, height = picture.size
         scale = frame * 1.0 / max(height, width)
         size = (int(height * scale + 0.5), int(width * scale + 0.5))
-        values = torch.from_numpy(np.array(picture.convert("RGB").resize(size[::-1], Image.BILINEAR))).permute(2, 0, 1).float()
+        values = (
+            torch.from_numpy(np.array(picture.convert("RGB").resize(size[::-1], Image.BILINEAR))).permute(2, 0, 1).float()
+        )
         mean, std = (torch.tensor(part).view(-1, 1, 1) for part in ([123.675, 116.28, 103.53], [58.395, 57.12, 57.375]))
         values = (values - mean) / std
         return F.pad(values, (0, frame - size[1], 0, frame - size[0]))[None], size
@@ -186,7 +198,9 @@ class Reference:
     def _hidden(self, ids: list[int], visual: Tensor) -> Tensor:
         at = ids.index(-200)
         parts = [self.llama.model.embed_tokens(torch.tensor([part])) for part in (ids[:at], ids[at + 1 :])]
-        return self.llama.model(inputs_embeds=torch.cat((parts[0], visual, parts[1]), dim=1), use_cache=False).last_hidden_state
+        return self.llama.model(
+            inputs_embeds=torch.cat((parts[0], visual, parts[1]), dim=1), use_cache=False
+        ).last_hidden_state
 
     def _linear(self, x: Tensor, name: str) -> Tensor:
         return F.linear(x, self.tensors[f"{name}.weight"], self.tensors[f"{name}.bias"])

@@ -5,12 +5,13 @@ import shutil
 
 import pytest
 import torch
+from safetensors.torch import save_file
+
 from lisa.checkpoint import Checkpoint
 from lisa.export import main as export_main
 from lisa.facts import bundle_name, lisa_facts
 from lisa.keys import UNUSED, sort_keys
 from lisa.model import LisaCheckpoint, language_config
-from safetensors.torch import save_file
 
 
 def tensors_of(source):
@@ -37,7 +38,11 @@ def changed(source, tmp_path):
 def test_parts_keep_the_precision_of_the_file(family):
     kinds = {name: family.weights.tensor(name).dtype for name in family.weights.names}
     assert kinds["model.layers.0.mlp.up_proj.weight"] == kinds["lm_head.weight"] == torch.bfloat16
-    assert kinds["model.visual_model.mask_decoder.iou_token.weight"] == kinds["model.text_hidden_fcs.0.0.weight"] == torch.float32
+    assert (
+        kinds["model.visual_model.mask_decoder.iou_token.weight"]
+        == kinds["model.text_hidden_fcs.0.0.weight"]
+        == torch.float32
+    )
     parts = (family.sam_encoder(), family.vision_tower(), family.seg_head(), family.mask_stage(), family.language())
     assert {parameter.dtype for part in parts for parameter in part.state_dict().values()} == {torch.float32}
 
@@ -55,7 +60,9 @@ def test_both_formats_give_the_same_model(source, changed):
     assert torch.equal(source.layer(1).qkv.weight, again.layer(1).qkv.weight)
 
 
-@pytest.mark.parametrize("name", ["model.segmenter.weight", "model.layers.0.self_attn.q_proj.bias", "base_model.lm_head.weight"])
+@pytest.mark.parametrize(
+    "name", ["model.segmenter.weight", "model.layers.0.self_attn.q_proj.bias", "base_model.lm_head.weight"]
+)
 def test_an_unknown_tensor_is_named(changed, name):
     with pytest.raises(ValueError, match=f"not LISA's: {name}"):
         changed(lambda tensors: tensors.update({name: torch.zeros(1)}))
@@ -113,7 +120,12 @@ def test_code_in_a_pickle_is_not_run(tmp_path):
 
 @pytest.mark.parametrize(
     "change",
-    [{"rope_scaling": {"type": "linear", "factor": 2.0}}, {"tie_word_embeddings": True}, {"hidden_act": "gelu"}, {"attention_bias": True}],
+    [
+        {"rope_scaling": {"type": "linear", "factor": 2.0}},
+        {"tie_word_embeddings": True},
+        {"hidden_act": "gelu"},
+        {"attention_bias": True},
+    ],
 )
 def test_settings_that_change_the_arithmetic_are_refused(source, change):
     with pytest.raises(ValueError, match="supported"):
@@ -123,7 +135,13 @@ def test_settings_that_change_the_arithmetic_are_refused(source, change):
 def test_llamas_of_the_13b_kind_fit(source):
     """Other widths and epsilon, and fewer key heads than heads: all from the configuration."""
     config = language_config(
-        {**source.weights.config, "hidden_size": 5120, "num_attention_heads": 40, "rms_norm_eps": 1e-5, "num_key_value_heads": 8}
+        {
+            **source.weights.config,
+            "hidden_size": 5120,
+            "num_attention_heads": 40,
+            "rms_norm_eps": 1e-5,
+            "num_key_value_heads": 8,
+        }
     )
     assert (config.head_dim, config.kv_heads, config.norm_eps, config.rope_base) == (128, 8, 1e-5, 10_000)
 
@@ -141,7 +159,9 @@ def test_an_embedding_that_does_not_fit_the_tokenizer_is_an_error(changed):
 
 def test_the_command_writes_a_bundle(source, tmp_path):
     out = tmp_path / "LISA"
-    export_main(["--checkpoint", str(source.folder), "--clip", str(source.clip_folder), "--out", str(out), "--precision", "int4"])
+    export_main(
+        ["--checkpoint", str(source.folder), "--clip", str(source.clip_folder), "--out", str(out), "--precision", "int4"]
+    )
     manifest = json.loads((out / "manifest.json").read_text())
     assert (manifest["name"], manifest["purpose"]) == ("lisa", "serving")
     assert json.loads((out / "golden" / "cases.json").read_text()) == []

@@ -3,15 +3,15 @@
 import numpy as np
 import pytest
 import torch
+from PIL import Image
+
 from lisa.export import export_lisa
 from lisa.facts import lisa_facts
 from lisa.tokenizer import SYSTEM
 from lisa_reference import Reference
-from PIL import Image
 from segue_training.golden import iou_of
 from segue_training.runtime import Runtime
 from segue_training.tiny import tiny_pictures
-
 
 QUESTIONS = (
     "What is here?", "Where is the cat?", "Segment the red ball and the tree.", "Is there a dog on the table?",

@@ -1,6 +1,7 @@
 """Says so when LISA's tests were left out."""
 
 import pytest
+
 from lisa_packages import MISSING
 
 

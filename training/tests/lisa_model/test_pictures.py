@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
+from PIL import Image
+from transformers import CLIPImageProcessorPil
+
 from lisa.vision_tower import clip_image
 from lisa_reference import Reference
-from PIL import Image
 from segue_training.picture import ImageInput
-from transformers import CLIPImageProcessorPil
 
 SIZES = [(60, 96), (90, 50), (28, 28), (7, 300), (333, 71), (29, 43), (500, 375)]
 
@@ -55,14 +56,22 @@ def test_the_long_side_is_rounded_down(source):
 
 def test_other_preprocessing_is_refused(source, tmp_path):
     text = (source.clip_folder / "preprocessor_config.json").read_text()
-    for old, new in [('"do_center_crop": true', '"do_center_crop": false'), ('"resample": 3', '"resample": 2'), ('"size": 28', '"size": 30')]:
+    for old, new in [
+        ('"do_center_crop": true', '"do_center_crop": false'),
+        ('"resample": 3', '"resample": 2'),
+        ('"size": 28', '"size": 30'),
+    ]:
         (tmp_path / "preprocessor_config.json").write_text(text.replace(old, new))
         with pytest.raises(ValueError, match="other steps"):
             clip_image(tmp_path)
 
 
 def test_an_entry_of_a_manifest_is_read_back():
-    for image in (ImageInput(64), ImageInput(96, fill=None), ImageInput(28, filter="bicubic", crop=True, rounding="down", fill=None)):
+    for image in (
+        ImageInput(64),
+        ImageInput(96, fill=None),
+        ImageInput(28, filter="bicubic", crop=True, rounding="down", fill=None),
+    ):
         assert ImageInput.from_manifest(image.as_manifest()) == image
     with pytest.raises(ValueError, match="square"):
         ImageInput.from_manifest({**ImageInput(64).as_manifest(), "centreCrop": [8, 8]})

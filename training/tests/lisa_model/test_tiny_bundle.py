@@ -5,10 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
+
 from lisa.export import export_lisa
 from lisa.facts import lisa_facts, lisa_parts
 from lisa.tiny import export_tiny_lisa
-from PIL import Image
 from segue_training.golden import check_golden
 from segue_training.runtime import OnnxStages, Runtime
 from segue_training.torch_stages import TorchStages
@@ -79,7 +80,9 @@ def test_segments_together_are_segments_alone(bundle, source, decoder_inputs, co
     stages = OnnxStages(bundle)
     prompts = decoder_inputs["seg_embeddings"][:count]
     together = stages.run("decoder", {**decoder_inputs, "seg_embeddings": prompts})
-    expected = TorchStages(lisa_parts(source, lisa_facts(source, "tiny", "0.1.0"))).run("decoder", {**decoder_inputs, "seg_embeddings": prompts})
+    expected = TorchStages(lisa_parts(source, lisa_facts(source, "tiny", "0.1.0"))).run(
+        "decoder", {**decoder_inputs, "seg_embeddings": prompts}
+    )
     np.testing.assert_allclose(together["scores"], expected["scores"], atol=1e-5)
     for index in range(count):
         alone = stages.run("decoder", {**decoder_inputs, "seg_embeddings": prompts[index : index + 1]})
@@ -100,7 +103,9 @@ def test_the_decoder_computes_in_float32(bundle):
 
     for name in ("decoder", "seg_head", "encoder", "clip"):
         graph = onnx.load(bundle / f"{name}.onnx").graph
-        kinds = {tensor.data_type for tensor in graph.initializer} | {value.type.tensor_type.elem_type for value in graph.value_info}
+        kinds = {tensor.data_type for tensor in graph.initializer} | {
+            value.type.tensor_type.elem_type for value in graph.value_info
+        }
         assert not kinds & {onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16}, name
 
 

@@ -7,10 +7,11 @@ import shutil
 from pathlib import Path
 
 import pytest
-from lisa.slow_tokenizer import SlowTokenizer
-from lisa.tokenizer import SYSTEM, added_tokens, build_tokenizer, load_tokenizer
 from sentencepiece import SentencePieceTrainer
 from transformers import LlamaTokenizer
+
+from lisa.slow_tokenizer import SlowTokenizer
+from lisa.tokenizer import SYSTEM, added_tokens, build_tokenizer, load_tokenizer
 
 QUESTIONS = (
     "What is the cat in this image? Please output segmentation mask.", "the red ball", " What is here?",
@@ -84,7 +85,9 @@ def test_seg_is_one_token_and_comes_back(tokenizers):
     assert fast.decode([fast.seg]) == "<SEG>"
 
 
-@pytest.mark.parametrize("typed", ["<SEG>", "[SEG]", "<image>", "<im_start>", "<im_end>", "</s>", "<s>", "<unk>", "<<SEG>SEG>"])
+@pytest.mark.parametrize(
+    "typed", ["<SEG>", "[SEG]", "<image>", "<im_start>", "<im_end>", "</s>", "<s>", "<unk>", "<<SEG>SEG>"]
+)
 def test_what_a_person_types_is_no_control_token(tokenizers, typed):
     fast, _ = tokenizers
     plain = fast.question_ids("the cat")
