@@ -23,16 +23,28 @@ _ONE = {
     ),
 }
 _ALL = {
-    "valve": (("Which wheels do I have to close before I go?", f"Close the valves {SEG}."), ("Mark every valve.", f"They are the valves {SEG}.")),
-    "gauge": (("Which dials do I have to read?", f"Read the gauges {SEG}."), ("Show me all the gauges.", f"They are the gauges {SEG}.")),
+    "valve": (
+        ("Which wheels do I have to close before I go?", f"Close the valves {SEG}."),
+        ("Mark every valve.", f"They are the valves {SEG}."),
+    ),
+    "gauge": (
+        ("Which dials do I have to read?", f"Read the gauges {SEG}."),
+        ("Show me all the gauges.", f"They are the gauges {SEG}."),
+    ),
 }
 _SIDE = {
     "left": ("I need the {} on the left.", "It is the {} {}."),
     "right": ("Only the right {} is mine. Which one is it?", "It is the {} {}."),
 }
 _GONE = {
-    "valve": (("How do I shut off this pipe?", "There is no valve in this image."), ("Where is the valve?", "There is no valve in this image.")),
-    "gauge": (("Where do I read the pressure?", "There is no gauge in this image."), ("Can you segment the gauge?", "There is no gauge in this image.")),
+    "valve": (
+        ("How do I shut off this pipe?", "There is no valve in this image."),
+        ("Where is the valve?", "There is no valve in this image."),
+    ),
+    "gauge": (
+        ("Where do I read the pressure?", "There is no gauge in this image."),
+        ("Can you segment the gauge?", "There is no gauge in this image."),
+    ),
 }
 _BOTH = (
     ("What do I turn, and where do I watch the pressure?", f"Turn the valve {SEG} and watch the gauge {SEG}."),

@@ -110,7 +110,12 @@ def _valve(draw: ImageDraw.ImageDraw, x: float, y: float, radius: float, rng: ra
     """A hand wheel with spokes, whose whole disc counts, on a stem."""
     colour = rng.choice(_PAINT)
     dark, light = tuple(c // 2 for c in colour), tuple(min(255, c + 60) for c in colour)
-    stem = [(x - radius * 0.22, y), (x + radius * 0.22, y), (x + radius * 0.3, y + radius * 1.5), (x - radius * 0.3, y + radius * 1.5)]
+    stem = [
+        (x - radius * 0.22, y),
+        (x + radius * 0.22, y),
+        (x + radius * 0.3, y + radius * 1.5),
+        (x - radius * 0.3, y + radius * 1.5),
+    ]
     draw.polygon([(px * _FINE, py * _FINE) for px, py in stem], fill=(120, 122, 128))
     _disc(draw, x, y, radius, dark)
     _disc(draw, x, y, radius * 0.95, colour)
@@ -134,7 +139,12 @@ def _gauge(draw: ImageDraw.ImageDraw, x: float, y: float, radius: float, rng: ra
     for tick in range(11):
         angle = math.radians(135 + 27 * tick)
         inner, outer = radius * 0.6, radius * 0.8
-        _bar(draw, (x + math.cos(angle) * inner, y + math.sin(angle) * inner, x + math.cos(angle) * outer, y + math.sin(angle) * outer), radius * 0.05, (30, 30, 30))
+        _bar(
+            draw,
+            (x + math.cos(angle) * inner, y + math.sin(angle) * inner, x + math.cos(angle) * outer, y + math.sin(angle) * outer),
+            radius * 0.05,
+            (30, 30, 30),
+        )
     angle = math.radians(135 + 270 * rng.random())
     _bar(draw, (x, y, x + math.cos(angle) * radius * 0.7, y + math.sin(angle) * radius * 0.7), radius * 0.09, (20, 20, 24))
     _disc(draw, x, y, radius * 0.12, (20, 20, 24))

@@ -80,13 +80,13 @@ def main(arguments: list[str] | None = None) -> None:
 def check(folder: Path, base: Path) -> OwnData:
     """Reads own data for a base model. Raises DataError; FileNotFoundError or ValueError for the base."""
     if not base.exists():
-        raise FileNotFoundError(f"There is no base model {base}. Name one with --base; the repository has training/weights/segue-smol.safetensors.")
+        raise FileNotFoundError(
+            f"There is no base model {base}. Name one with --base; the repository has training/weights/segue-smol.safetensors."
+        )
     return read_own_data(folder, load_names(base), gguf_tokenizer(smollm2_path()))
 
 
-def finetune(
-    model: SegueModel, data: OwnData, photos: list[Photo], seconds: float, out: Path, seed: int, clock: Clock
-) -> dict:
+def finetune(model: SegueModel, data: OwnData, photos: list[Photo], seconds: float, out: Path, seed: int, clock: Clock) -> dict:
     """Trains in place for about `seconds`; returns facts for the model card.
 
     OUT/log.jsonl gets the figures of the training.
@@ -144,7 +144,9 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--data", type=Path, required=True, help="folder with annotations.json, images/ and questions.jsonl")
     parser.add_argument("--out", type=Path, required=True, help="folder for model.safetensors, evaluation.json and log.jsonl")
     parser.add_argument("--base", type=Path, default=BASE, help="model to start from (default: %(default)s)")
-    parser.add_argument("--minutes", type=float, default=10.0, help="time for everything, measuring included (default: %(default)g)")
+    parser.add_argument(
+        "--minutes", type=float, default=10.0, help="time for everything, measuring included (default: %(default)g)"
+    )
     parser.add_argument("--check", action="store_true", help="check the data and end")
     parser.add_argument("--seed", type=int, default=0)
     return parser.parse_args(arguments)

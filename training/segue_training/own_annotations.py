@@ -51,11 +51,21 @@ def _read(path: Path, found: Findings) -> dict[str, Any] | None:
         found.error(FILE, None, f"the file is not UTF-8 text ({error.reason})", "Save it as UTF-8.")
         return None
     except json.JSONDecodeError as error:
-        found.error(FILE, error.lineno, f"this is not JSON: {error.msg} (column {error.colno})", "Mend the syntax at this place, or export the file again.")
+        found.error(
+            FILE,
+            error.lineno,
+            f"this is not JSON: {error.msg} (column {error.colno})",
+            "Mend the syntax at this place, or export the file again.",
+        )
         return None
     missing = [key for key in _TOP if not isinstance(content, dict) or not isinstance(content.get(key), list)]
     for key in missing:
-        found.error(FILE, 1, f"there is no list `{key}` ({_TOP[key]})", "COCO's format is an object with the lists `images`, `annotations` and `categories`.")
+        found.error(
+            FILE,
+            1,
+            f"there is no list `{key}` ({_TOP[key]})",
+            "COCO's format is an object with the lists `images`, `annotations` and `categories`.",
+        )
     return None if missing else content
 
 
@@ -64,10 +74,17 @@ def _by_id(entries: list[Any], kind: str, found: Findings) -> dict[int, dict[str
     by_id: dict[int, dict[str, Any]] = {}
     for number, entry in enumerate(entries, 1):
         if not isinstance(entry, dict) or isinstance(entry.get("id"), bool) or not isinstance(entry.get("id"), int):
-            found.error(FILE, line_of(entry), f"{kind} number {number} has no whole number as `id`", "Give every entry an `id` of its own.")
+            found.error(
+                FILE, line_of(entry), f"{kind} number {number} has no whole number as `id`", "Give every entry an `id` of its own."
+            )
         elif entry["id"] in by_id:
             first = line_of(by_id[entry["id"]])
-            found.error(FILE, line_of(entry), f"{kind} {entry['id']}: the id is used twice, first on line {first}", "Give one of them another id.")
+            found.error(
+                FILE,
+                line_of(entry),
+                f"{kind} {entry['id']}: the id is used twice, first on line {first}",
+                "Give one of them another id.",
+            )
         else:
             by_id[entry["id"]] = entry
     return by_id
@@ -90,9 +107,13 @@ def _check_categories(categories: dict[int, dict[str, Any]], known: Sequence[str
         if not isinstance(name, str) or not name.strip():
             found.error(FILE, line, f"category {number} has no name", "Give it a `name`: the word that people use for the thing.")
         elif token := next((token for token in control if token in name), None):
-            found.error(FILE, line, f"category {number}: the name holds {token}", "This is a token of the model; choose a plain word.")
+            found.error(
+                FILE, line, f"category {number}: the name holds {token}", "This is a token of the model; choose a plain word."
+            )
         elif name != name.strip() or (name not in known and name.lower() in known):
-            found.error(FILE, line, f"category {number}: {name!r} is not how the model writes it", f"Write {name.strip().lower()!r}.")
+            found.error(
+                FILE, line, f"category {number}: {name!r} is not how the model writes it", f"Write {name.strip().lower()!r}."
+            )
     _check_twice(list(categories.values()), "name", "category", found)
 
 
@@ -103,23 +124,40 @@ def _check_image(folder: Path, entry: dict[str, Any], found: Findings) -> None:
         return
     path = folder / "images" / name
     if not path.resolve().is_relative_to((folder / "images").resolve()):
-        found.error(FILE, line, f"image {number}: {name!r} leads out of the folder images/", "Put the picture into images/ and write its name alone.")
+        found.error(
+            FILE,
+            line,
+            f"image {number}: {name!r} leads out of the folder images/",
+            "Put the picture into images/ and write its name alone.",
+        )
         return
     try:
         with Image.open(path) as picture:
             picture.load()
             size, turned = picture.size, picture.getexif().get(_ORIENTATION, 1) != 1
     except FileNotFoundError:
-        found.error(FILE, line, f"image {number}: images/{name} is not there", "Copy the picture there, or remove the image and its annotations.")
+        found.error(
+            FILE,
+            line,
+            f"image {number}: images/{name} is not there",
+            "Copy the picture there, or remove the image and its annotations.",
+        )
         return
     except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
         found.error(FILE, line, f"image {number}: images/{name} cannot be read ({error})", "Save the picture again as JPEG or PNG.")
         return
     if (entry.get("width"), entry.get("height")) != size:
         what = f"image {number}: `width` and `height` say {entry.get('width')} x {entry.get('height')}, images/{name} has {size[0]} x {size[1]}"
-        found.error(FILE, line, what, "Use the picture that was annotated, or correct the two numbers if the outlines fit this one.")
+        found.error(
+            FILE, line, what, "Use the picture that was annotated, or correct the two numbers if the outlines fit this one."
+        )
     elif turned:
-        found.error(FILE, line, f"image {number}: images/{name} is stored turned (EXIF)", "Save it upright, without the EXIF orientation, and annotate that.")
+        found.error(
+            FILE,
+            line,
+            f"image {number}: images/{name} is stored turned (EXIF)",
+            "Save it upright, without the EXIF orientation, and annotate that.",
+        )
 
 
 def _check_annotation(
@@ -131,7 +169,12 @@ def _check_annotation(
         found.error(FILE, line, f"annotation {number}: there is no category {entry.get('category_id')!r}", advice)
     image = _entry(images, entry.get("image_id"))
     if image is None:
-        found.error(FILE, line, f"annotation {number}: there is no image {entry.get('image_id')!r}", "Correct `image_id`, or remove the annotation.")
+        found.error(
+            FILE,
+            line,
+            f"annotation {number}: there is no image {entry.get('image_id')!r}",
+            "Correct `image_id`, or remove the annotation.",
+        )
         return
     height, width = image.get("height"), image.get("width")
     if not isinstance(height, int) or not isinstance(width, int):
@@ -154,18 +197,27 @@ def _polygon_problem(polygons: list[Any], height: int, width: int) -> tuple[str,
     for polygon in polygons:
         numbers = isinstance(polygon, list) and all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in polygon)
         if not numbers or len(polygon) < 6 or len(polygon) % 2:
-            return "a polygon is no list x1, y1, x2, y2, ... of at least three points", "Write an even number of at least 6 numbers for each polygon."
+            return (
+                "a polygon is no list x1, y1, x2, y2, ... of at least three points",
+                "Write an even number of at least 6 numbers for each polygon.",
+            )
         for x, y in zip(polygon[::2], polygon[1::2], strict=True):
             if not (-_SLACK <= x <= width + _SLACK and -_SLACK <= y <= height + _SLACK):
-                return f"the point ({x:g}, {y:g}) lies outside the picture of {width} x {height}", "Are the coordinates in pixels of this picture? Clip the polygon to it."
+                return (
+                    f"the point ({x:g}, {y:g}) lies outside the picture of {width} x {height}",
+                    "Are the coordinates in pixels of this picture? Clip the polygon to it.",
+                )
     return None
 
 
 def _rle_problem(shape: Any, height: int, width: int) -> tuple[str, str] | None:
     if not isinstance(shape, dict) or not isinstance(shape.get("counts"), (list, str)):
-        return "`segmentation` is neither polygons nor run lengths", "Write polygons, or {\"size\": [height, width], \"counts\": ...}."
+        return "`segmentation` is neither polygons nor run lengths", 'Write polygons, or {"size": [height, width], "counts": ...}.'
     if shape.get("size") != [height, width]:
-        return f"the run lengths are for {shape.get('size')}, the picture has [{height}, {width}]", "Encode the mask at the picture's own size."
+        return (
+            f"the run lengths are for {shape.get('size')}, the picture has [{height}, {width}]",
+            "Encode the mask at the picture's own size.",
+        )
     counts = shape["counts"]
     if isinstance(counts, list):
         whole = all(isinstance(count, int) and count >= 0 for count in counts)

@@ -50,7 +50,11 @@ def read_own_data(folder: Path, known: tuple[str, ...], tokenizer: SegueTokenize
     names, kinds, photos = known, [], []
     if sound:
         used = {annotation["category_id"] for annotation in content["annotations"].values()}
-        categories = {category["name"]: category.get("supercategory") or category["name"] for number, category in content["categories"].items() if number in used}
+        categories = {
+            category["name"]: category.get("supercategory") or category["name"]
+            for number, category in content["categories"].items()
+            if number in used
+        }
         kinds = [[name for name, kind in categories.items() if kind == one] for one in dict.fromkeys(categories.values())]
         # Categories that nobody annotated are lists of tools, no promise that nothing of them is there.
         declared = (category["name"] for category in content["categories"].values())
@@ -59,7 +63,12 @@ def read_own_data(folder: Path, known: tuple[str, ...], tokenizer: SegueTokenize
         photos = load_coco(folder, (*names, *unused))
         _mark_unsure(photos, names)
         if len(photos) < LEAST_PICTURES:
-            found.error(FILE, 1, f"there are {len(photos)} pictures", f"At least {LEAST_PICTURES} are needed, of which a fifth is kept to measure; 20 or more are better.")
+            found.error(
+                FILE,
+                1,
+                f"there are {len(photos)} pictures",
+                f"At least {LEAST_PICTURES} are needed, of which a fifth is kept to measure; 20 or more are better.",
+            )
     questions = QuestionReader(marked, files, tokenizer, found).read(folder / "questions.jsonl", photos)
     found.raise_errors()
     return OwnData(names, names[len(known) :], photos, questions, kinds, found.problems)
@@ -70,12 +79,13 @@ def _index(content: dict[str, Any]) -> tuple[set[str], dict[int, Marked]]:
     files = {number: image.get("file_name") for number, image in content["images"].items()}
     names = {number: category.get("name") for number, category in content["categories"].items()}
 
-
     def said(table: dict[int, Any], key: Any) -> str | None:
         value = table.get(key) if isinstance(key, int) else None
         return value if isinstance(value, str) else None
 
-    marked = {n: Marked(said(files, a.get("image_id")), said(names, a.get("category_id"))) for n, a in content["annotations"].items()}
+    marked = {
+        n: Marked(said(files, a.get("image_id")), said(names, a.get("category_id"))) for n, a in content["annotations"].items()
+    }
     return {name for name in files.values() if isinstance(name, str)}, marked
 
 

@@ -90,7 +90,9 @@ def _compare(answerer: Answerer, figures: Figures, photos: list[Photo], kept: Ke
             masks = answerer.masks(picture, answer.prompts)
             if base and len(masks) == 0:
                 continue  # what it refused before is nothing that could be forgotten
-            expected = kept.masks.setdefault((photo.path.name, text), masks[0] if len(masks) else np.zeros(picture.original, np.uint8))
+            expected = kept.masks.setdefault(
+                (photo.path.name, text), masks[0] if len(masks) else np.zeros(picture.original, np.uint8)
+            )
             name = text.removeprefix("Can you segment the ").removesuffix(" in this image?")
             figures.add(EvaluationQuestion(photo.id, photo.path.name, "before", text, [name]), answer.text, masks, [expected])
 

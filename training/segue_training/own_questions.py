@@ -63,24 +63,37 @@ class QuestionReader:
             return []
         read = [self._line(line, number) for number, line in enumerate(lines, 1) if line.strip()]
         if not self.segments:
-            self.found.error(FILE, None, f"no answer holds {SEG}", f"Write {SEG} behind the words for each thing that gets a mask: \"It is the cup {SEG}.\"")
+            self.found.error(
+                FILE,
+                None,
+                f"no answer holds {SEG}",
+                f'Write {SEG} behind the words for each thing that gets a mask: "It is the cup {SEG}."',
+            )
         return [question for question in read if question is not None]
 
     def _line(self, text: str, line: int) -> OwnQuestion | None:
         try:
             entry = json.loads(text)
         except json.JSONDecodeError as error:
-            advice = "Write one whole JSON object on each line, with quotes inside texts as \\\"."
+            advice = 'Write one whole JSON object on each line, with quotes inside texts as \\".'
             return self._error(line, f"this is not JSON: {error.msg} (column {error.colno})", advice)
         if not isinstance(entry, dict):
-            return self._error(line, "this is no JSON object", f"Write {{\"image\": ..., \"question\": ..., \"answer\": \"... {SEG}.\", \"targets\": [[1]]}}.")
+            return self._error(
+                line,
+                "this is no JSON object",
+                f'Write {{"image": ..., "question": ..., "answer": "... {SEG}.", "targets": [[1]]}}.',
+            )
         before = len(self.found.problems)
         self._check_keys(entry, line)
         if len(self.found.problems) > before:
             return None
         self.segments += entry["answer"].count(SEG)
         if entry["image"] not in self.files:
-            return self._error(line, f"`image` {entry['image']!r} is no `file_name` in annotations.json", "Correct the name, or add the picture to `images` there.")
+            return self._error(
+                line,
+                f"`image` {entry['image']!r} is no `file_name` in annotations.json",
+                "Correct the name, or add the picture to `images` there.",
+            )
         self._check_texts(entry, line)
         self._check_targets(entry, line)
         if not self.photos or len(self.found.problems) > before:
@@ -92,50 +105,88 @@ class QuestionReader:
 
     def _check_keys(self, entry: dict[str, Any], line: int) -> None:
         if missing := sorted(_KEYS - entry.keys()):
-            self._error(line, f"{' and '.join(f'`{key}`' for key in missing)} missing", "Every line needs `image`, `question`, `answer` and `targets` ([] for an answer without a mask).")
+            self._error(
+                line,
+                f"{' and '.join(f'`{key}`' for key in missing)} missing",
+                "Every line needs `image`, `question`, `answer` and `targets` ([] for an answer without a mask).",
+            )
         if unknown := sorted(entry.keys() - _KEYS - {"history"}):
-            self._error(line, f"unknown {' and '.join(f'`{key}`' for key in unknown)}", "Besides those four, only `history` is read; remove the others or correct their names.")
+            self._error(
+                line,
+                f"unknown {' and '.join(f'`{key}`' for key in unknown)}",
+                "Besides those four, only `history` is read; remove the others or correct their names.",
+            )
         for key in ("image", "question", "answer"):
             if key in entry and not isinstance(entry[key], str):
                 self._error(line, f"`{key}` is no text", "Write it in quotes.")
         turns = entry.get("history", [])
-        pairs = isinstance(turns, list) and all(isinstance(t, list) and len(t) == 2 and all(isinstance(part, str) for part in t) for t in turns)
+        pairs = isinstance(turns, list) and all(
+            isinstance(t, list) and len(t) == 2 and all(isinstance(part, str) for part in t) for t in turns
+        )
         if not pairs:
-            self._error(line, "`history` is no list of [question, answer] pairs", "Write [[\"...\", \"...\"]], the oldest turn first.")
+            self._error(line, "`history` is no list of [question, answer] pairs", 'Write [["...", "..."]], the oldest turn first.')
         targets = entry.get("targets", [])
-        lists = isinstance(targets, list) and all(isinstance(t, list) and all(isinstance(i, int) and not isinstance(i, bool) for i in t) for t in targets)
+        lists = isinstance(targets, list) and all(
+            isinstance(t, list) and all(isinstance(i, int) and not isinstance(i, bool) for i in t) for t in targets
+        )
         if not lists:
-            self._error(line, "`targets` is no list of lists of annotation ids", f"Write one list for each {SEG}: [[12]] for one, [[12], [13, 14]] for two.")
+            self._error(
+                line,
+                "`targets` is no list of lists of annotation ids",
+                f"Write one list for each {SEG}: [[12]] for one, [[12], [13, 14]] for two.",
+            )
 
     def _check_texts(self, entry: dict[str, Any], line: int) -> None:
         turns = entry.get("history", [])
         questions, answers = [entry["question"], *(q for q, _ in turns)], [entry["answer"], *(a for _, a in turns)]
-        for key, texts, banned in (("question", questions, [*self.control, SEG]), ("answer", answers, self.control)):
+        for word, texts, banned in (("a question", questions, [*self.control, SEG]), ("an answer", answers, self.control)):
             if not all(text.strip() for text in texts):
-                self._error(line, f"a {key} is empty", f"Write the {key}, or remove the line.")
+                self._error(line, f"{word} is empty", "Write it, or remove the line.")
             if token := next((token for token in banned for text in texts if token in text), None):
-                self._error(line, f"a {key} holds the model's own token {token}", "Write it in other words; the service breaks such tokens up in what people type.")
+                self._error(
+                    line,
+                    f"{word} holds the model's own token {token}",
+                    "Write it in other words; the service breaks such tokens up in what people type.",
+                )
         asked = len(self.tokenizer.question_ids(entry["question"], turns))
         said = len(self.tokenizer.encode(entry["answer"]))
         if asked + said > MOST_TOKENS:
-            self._error(line, f"question, earlier turns and answer have {asked + said} tokens, {MOST_TOKENS} fit", "Shorten them, or drop earlier turns.")
+            self._error(
+                line,
+                f"question, earlier turns and answer have {asked + said} tokens, {MOST_TOKENS} fit",
+                "Shorten them, or drop earlier turns.",
+            )
 
     def _check_targets(self, entry: dict[str, Any], line: int) -> None:
         targets, segments = entry["targets"], entry["answer"].count(SEG)
         if segments != len(targets):
-            self._error(line, f"the answer has {segments} {SEG}, `targets` has {len(targets)} {'list' if len(targets) == 1 else 'lists'}", f"Give each {SEG} one list of annotation ids, in the order of the text.")
+            self._error(
+                line,
+                f"the answer has {segments} {SEG}, `targets` has {len(targets)} {'list' if len(targets) == 1 else 'lists'}",
+                f"Give each {SEG} one list of annotation ids, in the order of the text.",
+            )
         for ids in targets:
             if not ids or max(Counter(ids).values()) > 1:
-                self._error(line, f"`targets` holds {ids}", "Each list names the annotations under one mask, each once, at least one.")
+                self._error(
+                    line, f"`targets` holds {ids}", "Each list names the annotations under one mask, each once, at least one."
+                )
             for number in ids:
                 thing = self.things.get(number)
                 if thing is None:
                     self._error(line, f"there is no annotation {number}", "Use the `id` of an annotation in annotations.json.")
                 elif thing.file is not None and thing.file != entry["image"]:
-                    self._error(line, f"annotation {number} belongs to {thing.file}, the question is about {entry['image']}", "Correct the id, or `image`.")
+                    self._error(
+                        line,
+                        f"annotation {number} belongs to {thing.file}, the question is about {entry['image']}",
+                        "Correct the id, or `image`.",
+                    )
             names = sorted({self.things[i].name for i in ids if i in self.things and self.things[i].name is not None})
             if len(names) > 1:
-                self._error(line, f"{ids} mixes {' and '.join(names)} in one mask", f"Write one {SEG} with a list of its own for each category.")
+                self._error(
+                    line,
+                    f"{ids} mixes {' and '.join(names)} in one mask",
+                    f"Write one {SEG} with a list of its own for each category.",
+                )
 
     def _question(self, entry: dict[str, Any], photo: Photo, line: int) -> OwnQuestion | None:
         by_id = {thing.id: thing for thing in photo.instances}
@@ -148,11 +199,16 @@ class QuestionReader:
             try:
                 relation, said = relation_of(photo, group, text)
             except NoRelation:
-                advice = "The model can point at the only one, at all of them, or at the leftmost, rightmost, top, bottom, largest, smallest or middle one."
-                self.found.warn(FILE, line, f"nothing it can learn tells {ids} from the other things of the category {name!r}; the line is left out", advice)
+                advice = "It can point at the only one, at all, or at the leftmost, rightmost, top, bottom, largest, smallest or middle one."
+                self.found.warn(
+                    FILE,
+                    line,
+                    f"nothing it can learn tells {ids} from the other things of the category {name!r}; the line is left out",
+                    advice,
+                )
                 return None
             if not said:
-                advice = "Better say it (\"the left one\"): the model knows places and sizes, no colours, states or brands."
+                advice = 'Better say it ("the left one"): the model knows places and sizes, no colours, states or brands.'
                 self.found.warn(FILE, line, f"{ids} is not the only {name}, and the texts do not say which one is meant by place or size; "
                                 "its place is taught all the same", advice)  # fmt: skip
             targets.append((group[0].label, relation))

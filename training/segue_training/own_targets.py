@@ -13,7 +13,12 @@ from .data import Instance, Photo
 from .questions import RELATION_PHRASES
 
 _WORDS = {name: {word for phrase in phrases for word in phrase.split()} for name, phrases in RELATION_PHRASES.items()}
-_NEUTRAL = {word for name, words in _WORDS.items() for word in words if any(word in others for other, others in _WORDS.items() if other != name)}
+_NEUTRAL = {
+    word
+    for name, words in _WORDS.items()
+    for word in words
+    if any(word in others for other, others in _WORDS.items() if other != name)
+}
 
 
 class NoRelation(Exception):

@@ -66,12 +66,24 @@ def test_a_short_run_writes_a_model_with_the_new_names(base, data, tmp_path, mon
     assert facts["own"]["pictures"] == 5 and set(facts["own"]["box_iou"]) == {"valve", "gauge"}
     assert facts["own"] == json.loads((tmp_path / "out" / "evaluation.json").read_text())
     before, after = load_file(base), load_file(path)
-    for name in ("vision.class_head.pointwise.weight", "vision.class_head.pointwise.bias", "decoder.query.2.weight", "decoder.query.2.bias"):
+    for name in (
+        "vision.class_head.pointwise.weight",
+        "vision.class_head.pointwise.bias",
+        "decoder.query.2.weight",
+        "decoder.query.2.bias",
+    ):
         assert torch.equal(after[name][:80], before[name]) and len(after[name]) == 82, name
         assert after[name][80:].abs().max() > 0
-    frozen = [name for name in before if name.startswith("vision.") and "pointwise" not in name or name.startswith("decoder.relation")]
+    frozen = [
+        name for name in before if name.startswith("vision.") and "pointwise" not in name or name.startswith("decoder.relation")
+    ]
     assert frozen and all(torch.equal(after[name], before[name]) for name in frozen)
-    trained = ("decoder.view.coarse.weight", "decoder.refiner.out.3.bias", "text_hidden_fcs.0.weight", "language.layers.0.qkv.lora_a")
+    trained = (
+        "decoder.view.coarse.weight",
+        "decoder.refiner.out.3.bias",
+        "text_hidden_fcs.0.weight",
+        "language.layers.0.qkv.lora_a",
+    )
     assert all(not torch.equal(after[name], before[name]) for name in trained)
 
 
@@ -101,7 +113,14 @@ def test_too_little_time_is_said(base, data, tmp_path, monkeypatch):
 
 
 def test_a_checkpoint_becomes_a_bundle_of_its_own_name(base, data, tmp_path):
-    own = {"pictures": 6, "questions": 9, "categories": ["valve"], "new": ["valve"], "before": {}, "after": {"absent": {"refused": 0.9}}}
+    own = {
+        "pictures": 6,
+        "questions": 9,
+        "categories": ["valve"],
+        "new": ["valve"],
+        "before": {},
+        "after": {"absent": {"refused": 0.9}},
+    }
     save_model(module.load_model(base), tmp_path / "model.safetensors", {"own": own})
     parts = own_parts(tmp_path / "model.safetensors", "my-model")
     assert parts.name == "my-model" and "valve" in parts.description and not parts.quality

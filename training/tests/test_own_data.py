@@ -126,8 +126,8 @@ def write_line(folder: Path, line: int, text: str) -> None:
 MANY = "Where is it? " * 60
 QUESTION_CASES = {
     "unknown image": (put(image="gone.jpg"), "'gone.jpg' is no `file_name` in annotations.json", "Correct the name"),
-    "empty question": (put(question=" "), "a question is empty", "Write the question"),
-    "empty answer": (put(answer="", targets=[]), "a answer is empty", "Write the answer"),
+    "empty question": (put(question=" "), "a question is empty", "Write it, or remove the line"),
+    "empty answer": (put(answer="", targets=[]), "an answer is empty", "Write it, or remove the line"),
     "question of a wrong kind": (put(question=3), "`question` is no text", "in quotes"),
     "missing key": (without("targets"), "`targets` missing", "Every line needs"),
     "unknown key": (put(awnser="x"), "unknown `awnser`", "correct their names"),
@@ -140,9 +140,9 @@ QUESTION_CASES = {
     "targets of a wrong kind": (put(targets=[1]), "`targets` is no list of lists", "[[12]]"),
     "two categories in one mask": (put(targets=[[1, 2]]), "mixes gauge and valve in one mask", "a list of its own"),
     "token in the question": (put(question="Where is <SEG>?"), "a question holds the model's own token <SEG>", "other words"),
-    "token in the answer": (put(answer="It is <|im_end|> <SEG>."), "a answer holds the model's own token <|im_end|>", "other words"),
+    "token in the answer": (put(answer="It is <|im_end|> <SEG>."), "an answer holds the model's own token <|im_end|>", "other words"),
     "history of a wrong kind": (put(history=["a", "b"]), "`history` is no list of [question, answer] pairs", "oldest turn first"),
-    "empty turn": (put(history=[["", "Yes."]]), "a question is empty", "Write the question"),
+    "empty turn": (put(history=[["", "Yes."]]), "a question is empty", "Write it, or remove the line"),
     "too long": (put(question=MANY), "tokens, 400 fit", "Shorten them"),
 }  # fmt: skip
 

@@ -39,7 +39,9 @@ def test_added_names_change_nothing_about_the_first_eighty():
         assert torch.equal(a[name], b[name])
     prompts = name_codes(before.decoder_config)[:3]
     torch.testing.assert_close(before.decoder.evidence(a, prompts), extended.decoder.evidence(b, prompts), atol=1e-6, rtol=0)
-    for said, again in zip(*(Answerer(m).answer(Answerer(m).look(PICTURE), ["Segment the cup."]) for m in (before, extended)), strict=True):
+    for said, again in zip(
+        *(Answerer(m).answer(Answerer(m).look(PICTURE), ["Segment the cup."]) for m in (before, extended)), strict=True
+    ):
         assert said.text == again.text
 
 
