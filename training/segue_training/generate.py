@@ -142,7 +142,7 @@ class Answerer:
 
     @torch.no_grad()
     def segments(self, picture: Picture, prompts: Tensor) -> tuple[np.ndarray, Tensor]:
-        """As `masks`, with the signals [n, 4] that the decoder makes a score of."""
+        """As `masks`, with the signals [n, 3] that the decoder makes a score of."""
         decoder = self.model.decoder
         if len(prompts) == 0:
             return np.zeros((0, *picture.original), np.uint8), torch.zeros(0, len(decoder.score_weights))

@@ -130,7 +130,7 @@ class MaskDecoder(nn.Module):
         self.relation = nn.Sequential(nn.Linear(config.prompt_size, 64), nn.GELU(), nn.Linear(64, len(config.relations)))
         self.view = ViewNetwork(config)
         self.refiner = Refiner(config.prompt_size)
-        self.register_buffer("score_weights", torch.tensor([0.0, 1.0, 0.0, 0.0]))
+        self.register_buffer("score_weights", torch.tensor([0.0, 1.0, 0.0]))
         """What `signals` weigh in the logit of a score; set by calibration (calibrate_scores)."""
         for name, channels in (("b2", 24), ("b5", 32), ("c4", 88), ("b14", 120)):
             self.register_buffer(f"{name}_mean", torch.zeros(1, channels, 1, 1))
@@ -232,10 +232,9 @@ class MaskDecoder(nn.Module):
         return frames, (signals @ self.score_weights).sigmoid()
 
     def answer(self, features: Features, prompts: Tensor, resized_size: Tensor) -> tuple[Tensor, Tensor]:
-        """As `forward`, but with the signals [n, 4] that a score is made of.
+        """As `forward`, but with the signals [n, 3] that a score is made of.
 
-        They are 1, the predicted IoUs of the first and the second look (logits) and the evidence (log): means over the
-        candidates that an answer unites.
+        They are 1, the predicted IoU (logit) and the evidence (log): means over the candidates that an answer unites.
         """
         found = self.candidates(features, prompts)
         chosen = self.choose(prompts, found, resized_size)
@@ -245,13 +244,11 @@ class MaskDecoder(nn.Module):
         owner = torch.div(index, k, rounding_mode="floor")
         boxes = found.peaks.boxes.flatten(0, 1)[index]
         first = found.logits.flatten(0, 1)[index]
-        logits, iou = self.refiner(features["rgb"].float(), boxes, first, self.normalise(prompts)[owner])
+        logits = self.refiner(features["rgb"].float(), boxes, first, self.normalise(prompts)[owner])
         pasted = paste(logits, boxes)
         frames = torch.full((n, FRAME, FRAME), -1e4, device=pasted.device)
         frames = frames.scatter_reduce(0, owner[:, None, None].expand(-1, FRAME, FRAME), pasted, "amax")
-        signals = torch.stack([
-            torch.ones_like(iou), torch.logit(found.iou.flatten()[index], eps=1e-4), iou,
-            torch.log(found.peaks.evidence.flatten()[index].clamp(min=1e-4)),
-        ], 1)  # fmt: skip
+        judged = torch.logit(found.iou.flatten()[index], eps=1e-4)
+        signals = torch.stack([torch.ones_like(judged), judged, torch.log(found.peaks.evidence.flatten()[index].clamp(min=1e-4))], 1)
         summed = torch.zeros(n, signals.shape[1], device=signals.device).scatter_add(0, owner[:, None].expand(-1, signals.shape[1]), signals)
         return frames, summed / summed[:, :1]

@@ -34,7 +34,6 @@ class Refiner(nn.Module):
         self.blocks = nn.ModuleDict({str(side): ResidualBlock(channels) for side, channels in ((16, 96), (32, 64), (64, 32))})
         self.ups = nn.ModuleDict({str(side): nn.Conv2d(inputs, 4 * outputs, 1) for side, inputs, outputs in ((32, 96, 64), (64, 64, 32), (128, 32, 16))})
         self.out = nn.Sequential(nn.GELU(), nn.Conv2d(16, 16, 3, padding=1), nn.GELU(), nn.Conv2d(16, 1, 1))
-        self.iou = nn.Sequential(nn.Linear(2 * 96, 96), nn.GELU(), nn.Linear(96, 1))
         for layer in (self.film, self.out[-1]):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
@@ -44,15 +43,15 @@ class Refiner(nn.Module):
         wanted = self.trunk.state_dict()
         self.trunk.load_state_dict({name: value for name, value in encoder.state_dict().items() if name in wanted})
 
-    def forward(self, rgb: Tensor, boxes: Tensor, first: Tensor, prompt: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, rgb: Tensor, boxes: Tensor, first: Tensor, prompt: Tensor) -> Tensor:
         """Frame float32[1,3,512,512] (0..255), boxes [m,4], first logits [m,48,48], normalised prompts [m,256].
 
-        Returns logits [m,128,128] in the same views, and IoU logits [m].
+        Returns logits [m,128,128] in the same views.
         """
         crops = sample(rgb, view_grid(boxes, CROP)[None])[0]
         return self.redraw(crops, first, prompt)
 
-    def redraw(self, crops: Tensor, first: Tensor, prompt: Tensor) -> tuple[Tensor, Tensor]:
+    def redraw(self, crops: Tensor, first: Tensor, prompt: Tensor) -> Tensor:
         """As `forward`, for crops float32[m,3,256,256] that are cut already."""
         first = first[:, None]
         hints = torch.cat([first.clamp(-8, 8) / 4, (first > 0).to(first.dtype)], 1)
@@ -60,12 +59,9 @@ class Refiner(nn.Module):
         scale, shift = self.film(prompt)[:, :, None, None].chunk(2, 1)
         x = taps["c4"] + self.hints["16"](F.interpolate(hints, size=(16, 16), mode="bilinear", align_corners=False))
         x = self.blocks["16"](x * (1 + scale) + shift)
-        inside = F.interpolate(hints[:, 1:], size=(16, 16), mode="bilinear", align_corners=False)
-        means = x.mean((2, 3)), (x * inside).sum((2, 3)) / inside.sum((2, 3)).clamp(min=1.0)
-        iou = self.iou(torch.cat(means, 1))[:, 0]
         x = self.blocks["32"](F.pixel_shuffle(self.ups["32"](x), 2) + taps["b5"])
         x = F.pixel_shuffle(self.ups["64"](x), 2) + taps["b2"]
         x = self.blocks["64"](x + self.hints["64"](F.interpolate(hints, size=(64, 64), mode="bilinear", align_corners=False)))
         x = F.pixel_shuffle(self.ups["128"](x), 2) + taps["stem"]
         before = F.interpolate(first, size=(SIDE, SIDE), mode="bilinear", align_corners=False)
-        return (before + self.out(x))[:, 0], iou
+        return (before + self.out(x))[:, 0]

@@ -76,12 +76,11 @@ def _first_look(decoder: MaskDecoder, frame: Frame, feature: Features, rng: rand
 
 def _losses(decoder: MaskDecoder, batch: dict[str, Tensor]) -> dict[str, Tensor]:
     crops = batch["crops"].contiguous(memory_format=torch.channels_last)
-    logits, iou_logits = decoder.refiner.redraw(crops, batch["first"], batch["prompt"])
+    logits = decoder.refiner.redraw(crops, batch["first"], batch["prompt"])
     weight, target = batch["weight"], batch["target"]
     bce, dice = ((loss(logits, target) * weight).sum() / weight.sum() for loss in (mask_bce, mask_dice))
     with torch.no_grad():
         before = F.interpolate(batch["first"][:, None], size=(SIDE, SIDE), mode="bilinear", align_corners=False)[:, 0]
         first = view_iou(before, target, batch["outside"])
         found = view_iou(logits, target, batch["outside"])
-    iou = F.binary_cross_entropy_with_logits(iou_logits, found)
-    return {"loss": BCE_WEIGHT * bce + dice + 0.3 * iou, "bce": bce, "dice": dice, "first": first.mean(), "iou": found.mean(), "quality": iou}
+    return {"loss": BCE_WEIGHT * bce + dice, "bce": bce, "dice": dice, "first": first.mean(), "iou": found.mean()}

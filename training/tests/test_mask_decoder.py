@@ -82,7 +82,7 @@ def test_something_is_chosen_even_where_nothing_is_plausible():
 def test_an_answer_unites_what_was_chosen_and_says_why(decoder, features):
     prompts = prompt_codes(CONFIG, torch.tensor([3, 41]), torch.tensor([0, 1]))
     frames, signals = decoder.answer(features, prompts, torch.tensor([512, 512]))
-    assert frames.shape == (2, 512, 512) and signals.shape == (2, 5)
+    assert frames.shape == (2, 512, 512) and signals.shape == (2, 3)
     torch.testing.assert_close(signals[:, 0], torch.ones(2))
     torch.testing.assert_close(decoder(features, prompts, torch.tensor([512, 512]))[1], (signals @ decoder.score_weights).sigmoid())
 
