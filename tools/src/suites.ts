@@ -6,7 +6,11 @@ import { ROOT } from './workspace.js';
 
 /** Modules that the tests of `training/` import. */
 const PYTHON_NEEDS = [
+  'cv2',
   'gguf',
+  'grpc',
+  'grpc_reflection',
+  'grpc_tools',
   'numpy',
   'onnx',
   'onnxruntime',
@@ -15,6 +19,7 @@ const PYTHON_NEEDS = [
   'pycocotools',
   'pytest',
   'requests',
+  'safetensors',
   'tokenizers',
   'torch',
   'tqdm',
