@@ -60,11 +60,17 @@ class LanguageGraph:
             self._expanded[name] = g.op("QuantizeLinear", levels, inverse, start, axis=0, block_size=BLOCK)
         return self._expanded[name]
 
-    def _widened(self, name: str) -> str:
-        """float32 of a stored float16 weight; inside a loop the runtime would convert it at every step"""
-        if name not in self._expanded:
-            self._expanded[name] = self.outer.op("Cast", self.outer.weight(name), to=_FLOAT)
-        return self._expanded[name]
+    def _half_head(self, wide: bool) -> str:
+        """The head float16[H, vocab], or float32 if `wide`: inside a loop the runtime would convert it at every step.
+
+        A tied head is stored as the embedding gathers it, [vocab, H].
+        """
+        key = "head.wide" if wide else "head.half"
+        if key not in self._expanded:
+            g, tied = self.outer, self.config.tied_head
+            stored = g.op("Transpose", g.weight("embedding"), perm=[1, 0]) if tied else g.weight("head")
+            self._expanded[key] = g.op("Cast", stored, to=_FLOAT) if wide else stored
+        return self._expanded[key]
 
     def _low_rank(self, name: str) -> tuple[str, str]:
         """A float[inputs, r] and B float[r, outputs] of everything that is added to the integer product in float32.
@@ -115,9 +121,9 @@ class LanguageGraph:
         product = g.op("MatMulIntegerToFloat", rounded, weight, one, weight_scale, zero_point, domain=CONTRIB)
         return g.op("Mul", product, scale)
 
-    def _half_product(self, g: Graph, x: str, name: str) -> str:
+    def _half_product(self, g: Graph, x: str, weight: str) -> str:
         """x float[M, inputs] times float16[inputs, outputs] in float16; sums between layers stay float32."""
-        return g.op("Cast", g.op("MatMul", g.op("Cast", x, to=_HALF), g.weight(name)), to=_FLOAT)
+        return g.op("Cast", g.op("MatMul", g.op("Cast", x, to=_HALF), weight), to=_FLOAT)
 
     def _block_product(self, g: Graph, x: str, name: str) -> str:
         """x float[M, inputs] times 4-bit blocks; the runtime rounds x to 8 bits in blocks of the same size."""
@@ -131,7 +137,7 @@ class LanguageGraph:
         if self.precision == FLOAT32:
             base = g.op("MatMul", x, g.weight(name))
         elif self.precision == FLOAT16:
-            base = self._half_product(g, x, name)
+            base = self._half_product(g, x, g.weight(name))
         elif self.precision == INT4:
             base = self._block_product(g, x, name)
         else:
@@ -174,9 +180,9 @@ class LanguageGraph:
         elif self.precision == INT8:
             logits = self._integer_product(g, hidden, g.weight(table), g.weight(f"{table}.scale"))
         elif self.precision == INT4:
-            logits = g.op("MatMul", hidden, self._widened(table))
+            logits = g.op("MatMul", hidden, self._half_head(wide=True))
         else:
-            logits = self._half_product(g, hidden, table)
+            logits = self._half_product(g, hidden, self._half_head(wide=False))
         if self.config.new_tokens:
             added = g.op("MatMul", hidden, g.op("Transpose", g.weight(new), perm=[1, 0]))
             logits = g.op("Concat", logits, added, axis=-1)

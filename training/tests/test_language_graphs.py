@@ -7,7 +7,7 @@ import torch
 
 from segue_training.onnx_graph import WeightFiles
 from segue_training.onnx_language import build_decode, build_prefill
-from segue_training.onnx_weights import FLOAT32, INT8, place_language_weights
+from segue_training.onnx_weights import FLOAT16, FLOAT32, INT4, INT8, place_language_weights
 from segue_training.outliers import find_outliers
 from segue_training.tiny import tiny_parts
 from segue_training.torch_stages import TorchStages
@@ -39,7 +39,7 @@ def parts():
     return parts
 
 
-@pytest.fixture(scope="module", params=[FLOAT32, INT8])
+@pytest.fixture(scope="module", params=[FLOAT32, INT8, FLOAT16, INT4])
 def graphs(request, parts, tmp_path_factory):
     return Graphs(parts, tmp_path_factory.mktemp(request.param), request.param)
 
@@ -173,8 +173,9 @@ def test_decoding_without_new_past_columns_reads_no_padding(graphs, batch):
     close(graphs.run("decode", {**inputs, "past_kv": dirty})["hidden"], clean["hidden"])
 
 
-def test_int8_stays_near_float32(parts, exact, batch, tmp_path):
-    rough = Graphs(parts, tmp_path, INT8).run("prefill", batch)["hidden"]
+@pytest.mark.parametrize("precision", [INT8, FLOAT16, INT4])
+def test_smaller_weights_stay_near_float32(parts, exact, batch, tmp_path, precision):
+    rough = Graphs(parts, tmp_path, precision).run("prefill", batch)["hidden"]
     fine = exact.run("prefill", batch)["hidden"]
     cosine = (rough * fine).sum(1) / np.linalg.norm(rough, axis=1) / np.linalg.norm(fine, axis=1)
     assert (cosine > 0.8).all()  # 4-bit noise of random weights; a trained bundle reports its own figure
