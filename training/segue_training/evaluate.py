@@ -70,6 +70,7 @@ class Figures:
         if self.answered["absent"]:
             refused = [not answered for answered in self.answered["absent"]]
             result["absent"] = {"questions": len(refused), "accuracy": _share(refused)}
+            result["present"] = {"questions": len(self.answered["present"]), "accuracy": _share(self.answered["present"])}
             result["presence"] = {"balanced_accuracy": round(balanced_accuracy(self.answered["present"], refused), 4)}
         if self.in_order:
             result["several"]["in_order"] = _share(self.in_order)
