@@ -19,6 +19,7 @@ from torch import Tensor
 from .bundle_parts import BundleParts
 from .golden import GoldenQuestion, check_golden, write_golden
 from .manifest import build_manifest, write_json
+from .model import load_facts, load_model
 from .model_card import model_card
 from .onnx_graph import WeightFiles
 from .onnx_language import build_decode, build_prefill
@@ -126,7 +127,9 @@ def main(arguments: list[str] | None = None) -> None:
         questions = [GoldenQuestion(EXAMPLES / picture, text) for picture, text in QUESTIONS]
         export_bundle(smol_parts(options.checkpoint), options.out, questions, options.precision)
     else:
-        export_bundle(own_parts(options.checkpoint, options.out.name), options.out, golden_questions(options.data), options.precision)
+        model, facts = load_model(options.checkpoint), load_facts(options.checkpoint)
+        parts = own_parts(model, facts, options.out.name)
+        export_bundle(parts, options.out, golden_questions(model, options.data), options.precision)
 
 
 if __name__ == "__main__":

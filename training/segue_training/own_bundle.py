@@ -7,29 +7,33 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
+from PIL import Image
+
 from .bundle_parts import BundleParts
+from .generate import Answerer
 from .golden import GoldenQuestion
-from .model import load_facts
+from .model import SegueModel
 from .own_evaluation import KINDS
 from .own_questions import FILE
-from .segue_smol import smol_parts
+from .segue_smol import parts_of
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
-_CASES, _PICTURES = 5, 3
+_CASES, _PICTURES = 5, 8
+"""Golden questions, and pictures among whose questions they are chosen."""
 
 
-def own_parts(checkpoint: Path, name: str) -> BundleParts:
-    """A checkpoint of `segue-finetune`, in float32; name: of the bundle, which is its folder's.
+def own_parts(model: SegueModel, facts: dict, name: str) -> BundleParts:
+    """A fine-tuned model with its checkpoint's facts; name: of the bundle, which is its folder's.
 
-    Raises ValueError for a name that no bundle may have, or a checkpoint that was not fine-tuned.
+    Raises ValueError for a name that no bundle may have, or facts that `segue-finetune` did not write.
     """
     if not _NAME.fullmatch(name):
         raise ValueError(f"{name!r} cannot be a bundle's name: use lower-case letters, digits, dots and dashes for the folder")
-    facts = load_facts(checkpoint)
     if "own" not in facts:
-        raise ValueError(f"{checkpoint} was not written by segue-finetune: export it without --data")
+        raise ValueError("The checkpoint was not written by segue-finetune: export it without --data")
     own = facts["own"]
-    parts = smol_parts(checkpoint)
+    parts = parts_of(model, facts)
     tuned = {
         "part": "fine-tuning", "source": "segue-finetune on own data", "version": "1", "license": "yours to state",
         "note": f"{own['pictures']} pictures, {own['questions']} questions about {', '.join(own['categories'])}",
@@ -40,14 +44,28 @@ def own_parts(checkpoint: Path, name: str) -> BundleParts:
     )  # fmt: skip
 
 
-def golden_questions(folder: Path) -> list[GoldenQuestion]:
-    """First questions of the first pictures of a folder of own data that `segue-finetune` has read."""
-    found: dict[str, list[GoldenQuestion]] = {}
+def golden_questions(model: SegueModel, folder: Path) -> list[GoldenQuestion]:
+    """Questions of a folder of own data that the model answers without hesitating: every runtime must then say the same.
+
+    A short fine-tuning leaves answers between two words; rounding decides those, which says nothing about a bundle.
+    """
+    asked: dict[str, list[str]] = {}
     for line in (folder / FILE).read_text(encoding="utf-8").splitlines():
         entry = json.loads(line) if line.strip() else {}
-        if entry and not entry.get("history") and (entry["image"] in found or len(found) < _PICTURES):
-            found.setdefault(entry["image"], []).append(GoldenQuestion(folder / "images" / entry["image"], entry["question"]))
-    return [question for questions in found.values() for question in questions][:_CASES]
+        if entry and not entry.get("history") and (entry["image"] in asked or len(asked) < _PICTURES):
+            asked.setdefault(entry["image"], []).append(entry["question"])
+    answerer, clear = Answerer(model), []
+    for name, questions in asked.items():
+        path = folder / "images" / name
+        with Image.open(path) as picture:
+            look = answerer.look(np.asarray(picture.convert("RGB")))
+        for question, answer in zip(questions, answerer.answer(look, questions), strict=True):
+            if answer.logprobs:
+                clear.append((min(answer.logprobs), GoldenQuestion(path, question)))
+    if not clear:
+        raise ValueError(f"the model draws no mask for any question about {', '.join(asked)}: fine-tune it for longer")
+    chosen = sorted(clear, key=lambda pair: -pair[0])[:_CASES]
+    return [question for _, question in chosen]
 
 
 def _training(own: dict) -> dict:

@@ -12,6 +12,7 @@ from segue_training import model as module
 from segue_training.augment import augmented_batch
 from segue_training.config import COCO_NAMES
 from segue_training.example_set import write_example_set
+from segue_training.generate import Answer, Answerer
 from segue_training.model import SegueModel, load_facts, load_names, save_model
 from segue_training.own_bundle import golden_questions, own_parts
 from segue_training.own_data import read_own_data
@@ -122,15 +123,14 @@ def test_a_checkpoint_becomes_a_bundle_of_its_own_name(base, data, tmp_path):
         "after": {"absent": {"refused": 0.9}},
     }
     save_model(module.load_model(base), tmp_path / "model.safetensors", {"own": own})
-    parts = own_parts(tmp_path / "model.safetensors", "my-model")
+    model = module.load_model(tmp_path / "model.safetensors")
+    parts = own_parts(model, {"own": own}, "my-model")
     assert parts.name == "my-model" and "valve" in parts.description and not parts.quality
     assert "- before, 0.9 after" in parts.training.values() or "- before, 0.9 after" in str(parts.training)
     with pytest.raises(ValueError, match="lower-case"):
-        own_parts(tmp_path / "model.safetensors", "My Model")
+        own_parts(model, {"own": own}, "My Model")
     with pytest.raises(ValueError, match="without --data"):
-        own_parts(base, "my-model")
-    questions = golden_questions(data)
-    assert 1 < len(questions) <= 5 and all(question.picture.exists() for question in questions)
+        own_parts(model, {}, "my-model")
 
 
 def test_heat_is_one_at_centres_and_silent_where_nobody_knows(data):
@@ -178,3 +178,18 @@ def test_what_the_model_is_sure_of_is_annotated_but_not_twice(base, data):
 def test_the_table_says_before_and_after():
     before, after = {"absent": {"questions": 2, "refused": 1.0}}, {"absent": {"questions": 2, "refused": 0.5}}
     assert "| things that are not there | 2 | refused | 1.0 | 0.5 |" in table(before, after)
+
+
+def test_golden_questions_are_those_that_are_answered_without_hesitating(base, data, monkeypatch):
+    def answer(self, picture, questions):
+        return [Answer("It is <SEG>.", torch.zeros(1, 256), [-len(question) / 100]) for question in questions]
+
+    monkeypatch.setattr(Answerer, "answer", answer)
+    chosen = golden_questions(module.load_model(base), data)
+    asked = [json.loads(line) for line in (data / "questions.jsonl").read_text().splitlines()]
+    lengths = sorted(len(line["question"]) for line in asked if "history" not in line)
+    assert [len(question.question) for question in chosen] == lengths[:5]
+    assert all(question.picture.exists() for question in chosen)
+    monkeypatch.setattr(Answerer, "answer", lambda self, picture, questions: [Answer("No.", torch.zeros(0, 256), [])] * len(questions))
+    with pytest.raises(ValueError, match="for longer"):
+        golden_questions(module.load_model(base), data)
