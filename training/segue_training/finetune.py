@@ -111,7 +111,7 @@ def finetune(model: SegueModel, data: OwnData, photos: list[Photo], seconds: flo
     options = StageOptions("decoder", _ALL, **limits, limit_s=_DECODER * seconds)
     train_decoder(model.vision, model.decoder, photos, out, options, seed, 1e-4, batch=3)
     options = StageOptions("refiner", _ALL, **limits, limit_s=_REFINER * seconds)
-    train_refiner(model.vision, model.decoder, photos, out, _ALL, seed, 1e-4, options, batch=3, fresh=False)
+    train_refiner(model.vision, model.decoder, photos, out, options, seed, 1e-4, batch=3, fresh=False)
     model.decoder.requires_grad_(False)
     clock.say("Fine-tuning the language model")
     cached, mine = cache_photos(model, photos), {photo.id for photo in photos}

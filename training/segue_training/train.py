@@ -48,7 +48,7 @@ def main() -> None:
     again = StageOptions("decoder_again", options.decoder_again_steps)
     train_decoder(model.vision, model.decoder, photos, options.out, again, options.seed, rate=5e-4)
     _blend(model.decoder, before)
-    train_refiner(model.vision, model.decoder, photos, options.out, options.refiner_steps, options.seed)
+    train_refiner(model.vision, model.decoder, photos, options.out, StageOptions("refiner", options.refiner_steps), options.seed)
     model.copy_moments()
     cached = cache_photos(model, photos)
     stages = (("language", options.language_steps, 0.0), ("joint", options.joint_steps, 0.5))

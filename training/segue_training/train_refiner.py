@@ -28,12 +28,12 @@ _FROZEN_BLOCKS = 3
 
 
 def train_refiner(
-    encoder: CenterNet, decoder: MaskDecoder, photos: list[Photo], out: Path, steps: int, seed: int = 0, rate: float = 1e-3,
-    options: StageOptions | None = None, batch: int = _PHOTOS, fresh: bool = True,
+    encoder: CenterNet, decoder: MaskDecoder, photos: list[Photo], out: Path, options: StageOptions, seed: int = 0,
+    rate: float = 1e-3, batch: int = _PHOTOS, fresh: bool = True,
 ) -> None:  # fmt: skip
-    """Trains `decoder.refiner` in place; resumes from OUT/refiner.pt. batch: photos a step; fresh: starts from the encoder."""
-    refiner, options = decoder.refiner, options or StageOptions("refiner", steps)
-    if fresh and not (out / "refiner.pt").exists():
+    """Trains `decoder.refiner` in place; resumes from OUT/<name>.pt. batch: photos a step; fresh: starts from the encoder."""
+    refiner = decoder.refiner
+    if fresh and not (out / f"{options.name}.pt").exists():
         refiner.start_from(encoder)
     decoder.requires_grad_(False)
     refiner.requires_grad_(True)
