@@ -20,7 +20,12 @@ _RIDGE = 3e-3
 
 
 def calibrate_scores(model: SegueModel, answers: list[dict]) -> dict:
-    """Sets `decoder.score_weights` from the answers of `evaluate`; returns the cross-fitted reliability."""
+    """Sets `decoder.score_weights` from the answers of `evaluate`; returns the cross-fitted reliability.
+
+    Without any mask in the answers (a model that hardly trained) nothing is set and nothing returned.
+    """
+    if not any(answer["iou"] for answer in answers if answer["kind"] != "present"):
+        return {}
     signals, right, photos, logprobs = _records(answers)
     model.decoder.score_weights.copy_(fit(signals, right))
     facts = reliability(cross_fitted(signals, right, photos), right)

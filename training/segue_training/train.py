@@ -71,7 +71,8 @@ def finish(path: Path, photos: list[Photo], held_out: list[Photo], facts: dict, 
     facts["outliers"] = {name: channels.tolist() for name, channels in outliers.items()}
     save_model(model, path, facts)
     facts["evaluation"], answers = evaluate(model, held_out)
-    facts["scores"] = calibrate_scores(model, answers)
+    if reliability := calibrate_scores(model, answers):
+        facts["scores"] = reliability
     save_model(model, path, facts)
     return facts["evaluation"]
 

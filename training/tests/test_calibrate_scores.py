@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from segue_training.calibrate_scores import brier, cross_fitted, fit, reliability
+from segue_training.calibrate_scores import brier, calibrate_scores, cross_fitted, fit, reliability
 
 
 def made(count: int = 4000) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -40,3 +40,8 @@ def test_the_table_counts_by_hand():
     assert facts["table"] == [[0.0, 0.2, 2, 0.1, 0.0], [0.8, 1.0, 2, 0.9, 0.5]]
     assert facts["calibration_error"] == pytest.approx(0.5 * 0.1 + 0.5 * 0.4)
     assert facts["brier"] == pytest.approx((0.01 + 0.01 + 0.01 + 0.81) / 4)
+
+
+def test_answers_without_masks_calibrate_nothing():
+    answers = [{"kind": "absent", "photo": 1, "iou": [], "signals": [], "logprobs": []}]
+    assert calibrate_scores(torch.nn.Module(), answers) == {}
