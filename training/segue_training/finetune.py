@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from .data import Photo
 from .data_problems import DataError
@@ -61,7 +62,8 @@ def main(arguments: list[str] | None = None) -> None:
     started = time.monotonic()
     model, kept = load_model(options.base), Kept()
     before = measure(model, data, held_out, kept, base=True)
-    left = clock.left() - 1.3 * (time.monotonic() - started)  # the same again at the end, and writing
+    # The same again at the end, where more masks are drawn.
+    left = clock.left() - 3 * (time.monotonic() - started)
     if left < _FEWEST_S:
         sys.exit(f"Of {options.minutes:g} minutes {max(0.0, left):.0f} s are left to train in. Ask for more with --minutes.")
     facts = finetune(model, data, training, left, options.out, options.seed, clock)
@@ -104,6 +106,7 @@ def finetune(model: SegueModel, data: OwnData, photos: list[Photo], seconds: flo
                 print(f"The detector's boxes fit {name!r} badly (mean IoU {fit:.2f}): expect cut-off or loose masks.")
     photos = [self_annotated(model, photo) for photo in photos]
     clock.say("Fine-tuning the mask decoder")
+    known = {name: value.detach().clone() for name, value in model.decoder.named_parameters()}
     tuned = model.decoder.view
     model.decoder.requires_grad_(False)
     tuned.requires_grad_(True)
@@ -113,11 +116,23 @@ def finetune(model: SegueModel, data: OwnData, photos: list[Photo], seconds: flo
     options = StageOptions("refiner", _ALL, **limits, limit_s=_REFINER * seconds)
     train_refiner(model.vision, model.decoder, photos, out, options, seed, 1e-4, batch=3, fresh=False)
     model.decoder.requires_grad_(False)
+    go_half_way(model.decoder, known)
     clock.say("Fine-tuning the language model")
     cached, mine = cache_photos(model, photos), {photo.id for photo in photos}
     questions = [own for own in data.questions if own.photo.id in mine]
     finetune_language(model, cached, questions, data.kinds, out, max(1.0, end - time.monotonic()), _ALL, seed)
     return facts
+
+
+@torch.no_grad()
+def go_half_way(module: torch.nn.Module, before: dict[str, Tensor]) -> None:
+    """Puts the mean of the weights before and after into a module.
+
+    It keeps most of what was learnt and loses little of what was known (Wortsman et al., "Robust fine-tuning of zero-shot
+    models", CVPR 2022).
+    """
+    for name, parameter in module.named_parameters():
+        parameter.lerp_(before[name], 0.5)
 
 
 class Clock:

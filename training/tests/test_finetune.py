@@ -193,3 +193,13 @@ def test_golden_questions_are_those_that_are_answered_without_hesitating(base, d
     monkeypatch.setattr(Answerer, "answer", lambda self, picture, questions: [Answer("No.", torch.zeros(0, 256), [])] * len(questions))
     with pytest.raises(ValueError, match="for longer"):
         golden_questions(module.load_model(base), data)
+
+
+def test_half_way_is_the_mean_of_before_and_after():
+    layer = torch.nn.Linear(2, 1)
+    before = {name: value.detach().clone() for name, value in layer.named_parameters()}
+    with torch.no_grad():
+        layer.weight += 2
+    command.go_half_way(layer, before)
+    torch.testing.assert_close(layer.weight.detach(), before["weight"] + 1)
+    torch.testing.assert_close(layer.bias.detach(), before["bias"])
