@@ -18,6 +18,8 @@ from .own_evaluation import KINDS
 from .own_questions import FILE
 from .segue_smol import parts_of
 
+_PHRASE = r"\b(?:[Tt]he|[Aa]n?) [^,.;:<>]*?$"
+"""As the base's, but an own answer may begin with the phrase: "The gauge <SEG> shows it."."""
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 _CASES, _PICTURES = 5, 8
 """Golden questions, and pictures among whose questions they are chosen."""
@@ -39,7 +41,7 @@ def own_parts(model: SegueModel, facts: dict, name: str) -> BundleParts:
         "note": f"{own['pictures']} pictures, {own['questions']} questions about {', '.join(own['categories'])}",
     }  # fmt: skip
     return dataclasses.replace(
-        parts, name=name, version="0.1.0", origins=[*parts.origins, tuned], training=_training(own),
+        parts, name=name, version="0.1.0", phrase_pattern=_PHRASE, origins=[*parts.origins, tuned], training=_training(own),
         description=f"{parts.name} {parts.version}, fine-tuned on own pictures of {' and '.join(own['categories'])}.",
     )  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 
 import pytest
 import torch
@@ -125,6 +126,7 @@ def test_a_checkpoint_becomes_a_bundle_of_its_own_name(base, data, tmp_path):
     save_model(module.load_model(base), tmp_path / "model.safetensors", {"own": own})
     model = module.load_model(tmp_path / "model.safetensors")
     parts = own_parts(model, {"own": own}, "my-model")
+    assert re.search(parts.phrase_pattern, "The pressure gauge ")[0] == "The pressure gauge "
     assert parts.name == "my-model" and "valve" in parts.description and not parts.quality
     assert "- before, 0.9 after" in parts.training.values() or "- before, 0.9 after" in str(parts.training)
     with pytest.raises(ValueError, match="lower-case"):
