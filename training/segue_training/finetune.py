@@ -15,7 +15,6 @@ import time
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
 from .data import Photo
 from .data_problems import DataError
@@ -31,7 +30,7 @@ from .tokenization import gguf_tokenizer
 from .train_decoder import train_decoder
 from .train_own_names import train_channels, train_queries
 from .train_refiner import train_refiner
-from .trainer import StageOptions
+from .trainer import StageOptions, go_half_way
 
 BASE = Path(__file__).resolve().parents[1] / "weights" / "segue-smol.safetensors"
 _CHANNELS, _DECODER, _REFINER = 0.12, 0.18, 0.06
@@ -122,17 +121,6 @@ def finetune(model: SegueModel, data: OwnData, photos: list[Photo], seconds: flo
     questions = [own for own in data.questions if own.photo.id in mine]
     finetune_language(model, cached, questions, data.kinds, out, max(1.0, end - time.monotonic()), _ALL, seed)
     return facts
-
-
-@torch.no_grad()
-def go_half_way(module: torch.nn.Module, before: dict[str, Tensor]) -> None:
-    """Puts the mean of the weights before and after into a module.
-
-    It keeps most of what was learnt and loses little of what was known (Wortsman et al., "Robust fine-tuning of zero-shot
-    models", CVPR 2022).
-    """
-    for name, parameter in module.named_parameters():
-        parameter.lerp_(before[name], 0.5)
 
 
 class Clock:

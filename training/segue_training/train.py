@@ -27,7 +27,7 @@ from .scenes import cache_photos
 from .train_decoder import measure_moments, train_decoder
 from .train_language import train_language
 from .train_refiner import train_refiner
-from .trainer import StageOptions
+from .trainer import StageOptions, go_half_way
 
 _CALIBRATION_PHOTOS, _PROBED_PHOTOS = 120, 40
 
@@ -44,10 +44,10 @@ def main() -> None:
     model.to(device)
     measure_moments(model.vision, model.decoder, photos[::6])
     train_decoder(model.vision, model.decoder, photos, options.out, StageOptions("decoder", options.decoder_steps), options.seed)
-    before = {name: value.clone() for name, value in model.decoder.state_dict().items()}
+    before = {name: value.detach().clone() for name, value in model.decoder.named_parameters()}
     again = StageOptions("decoder_again", options.decoder_again_steps)
     train_decoder(model.vision, model.decoder, photos, options.out, again, options.seed, rate=5e-4)
-    _blend(model.decoder, before)
+    go_half_way(model.decoder, before)
     train_refiner(model.vision, model.decoder, photos, options.out, StageOptions("refiner", options.refiner_steps), options.seed)
     model.copy_moments()
     cached = cache_photos(model, photos)
@@ -75,16 +75,6 @@ def finish(path: Path, photos: list[Photo], held_out: list[Photo], facts: dict, 
         facts["scores"] = reliability
     save_model(model, path, facts)
     return facts["evaluation"]
-
-
-def _blend(decoder: torch.nn.Module, before: dict[str, torch.Tensor]) -> None:
-    """The mean of the weights before and after the second round.
-
-    Long training on few photos gains sureness and loses generality; the mean keeps most of both (Wortsman et al. 2022,
-    "Robust fine-tuning of zero-shot models").
-    """
-    after = decoder.state_dict()
-    decoder.load_state_dict({name: before[name].lerp(value, 0.5) for name, value in after.items()})
 
 
 def _categories(coco: Path) -> list[list[str]]:

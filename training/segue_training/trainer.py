@@ -42,6 +42,17 @@ def parameter_groups(modules: Iterable[tuple[nn.Module, float]], decay: float) -
     return [group for group in groups if group["params"]]
 
 
+@torch.no_grad()
+def go_half_way(module: torch.nn.Module, before: dict[str, Tensor]) -> None:
+    """Puts the mean of the weights before and after into a module.
+
+    It keeps most of what was learnt and loses little of what was known (Wortsman et al., "Robust fine-tuning of zero-shot
+    models", CVPR 2022).
+    """
+    for name, parameter in module.named_parameters():
+        parameter.lerp_(before[name], 0.5)
+
+
 class Stage:
     """Runs `loss(step, rng) -> {name: tensor}` (the entry `loss` is minimised) for a number of steps.
 
