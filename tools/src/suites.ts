@@ -11,6 +11,7 @@ const PYTHON_NEEDS = [
   'grpc',
   'grpc_reflection',
   'grpc_tools',
+  'inflect',
   'numpy',
   'onnx',
   'onnxruntime',

@@ -74,7 +74,7 @@ class BundleWay:
         self._folder, self._mode, self._runtime = folder, mode, Runtime.open(folder, threads)
         manifest = self._runtime.manifest
         self._model = f"{manifest['name']}@{manifest['version']}"
-        if mode is Mode.TEACHER_FORCED and "maskOnly" not in manifest["language"]["modes"]:
+        if mode is Mode.TEACHER_FORCED and manifest["language"]["modes"]["maskOnly"] is None:
             raise ProblemError([Problem(str(folder), "the bundle has no maskOnly mode", "Use --mode free.")])
 
     def describe(self) -> dict[str, str]:

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
 
+import inflect
+
 from .config import COCO_NAMES, HELD_OUT
 
 
@@ -25,6 +27,11 @@ class Thing:
     def reasoned(self) -> bool:
         """Whether training asks reasoning questions about it."""
         return bool(self.uses or self.descriptions or self.questions)
+
+    @property
+    def held_out(self) -> bool:
+        """Whether it is kept without reasoning questions on purpose, to measure what is not taught."""
+        return self.name in HELD_OUT
 
 
 @dataclass(frozen=True)
@@ -81,29 +88,21 @@ def _lines(name: str) -> list[str]:
     return [line for line in text.splitlines() if line and not line.startswith("#")]
 
 
-_PLURALS = {
-    "person": "people", "human": "humans", "sheep": "sheep", "knife": "knives", "mouse": "mice", "skis": "skis",
-    "scissors": "scissors", "broccoli": "broccoli", "glasses": "glasses", "dice": "dice", "fish": "fish",
-    "headphones": "headphones", "grapes": "grapes", "shelf": "shelves", "luggage": "luggage", "cattle": "cattle",
+_ENGLISH = inflect.engine()
+_ALREADY_PLURAL = {
+    "skis", "scissors", "glasses", "sunglasses", "headphones", "grapes", "dice", "pliers", "tongs", "tweezers", "chopsticks", "stairs",
+    "binoculars", "trousers", "jeans", "pajamas", "suspenders", "bagpipes", "dentures", "handcuffs", "cattle",
 }  # fmt: skip
 
 
 def plural(name: str) -> str:
     """English plural of a name ("wine glass" -> "wine glasses")."""
-    if name in _PLURALS:
-        return _PLURALS[name]
-    if name.endswith(("s", "sh", "ch", "x")):
-        return name + "es"
-    if name.endswith("y") and name[-2] not in "aeiou":
-        return name[:-1] + "ies"
-    return name + "s"
+    return name if name in _ALREADY_PLURAL | {"broccoli"} else _ENGLISH.plural_noun(name)
 
 
 def article(name: str) -> str:
     """The name with "a" or "an"; nothing for words that are plural already."""
-    if name in ("skis", "scissors", "glasses", "headphones", "grapes", "dice"):
-        return name
-    return ("an " if name[0] in "aeiou" else "a ") + name
+    return name if name in _ALREADY_PLURAL else _ENGLISH.a(name)
 
 
 def join(parts: list[str]) -> str:

@@ -77,10 +77,6 @@ class Photo:
                 found.append(same[0])
         return found
 
-    def union(self, label: int) -> np.ndarray:
-        """uint8[h, w], 1 on every thing of a class."""
-        return np.maximum.reduce([instance.mask() for instance in self.of(label)])
-
 
 def load_coco(folder: Path, known: Sequence[str] = COCO_NAMES) -> list[Photo]:
     """Reads a COCO-format folder; photos in ascending order of id, labels as indices into `known`."""
@@ -99,7 +95,7 @@ def load_coco(folder: Path, known: Sequence[str] = COCO_NAMES) -> list[Photo]:
     for annotation in content["annotations"]:
         photo = photos[annotation["image_id"]]
         encoded = encode(annotation["segmentation"], photo.height, photo.width)
-        x, y, w, h = annotation.get("bbox") or rle.toBbox(encoded).tolist()
+        x, y, w, h = rle.toBbox(encoded).tolist()  # of the outline itself, which cannot contradict it
         photo.instances.append(
             Instance(
                 annotation["id"], known.index(names[annotation["category_id"]]), encoded,

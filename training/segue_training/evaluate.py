@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 from collections import defaultdict
 from dataclasses import dataclass, field
 from itertools import zip_longest
@@ -22,6 +23,7 @@ import torch
 from tqdm import tqdm
 
 from . import evaluation_set
+from .bank import plural
 from .codes import prompt_codes
 from .config import RELATIONS
 from .data import Photo, load_coco, split
@@ -49,7 +51,7 @@ class Figures:
         self.answered[kind].append(len(masks) > 0)
         if not truth or kind == "present":
             return
-        self.named[kind].append(all(name in text for name in question.names))
+        self.named[kind].append(len(masks) > 0 and all(_says(name, text) for name in question.names))
         empty = np.zeros_like(truth[0])
         given = [masks[i] if i < len(masks) else empty for i in range(len(truth))]
         for mask, expected in zip(given, truth, strict=True):
@@ -134,6 +136,11 @@ def _iou(a: np.ndarray, b: np.ndarray | None) -> float:
         return 0.0
     intersection, union = intersection_and_union(a, b)
     return intersection / union if union else 1.0
+
+
+def _says(name: str, text: str) -> bool:
+    """Whether a text speaks of a thing, or of several: "the cup", "a cup", "the cups"."""
+    return re.search(rf"\b(?:the|an?) (?:{re.escape(name)}|{re.escape(plural(name))})\b", text, re.IGNORECASE) is not None
 
 
 def _share(values: list[bool]) -> float:

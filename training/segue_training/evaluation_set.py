@@ -72,7 +72,7 @@ def build(photos: list[Photo], known: Sequence[str] = COCO_NAMES) -> list[Evalua
             if len(big) >= 2 and not any(i.crowd for i in photo.of(label)):
                 ask("plural", f"Can you segment all the {plural(name)} in this image?", [name], [same])
                 earlier = (f"Segment all the {plural(name)}.", f"They are the {plural(name)} <SEG>.")
-                for phrase, target in _referred(big):
+                for phrase, target in _referred(same):
                     ask("follow_up", f"Now only the {'one ' + phrase if phrase.startswith('on') else phrase + ' one'}, please.", [name],
                         [[target]], history=earlier)  # fmt: skip
                     ask("referring", f"Can you segment the {name} {phrase} in this image?" if phrase.startswith("on")
@@ -88,7 +88,7 @@ def build(photos: list[Photo], known: Sequence[str] = COCO_NAMES) -> list[Evalua
 
 
 def _referred(things: list[Instance]) -> list[tuple[str, Instance]]:
-    """Clearly leftmost, rightmost and largest things."""
+    """Clearly leftmost, rightmost and largest of all things of a class, where they are not too small to be seen."""
     found = []
     by_x = sorted(things, key=lambda i: (i.box[0] + i.box[2]) / 2)
     width = max(i.box[2] for i in things) - min(i.box[0] for i in things)
@@ -100,7 +100,7 @@ def _referred(things: list[Instance]) -> list[tuple[str, Instance]]:
     by_area = sorted(things, key=lambda i: -i.area)
     if by_area[0].area > 1.5 * by_area[1].area:
         found.append(("largest", by_area[0]))
-    return found
+    return [(phrase, thing) for phrase, thing in found if thing.area >= 0.005]
 
 
 def save(questions: list[EvaluationQuestion], path: Path) -> None:

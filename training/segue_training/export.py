@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,7 +31,6 @@ from .own_bundle import golden_questions, own_parts
 from .runtime import Runtime
 from .segue_smol import smol_parts
 from .torch_stages import TorchStages
-
 
 GOLDEN_TOLERANCE = {FLOAT32: (0.99, 0.01), FLOAT16: (0.98, 0.02), INT8: (0.97, 0.03), INT4: (0.97, 0.03)}
 """By precision: least IoU to PyTorch's mask, largest difference to its score."""
@@ -123,9 +123,17 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--precision", choices=(INT8, INT4, FLOAT16, FLOAT32), default=INT8, help="of the language model's base weights")
     parser.add_argument("--data", type=Path, help="for a fine-tuned checkpoint: its own data, which give the golden questions")
     options = parser.parse_args(arguments)
+    try:
+        export(options)
+    except ValueError as error:
+        sys.exit(str(error))
+
+
+def export(options: argparse.Namespace) -> None:
+    """Raises ValueError when a checkpoint and the options do not fit together, or the bundle does not answer as PyTorch does."""
     if options.data is None:
         questions = [GoldenQuestion(EXAMPLES / picture, text) for picture, text in QUESTIONS]
-        export_bundle(smol_parts(options.checkpoint), options.out, questions, options.precision)
+        export_bundle(smol_parts(options.checkpoint, options.out.name), options.out, questions, options.precision)
     else:
         model, facts = load_model(options.checkpoint), load_facts(options.checkpoint)
         parts = own_parts(model, facts, options.out.name)

@@ -40,7 +40,7 @@ class OwnSource(PictureSource):
         """An own picture; its confidence is blurred, as the new channels were fitted to it."""
         summary = source.summaries[mirrored]
         scene = own_scene(source, summary, self.kinds)
-        return Picture(blurred(summary, scene, 0.3, rng), self.names[: self.classes], scene, True)
+        return Picture(blurred(summary, scene, 0.3, rng), self.names[: self.classes], scene)
 
 
 def own_scene(source: CachedPhoto, summary: Summary, kinds: dict[int, set[int]]) -> Scene:

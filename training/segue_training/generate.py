@@ -9,13 +9,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .bundle_parts import Limits
 from .data import letterbox
 from .geometry import resize_bilinear
 from .language import KeyValues
 from .mask_decoder import Features
 from .model import SegueModel
 
-_MAX_TOKENS = 64
+_MAX_TOKENS = Limits().max_new_tokens
 
 Turns = list[tuple[str, str]]
 """Earlier (question, answer) pairs about the same picture, oldest first."""

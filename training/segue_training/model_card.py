@@ -29,6 +29,9 @@ _ABILITIES = """- It finds things of COCO's 80 classes, by their names and by qu
 - Do not use it where a wrong mask harms someone. It has seen 302 photos, mostly of everyday scenes.
 """
 
+_OWN = """- It was fine-tuned on own pictures for: {}. What follows is said of its base, of which fine-tuning keeps most.
+"""
+
 _QUALITY = """gIoU is the mean of the masks' IoUs, cIoU the pooled one; a missing mask counts as 0. `named`: share of answers with the right
 name, `answered`: share with a mask. `mask_only` is the mode without words; `control` ignores the question and takes what the
 detector is surest of; `ceiling` is the mask decoder given the true name. The photos were held out from this training, but the
@@ -43,6 +46,7 @@ _MEASURES = (("targets", "targets"), ("giou", "gIoU"), ("ciou", "cIoU"), ("named
 def model_card(manifest: dict[str, Any], notes: str = "") -> str:
     """Markdown; notes: what people observed, put at its end."""
     serving = manifest["purpose"] == "serving"
+    own = manifest["training"].get("own categories")
     language, image = manifest["language"], manifest["images"]["main"]["resize"]["size"]
     sections = [
         f"# {manifest['name']} {manifest['version']}",
@@ -62,7 +66,7 @@ def model_card(manifest: dict[str, Any], notes: str = "") -> str:
         table(["file", "MB"], [[f"`{name}`", f"{size / 1e6:.2f}"] for name, size in file_sizes(manifest)]),
     ]
     if serving:
-        sections += ["## What it can and cannot do", _ABILITIES]
+        sections += ["## What it can and cannot do", _OWN.format(own) + _ABILITIES if own else _ABILITIES]
     if manifest["training"]:
         sections += ["## Training", _facts(manifest["training"])]
     if manifest["quality"]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import re
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +19,6 @@ from .segue_smol import parts_of
 
 _PHRASE = r"\b(?:[Tt]he|[Aa]n?) [^,.;:<>]*?$"
 """As the base's, but an own answer may begin with the phrase: "The gauge <SEG> shows it."."""
-_NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 _CASES, _PICTURES = 5, 8
 """Golden questions, and pictures among whose questions they are chosen."""
 
@@ -30,19 +28,17 @@ def own_parts(model: SegueModel, facts: dict, name: str) -> BundleParts:
 
     Raises ValueError for a name that no bundle may have, or facts that `segue-finetune` did not write.
     """
-    if not _NAME.fullmatch(name):
-        raise ValueError(f"{name!r} cannot be a bundle's name: use lower-case letters, digits, dots and dashes for the folder")
     if "own" not in facts:
         raise ValueError("The checkpoint was not written by segue-finetune: export it without --data")
     own = facts["own"]
-    parts = parts_of(model, facts)
+    parts = parts_of(model, facts, name)
     tuned = {
         "part": "fine-tuning", "source": "segue-finetune on own data", "version": "1", "license": "yours to state",
         "note": f"{own['pictures']} pictures, {own['questions']} questions about {', '.join(own['categories'])}",
     }  # fmt: skip
     return dataclasses.replace(
-        parts, name=name, version="0.1.0", phrase_pattern=_PHRASE, origins=[*parts.origins, tuned], training=_training(own),
-        description=f"{parts.name} {parts.version}, fine-tuned on own pictures of {' and '.join(own['categories'])}.",
+        parts, version="0.1.0", phrase_pattern=_PHRASE, origins=[*parts.origins, tuned], training=_training(own),
+        description=f"segue-smol {parts.version}, fine-tuned on own pictures of {' and '.join(own['categories'])}.",
     )  # fmt: skip
 
 

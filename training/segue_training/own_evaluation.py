@@ -83,7 +83,7 @@ def _compare(answerer: Answerer, figures: Figures, photos: list[Photo], kept: Ke
             labels = [label for label in range(len(seen)) if seen[label] > _SURE and label not in photo.labels]
             texts = {f"Can you segment the {answerer.model.names[label]} in this image?": label for label in labels}
         else:
-            texts = {text: 0 for name, text in kept.masks if name == photo.path.name}
+            texts = {text: 0 for name, text in kept.masks if name == str(photo.path)}
         if not texts:
             continue
         for text, answer in zip(texts, answerer.answer(picture, list(texts)), strict=True):
@@ -91,7 +91,7 @@ def _compare(answerer: Answerer, figures: Figures, photos: list[Photo], kept: Ke
             if base and len(masks) == 0:
                 continue  # what it refused before is nothing that could be forgotten
             expected = kept.masks.setdefault(
-                (photo.path.name, text), masks[0] if len(masks) else np.zeros(picture.original, np.uint8)
+                (str(photo.path), text), masks[0] if len(masks) else np.zeros(picture.original, np.uint8)
             )
             name = text.removeprefix("Can you segment the ").removesuffix(" in this image?")
             figures.add(EvaluationQuestion(photo.id, photo.path.name, "before", text, [name]), answer.text, masks, [expected])

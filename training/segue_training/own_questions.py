@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .bundle_parts import Limits
 from .data import Instance, Photo
 from .data_problems import Findings
 from .own_targets import NoRelation, relation_of
@@ -19,8 +20,7 @@ from .questions import Question
 from .tokenization import SEG, SegueTokenizer
 
 FILE = "questions.jsonl"
-MOST_TOKENS = 256
-"""Question and earlier turns, and the answer, in tokens: what the service accepts of a question."""
+LIMITS = Limits()
 _KEYS = {"image", "question", "answer", "targets"}
 
 
@@ -52,7 +52,7 @@ class QuestionReader:
 
     def read(self, path: Path, photos: list[Photo]) -> list[OwnQuestion]:
         """All usable questions of a file; none without photos, which are missing while annotations.json is broken."""
-        self.photos = {photo.path.name: photo for photo in photos}
+        self.photos = {photo.path.relative_to(path.parent / "images").as_posix(): photo for photo in photos}
         try:
             lines = path.read_text(encoding="utf-8").split("\n")
         except FileNotFoundError:
@@ -150,11 +150,17 @@ class QuestionReader:
                 )
         asked = len(self.tokenizer.question_ids(entry["question"], turns))
         said = len(self.tokenizer.encode(entry["answer"]))
-        if asked + said > MOST_TOKENS:
+        if asked + said > LIMITS.max_question_tokens:
             self._error(
                 line,
-                f"question, earlier turns and answer have {asked + said} tokens, {MOST_TOKENS} fit",
+                f"question, earlier turns and answer have {asked + said} tokens, {LIMITS.max_question_tokens} fit",
                 "Shorten them, or drop earlier turns.",
+            )
+        elif said >= LIMITS.max_new_tokens:
+            self._error(
+                line,
+                f"the answer has {said} tokens, the model says at most {LIMITS.max_new_tokens - 1}",
+                "Shorten it: what stands behind would never be said.",
             )
 
     def _check_targets(self, entry: dict[str, Any], line: int) -> None:

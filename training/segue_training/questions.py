@@ -167,8 +167,9 @@ class QuestionMaker:
         return rng.choice(templates).format(words)
 
     def _reasoning(self, scene: Scene, rng: random.Random) -> Question | None:
+        # None beside a thing that is held out: it would be learnt that such a thing is never meant.
         names = [thing for thing in scene.present if self.things[thing].reasoned]
-        if not names:
+        if not names or any(self.things[thing].held_out for thing in scene.present):
             return None
         thing = rng.choice(names)
         text, answer = self._hint(self.things[thing], rng), f"It is the {self.things[thing].name} {SEG}."

@@ -15,6 +15,8 @@ from .projector import Summary
 from .questions import Scene
 
 _VISIBLE = 0.002  # share of the photo from which a thing counts as clearly visible
+_OTHERS = 60
+"""Names that the model does not have, among those that a simulated picture is drawn from."""
 
 
 @dataclass
@@ -32,7 +34,6 @@ class Picture:
     summary: Summary
     names: Tensor  # [classes, hidden]
     scene: Scene
-    real: bool
 
 
 @torch.no_grad()
@@ -88,14 +89,17 @@ class PictureSource:
         source = rng.choice(self.cached)
         summary = source.summaries[rng.randrange(2)]
         scene = real_scene(source.photo, summary, self.kinds)
-        return Picture(blurred(summary, scene, 0.3, rng), self.names[: self.classes], scene, True)
+        return Picture(blurred(summary, scene, 0.3, rng), self.names[: self.classes], scene)
 
     def simulated(self, rng: random.Random) -> Picture:
         """A photo whose classes carry other names; its features are mostly left out, as they would contradict."""
         source = rng.choice(self.cached)
         summary = source.summaries[rng.randrange(2)]
         scene = real_scene(source.photo, summary, self.kinds)
-        pool = list(range(self.classes)) + rng.sample(range(self.classes, len(self.things)), 45)
+        known = [i for i in range(self.classes) if not self.things[i].held_out]
+        if rng.random() < 0.5:  # beside held-out ones no reasoning question is asked
+            known = list(range(self.classes))
+        pool = known + rng.sample(range(self.classes, len(self.things)), self.classes - len(known) + _OTHERS)
         given = rng.sample(pool, self.classes)
         rows = [self._embedding(thing, rng) for thing in given]
         scene = Scene(
@@ -108,7 +112,7 @@ class PictureSource:
         summary = _clear(summary, scene, rng, channels) if rng.random() < 0.75 else blurred(summary, scene, 0.4, rng, channels)
         if rng.random() < 0.75:
             summary = summary._replace(pooled=torch.zeros_like(summary.pooled))
-        return Picture(summary, torch.stack(rows), scene, False)
+        return Picture(summary, torch.stack(rows), scene)
 
     def _embedding(self, thing: int, rng: random.Random) -> Tensor:
         if thing in self.synonyms and rng.random() < 0.3:

@@ -1,7 +1,8 @@
-"""The trained model as parts of the bundle `segue-smol`, with where everything comes from."""
+"""The trained model as parts of a bundle, with where everything comes from."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +37,7 @@ ORIGINS = [
         "note": "Trained on photos and annotations of COCO train2017 (annotations CC BY 4.0; photos under Flickr's terms)",
     },
 ]
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 
 
 class Encoder(nn.Module):
@@ -50,16 +52,20 @@ class Encoder(nn.Module):
         return {**features, "visual_tokens": self.model.visual_tokens(features)}
 
 
-def smol_parts(checkpoint: Path) -> BundleParts:
-    """A checkpoint's model, in float32."""
-    model = load_model(checkpoint)
-    return parts_of(model, load_facts(checkpoint))
+def smol_parts(checkpoint: Path, name: str = "segue-smol") -> BundleParts:
+    """A checkpoint's model, in float32. Raises ValueError for a fine-tuned one, or a name that no bundle may have."""
+    facts = load_facts(checkpoint)
+    if "own" in facts:
+        raise ValueError(f"{checkpoint} was written by segue-finetune: name the folder of its data with --data")
+    return parts_of(load_model(checkpoint), facts, name)
 
 
-def parts_of(model: SegueModel, facts: dict) -> BundleParts:
-    """`facts`: what the checkpoint says about its training and measured quality."""
+def parts_of(model: SegueModel, facts: dict, name: str) -> BundleParts:
+    """`facts`: what the checkpoint says about its training and measured quality. Raises ValueError for a name that no bundle may have."""
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"{name!r} cannot be a bundle's name: use lower-case letters, digits, dots and dashes for the folder")
     return BundleParts(
-        name="segue-smol",
+        name=name,
         version="0.2.0",
         purpose="serving",
         description="A small LISA: SmolLM2-135M with LoRA in front of a mask decoder on a frozen CenterNet.",

@@ -1,7 +1,9 @@
 """Trains the model: mask decoder, its refiner, then language on simulated pictures and on photos.
 
     python -m segue_training.train --coco DIR --vision-base DIR --out DIR
+    python -m segue_training.train --coco DIR --start FILE --out DIR
 
+The second form trains only the language parts of a trained model further; DIR must be another than that model's.
 `--vision-base` is the folder `models/` of the npm package @vladmandic/human 3.3.6 (it holds
 centernet.json and centernet.bin). Every stage writes OUT/<stage>.pt every two minutes and goes on from
 there when the command is started again; OUT/log.jsonl collects the figures, OUT/model.safetensors is the result.
@@ -20,7 +22,7 @@ from .calibrate import calibrate
 from .calibrate_scores import calibrate_scores
 from .data import Photo, load_coco, split
 from .evaluate import evaluate
-from .model import build_model, load_model, save_model
+from .model import SegueModel, build_model, load_model, save_model
 from .outliers import find_outliers
 from .probes import photo_prompts
 from .scenes import cache_photos
@@ -38,10 +40,26 @@ def main() -> None:
     torch.manual_seed(options.seed)
     photos, held_out = split(load_coco(options.coco))
     categories = _categories(options.coco)
-    # The frozen language weights are stored in half the size: they come from 4-bit values anyway.
-    model = build_model(options.vision_base, torch.bfloat16)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    model.to(device)
+    # The frozen language weights are stored in half the size: they come from 4-bit values anyway.
+    if options.start:
+        model = load_model(options.start, torch.bfloat16).to(device)
+    else:
+        model = build_model(options.vision_base, torch.bfloat16).to(device)
+        _train_masks(model, photos, options)
+    cached = cache_photos(model, photos)
+    stages = (("language", options.language_steps, 0.0), ("joint", options.joint_steps, 0.5))
+    for name, steps, real_share in stages:
+        train_language(model, cached, categories, options.out, name, steps, real_share, options.seed)
+    facts = {"options": _used(options)}
+    save_model(model, options.out / "model.safetensors", facts)
+    figures = finish(options.out / "model.safetensors", photos, held_out, facts, options.seed)
+    (options.out / "evaluation.json").write_text(json.dumps(figures, indent=1))
+    print(json.dumps(figures["model"], indent=1))
+
+
+def _train_masks(model: SegueModel, photos: list[Photo], options: argparse.Namespace) -> None:
+    """The mask decoder, twice, and its second look."""
     measure_moments(model.vision, model.decoder, photos[::6])
     train_decoder(model.vision, model.decoder, photos, options.out, StageOptions("decoder", options.decoder_steps), options.seed)
     before = {name: value.detach().clone() for name, value in model.decoder.named_parameters()}
@@ -50,15 +68,6 @@ def main() -> None:
     go_half_way(model.decoder, before)
     train_refiner(model.vision, model.decoder, photos, options.out, StageOptions("refiner", options.refiner_steps), options.seed)
     model.copy_moments()
-    cached = cache_photos(model, photos)
-    stages = (("language", options.language_steps, 0.0), ("joint", options.joint_steps, 0.5))
-    for name, steps, real_share in stages:
-        train_language(model, cached, categories, options.out, name, steps, real_share, options.seed)
-    facts: dict = {"options": {key: str(value) for key, value in vars(options).items()}}
-    save_model(model, options.out / "model.safetensors", facts)
-    figures = finish(options.out / "model.safetensors", photos, held_out, facts, options.seed)
-    (options.out / "evaluation.json").write_text(json.dumps(figures, indent=1))
-    print(json.dumps(figures["model"], indent=1))
 
 
 def finish(path: Path, photos: list[Photo], held_out: list[Photo], facts: dict, seed: int = 0) -> dict:
@@ -77,6 +86,12 @@ def finish(path: Path, photos: list[Photo], held_out: list[Photo], facts: dict, 
     return facts["evaluation"]
 
 
+def _used(options: argparse.Namespace) -> dict[str, str]:
+    """The options that had an effect."""
+    masks = ("decoder_steps", "decoder_again_steps", "refiner_steps") if options.start else ()
+    return {key: str(value) for key, value in vars(options).items() if value is not None and key not in masks}
+
+
 def _categories(coco: Path) -> list[list[str]]:
     """Category names by super-category: things of one kind can answer the same question."""
     groups: dict[str, list[str]] = {}
@@ -88,7 +103,9 @@ def _categories(coco: Path) -> list[list[str]]:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Trains the model on a folder in COCO format.")
     parser.add_argument("--coco", type=Path, required=True, help="folder with annotations.json and images/")
-    parser.add_argument("--vision-base", type=Path, required=True, help="folder with centernet.json and centernet.bin")
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--vision-base", type=Path, help="folder with centernet.json and centernet.bin")
+    source.add_argument("--start", type=Path, help="a trained model, to train only its language parts further")
     parser.add_argument("--out", type=Path, required=True, help="folder for checkpoints, log and the model")
     parser.add_argument("--decoder-steps", type=int, default=560)
     parser.add_argument("--decoder-again-steps", type=int, default=900)

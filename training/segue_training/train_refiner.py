@@ -59,7 +59,7 @@ def _first_look(decoder: MaskDecoder, frame: Frame, feature: Features, rng: rand
     """Crops, first masks and targets of some things of a frame."""
     feature = blur_evidence(feature, rng)
     views: Views = things_in_view(frame, feature, _THINGS, rng)
-    label = views.label.clamp(min=0)
+    label = torch.tensor([frame.labels[i] for i in views.thing.tolist()])  # no null prompts here
     prompt = prompt_codes(decoder.config, label, torch.randint(len(RELATIONS), label.shape)).to(decoder.output_device)
     evidence = decoder.evidence(feature, prompt)
     boxes = views.boxes[:, None]

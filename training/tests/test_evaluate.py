@@ -21,7 +21,17 @@ def test_a_missing_mask_counts_as_empty_and_a_superfluous_one_not_at_all():
     figures.add(question("explicit", ["cup"]), "It is the cup <SEG>.", np.stack([bar(0, 4), bar(5, 9)]), [bar(0, 4)])
     explicit = figures.summary()["explicit"]
     assert explicit["giou"] == pytest.approx(0.5, abs=1e-3)
-    assert explicit["answered"] == 0.5 and explicit["named"] == 1.0
+    assert explicit["answered"] == 0.5 and explicit["named"] == 0.5
+
+
+def test_a_name_counts_where_it_is_pointed_at():
+    """Not in a refusal, and not inside another word."""
+    none, one = np.zeros((0, 1, 10), np.uint8), bar(0, 4)[None]
+    said = {"There is no cup in this image.": none, "It is the cupboard <SEG>.": one, "They are the cups <SEG>.": one, "A cup <SEG>.": one}
+    for kind, (text, masks) in zip("abcd", said.items(), strict=True):
+        figures = Figures()
+        figures.add(question(kind, ["cup"]), text, masks, [bar(0, 4)])
+        assert figures.summary()[kind]["named"] == (kind in "cd"), text
 
 
 def test_swapped_masks_are_noticed():

@@ -8,9 +8,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from segue_training import export
 from segue_training import finetune as command
 from segue_training import model as module
 from segue_training.augment import augmented_batch
+from segue_training.bundle_parts import Limits
 from segue_training.config import COCO_NAMES
 from segue_training.example_set import write_example_set
 from segue_training.generate import Answer, Answerer
@@ -19,6 +21,7 @@ from segue_training.own_bundle import golden_questions, own_parts
 from segue_training.own_data import read_own_data
 from segue_training.own_evaluation import table
 from segue_training.own_rehearsal import self_annotated
+from segue_training.segue_smol import smol_parts
 from segue_training.tiny import tiny_parts, tiny_tokenizer
 from segue_training.train_own_names import focal_loss, heat
 from segue_training.vision import CenterNet
@@ -41,7 +44,7 @@ def base(tmp_path, monkeypatch):
         monkeypatch.setattr(where, "gguf_tokenizer", lambda path: tiny_tokenizer())
     monkeypatch.setattr(module, "load_gguf", lambda path, dtype: tiny_parts(seed=5).language)
     # The tiny tokenizer spells most words out.
-    monkeypatch.setattr("segue_training.own_questions.MOST_TOKENS", 600)
+    monkeypatch.setattr("segue_training.own_questions.LIMITS", Limits(max_question_tokens=600, max_new_tokens=600))
     monkeypatch.setattr("segue_training.finetune_language._ROW", 500)
     monkeypatch.setattr("segue_training.train_own_names._VIEWS", 6)
     monkeypatch.setattr("segue_training.generate._MAX_TOKENS", 3)
@@ -129,6 +132,10 @@ def test_a_checkpoint_becomes_a_bundle_of_its_own_name(base, data, tmp_path):
     assert re.search(parts.phrase_pattern, "The pressure gauge ")[0] == "The pressure gauge "
     assert parts.name == "my-model" and "valve" in parts.description and not parts.quality
     assert "- before, 0.9 after" in parts.training.values() or "- before, 0.9 after" in str(parts.training)
+    with pytest.raises(ValueError, match="--data"):
+        smol_parts(tmp_path / "model.safetensors", "my-model")
+    with pytest.raises(SystemExit, match="--data"):
+        export.main(["--checkpoint", str(tmp_path / "model.safetensors"), "--out", str(tmp_path / "my-model")])
     with pytest.raises(ValueError, match="lower-case"):
         own_parts(model, {"own": own}, "My Model")
     with pytest.raises(ValueError, match="without --data"):

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from segue_training.bundle_parts import Limits
 from segue_training.config import COCO_NAMES
 from segue_training.data_problems import DataError
 from segue_training.example_set import write_example_set
@@ -28,7 +29,7 @@ def example(tmp_path_factory) -> Path:
 @pytest.fixture
 def folder(example, tmp_path, monkeypatch) -> Path:
     # The tiny tokenizer spells most words out.
-    monkeypatch.setattr("segue_training.own_questions.MOST_TOKENS", 400)
+    monkeypatch.setattr("segue_training.own_questions.LIMITS", Limits(max_question_tokens=400, max_new_tokens=100))
     return Path(shutil.copytree(example, tmp_path / "own"))
 
 
@@ -144,6 +145,7 @@ QUESTION_CASES = {
     "history of a wrong kind": (put(history=["a", "b"]), "`history` is no list of [question, answer] pairs", "oldest turn first"),
     "empty turn": (put(history=[["", "Yes."]]), "a question is empty", "Write it, or remove the line"),
     "too long": (put(question=MANY), "tokens, 400 fit", "Shorten them"),
+    "answer too long": (put(answer=f"It is the {'very ' * 30} big valve <SEG>."), "the model says at most 99", "never be said"),
 }  # fmt: skip
 
 
@@ -249,6 +251,22 @@ def test_questions_get_the_prompts_that_point_at_their_things(folder):
     assert relations["I need the valve on the left."] == [2]
     assert relations["Mark every valve."] == [1] or relations["Which wheels do I have to close before I go?"] == [1]
     assert all(80 in photo.unsure or photo.unsure == frozenset(range(80)) for photo in data.photos)
+
+
+def test_pictures_may_lie_in_folders_of_their_own(folder):
+    (folder / "images" / "north").mkdir()
+    (folder / "images" / "site-01.jpg").rename(folder / "images" / "north" / "site-01.jpg")
+    change_annotations("images", 0, put(file_name="north/site-01.jpg"))(folder)
+    lines = (folder / QUESTIONS).read_text()
+    (folder / QUESTIONS).write_text(lines.replace('"site-01.jpg"', '"north/site-01.jpg"'))
+    questions = [own for own in read(folder).questions if own.photo.id == 1]
+    assert questions and all(own.photo.path == folder / "images" / "north" / "site-01.jpg" for own in questions)
+
+
+def test_a_box_that_contradicts_its_outline_is_not_believed(folder):
+    before = read(folder).photos[0].instances[0].box
+    change_annotations("annotations", 0, put(bbox=[0, 0, 1]))(folder)
+    assert read(folder).photos[0].instances[0].box == before
 
 
 def test_what_cannot_be_pointed_at_is_left_out_with_a_warning(folder):
