@@ -215,7 +215,11 @@ test('a passing failure is tried again, three times in all', async () => {
 test('what travels through the queues is small', async () => {
   const jobs = fixture.open();
   const { jobId } = await jobs.producer.submit(newJob({ request: request({ instruction: 'x'.repeat(10_000) }) }));
-  await jobs.producer.addDecode(jobId, request(), { ...prompt(0), phrase: 'a phrase of usual length' });
+  await jobs.producer.addDecode(jobId, request(), {
+    ...prompt(0),
+    digest: 'd'.repeat(64),
+    phrase: 'a phrase of usual length',
+  });
   const tasks = (await jobs.redis.keys(`${PREFIX}:segue.*`)).filter((key) => /:[0-9a-f]{32}(-\d+)?$/.test(key));
   expect(tasks).toHaveLength(4);
   for (const task of tasks) expect((await jobs.redis.hget(task, 'data'))!.length).toBeLessThan(MAX_TASK_BYTES);

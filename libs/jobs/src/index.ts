@@ -9,6 +9,7 @@ export { openJobs, type Jobs, type JobsOptions } from './open-jobs.js';
 export { PictureStore, type PictureSize } from './picture-store.js';
 export { QUEUE_KEYS, QUEUES, type QueueKey } from './queues.js';
 export {
+  digestOf,
   hasEnded,
   toJob,
   type Generated,

@@ -72,10 +72,14 @@ export class JobProducer {
   }
 
   /** Adds the task that makes a mask, as one more child of the job's root. Adding it again changes nothing. */
-  async addDecode(jobId: string, request: SegmentationRequest, prompt: SegmentPrompt): Promise<void> {
-    const { index, phrase, span, embedding } = prompt;
+  async addDecode(
+    jobId: string,
+    request: SegmentationRequest,
+    prompt: SegmentPrompt & { readonly digest: string },
+  ): Promise<void> {
+    const { digest, index, phrase, span, embedding } = prompt;
     const bytes = Buffer.from(embedding.buffer, embedding.byteOffset, embedding.byteLength);
-    const data: DecodeTaskData = { jobId, index, phrase, span, embedding: bytes.toString('base64') };
+    const data: DecodeTaskData = { jobId, digest, index, phrase, span, embedding: bytes.toString('base64') };
     await this.queues.decode.add('decode', data, {
       ...taskOptions(request.priority, `${jobId}-${index}`),
       parent: { id: jobId, queue: this.queues.segment.qualifiedName },

@@ -22,6 +22,8 @@ export interface DecodeTaskData extends TaskData {
   readonly index: number;
   readonly phrase: string;
   readonly span: Span;
+  /** Of the bundle that wrote the embedding. */
+  readonly digest: string;
   /** float32, little-endian, base64. */
   readonly embedding: string;
 }

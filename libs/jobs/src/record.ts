@@ -10,6 +10,11 @@ export interface TensorSetRef {
   readonly cached: boolean;
 }
 
+/** Digest of the bundle that a picture was encoded with. */
+export function digestOf({ key }: TensorSetRef): string {
+  return key.slice(0, key.indexOf('/'));
+}
+
 /** What the language model leaves behind when its answer has ended. */
 export interface Generated {
   readonly text: string;

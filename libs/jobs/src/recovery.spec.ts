@@ -126,6 +126,30 @@ test('computing again is bounded', async () => {
   await until(async () => (await jobs.redis.keys(`${PREFIX}:segue.*${jobId}*`)).length === 0);
 });
 
+test('a mask is made by the version of the model that wrote its words', async () => {
+  let encodes = 0;
+  const decoded: string[] = [];
+  fixture.startWorkers({
+    encode: () => Promise.resolve({ ...encoded, key: `${++encodes === 1 ? 'old' : 'new'}/image` }),
+    generate: async ({ addDecode }) => {
+      await addDecode(prompt(0));
+      return generated({ segments: 1 });
+    },
+    decode: (context) => {
+      decoded.push(context.encoded.key);
+      return gone();
+    },
+  });
+  const jobs = fixture.open();
+  const { jobId } = await jobs.producer.submit(newJob());
+  const last = await lastEvent(jobs, jobId);
+  expect(last).toMatchObject({
+    type: 'failed',
+    error: { code: 'UNAVAILABLE', message: expect.stringContaining('updated') },
+  });
+  expect(decoded).toEqual(['old/image']);
+});
+
 test('a failure of the encoder in computing again fails the job with its error', async () => {
   let encodes = 0;
   fixture.startWorkers({

@@ -3,7 +3,7 @@ import { WaitingChildrenError } from 'bullmq';
 
 import type { Jobs } from './open-jobs.js';
 import type { DecodeTaskData } from './queues.js';
-import type { JobRecord, TensorSetRef } from './record.js';
+import { digestOf, type JobRecord, type TensorSetRef } from './record.js';
 import type { StageContexts, StageProcessor, StageResults, StageRunReport } from './stage.js';
 import { TaskHost, type Task } from './task-host.js';
 
@@ -39,17 +39,21 @@ const BINDINGS: { readonly [S in Stage]: StageBinding<S> } = {
       async addDecode(prompt) {
         task.signal.throwIfAborted();
         if (await store.hasSegment(record.jobId, prompt.index)) return;
-        await producer.addDecode(record.jobId, record.request, prompt);
+        await producer.addDecode(record.jobId, record.request, { ...prompt, digest: digestOf(encodedOf(record)) });
       },
     }),
     save: (jobs, jobId, generated) => jobs.store.endGenerate(jobId, generated),
   },
   decode: {
     context: (task, record) => {
-      const { index, phrase, span, embedding } = task.bull.data as DecodeTaskData;
+      const { digest, index, phrase, span, embedding } = task.bull.data as DecodeTaskData;
+      const encoded = encodedOf(record);
+      if (digestOf(encoded) !== digest) {
+        throw new SegueError('UNAVAILABLE', 'The model was updated while this job ran. Ask again.');
+      }
       return {
         ...baseContext(task, record),
-        encoded: encodedOf(record),
+        encoded,
         prompt: { index, phrase, span, embedding: toFloats(embedding) },
       };
     },

@@ -1,7 +1,18 @@
 import type { SegueError } from '@segue/core';
 import { expect, test } from 'vitest';
 
-import { eventsOf, fakeStages, forever, generated, lastEvent, newJob, prompt, until, useJobs } from './jobs.fixture.js';
+import {
+  encoded,
+  eventsOf,
+  fakeStages,
+  forever,
+  generated,
+  lastEvent,
+  newJob,
+  prompt,
+  until,
+  useJobs,
+} from './jobs.fixture.js';
 import { JobSweeper } from './job-sweeper.js';
 import { PREFIX } from './keys.js';
 import type { Jobs } from './open-jobs.js';
@@ -106,6 +117,21 @@ test('a job whose deadline passes while it waits fails without any worker', asyn
   await until(async () => (await jobs.producer.depth()).encode.waiting === 0);
   fixture.startAnswers();
   await until(async () => (await tasksOf(jobs, jobId)).length === 0);
+});
+
+test('a task whose deadline has passed is not begun', async () => {
+  const jobs = fixture.open();
+  const { jobId } = await jobs.producer.submit(newJob({ deadlineAtMs: Date.now() + 100 }));
+  await new Promise((resolve) => setTimeout(resolve, 150));
+  let begun = 0;
+  fixture.startWorkers({
+    encode: () => {
+      begun += 1;
+      return Promise.resolve(encoded);
+    },
+  });
+  expect(await lastEvent(jobs, jobId)).toMatchObject({ type: 'failed', error: { code: 'DEADLINE_EXCEEDED' } });
+  expect(begun).toBe(0);
 });
 
 test('a stage that runs is stopped at the deadline', async () => {

@@ -102,6 +102,7 @@ export class TaskHost {
       if (!record || hasEnded(record)) return report('skipped');
       waitedMs = startedAtMs - (this.readySinceMs(record) ?? bull.timestamp);
       run.setDeadline(record.deadlineAtMs);
+      run.signal.throwIfAborted();
       await perform({ bull, token, record, signal: run.signal });
       report('done');
     } catch (error) {

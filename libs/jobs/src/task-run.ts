@@ -22,10 +22,11 @@ export class TaskRun {
     return this.stoppedBy;
   }
 
-  /** @param deadlineAtMs milliseconds since the epoch. */
+  /** @param deadlineAtMs milliseconds since the epoch; one that has passed stops the run at once. */
   setDeadline(deadlineAtMs: number): void {
-    const leftMs = Math.min(Math.max(0, deadlineAtMs - Date.now()), LONGEST_TIMER_MS);
-    this.timer = setTimeout(() => this.stop('deadline', deadlineExceeded()), leftMs);
+    const leftMs = deadlineAtMs - Date.now();
+    if (leftMs <= 0) return this.stop('deadline', deadlineExceeded());
+    this.timer = setTimeout(() => this.stop('deadline', deadlineExceeded()), Math.min(leftMs, LONGEST_TIMER_MS));
   }
 
   /** The first cause counts. */

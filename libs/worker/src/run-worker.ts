@@ -1,11 +1,12 @@
 import { join } from 'node:path';
 import type { Type } from '@nestjs/common';
 import { loadBundle } from '@segue/bundle';
-import { SegueError, type Stage } from '@segue/core';
+import { type SegueError, type Stage } from '@segue/core';
 import { openJobs, StageHost } from '@segue/jobs';
 import { openSessions } from '@segue/onnx';
 import { LOGGER, Registry, runService, type ConfigReader, type Logger, type ServiceConfig } from '@segue/service';
 import { WorkerMetrics } from './metrics.js';
+import { refuseOtherModels } from './other-models.js';
 import type { StageWorker } from './stage-worker.js';
 import { Tensors } from './tensors.js';
 
@@ -92,7 +93,7 @@ export async function runWorker<S extends Stage, C extends WorkerConfig>(
           jobs,
           concurrency: config.concurrency,
           process: (context) => {
-            refuseOtherModels(bundle.manifest.name, context.request.model);
+            refuseOtherModels(bundle, context);
             return worker.process(context);
           },
           onReport: (report) => metrics.task(report),
@@ -112,12 +113,4 @@ function endProcess(logger: Logger, error: SegueError): void {
   logger.fatal({ err: error }, 'ending the process: the model does not answer any more');
   logger.flush();
   process.exit(1);
-}
-
-function refuseOtherModels(served: string, asked: string): void {
-  if (asked === served) return;
-  throw new SegueError(
-    'UNAVAILABLE',
-    `The model "${asked}" is not served at the moment. Ask for "${served}", or try again later.`,
-  );
 }

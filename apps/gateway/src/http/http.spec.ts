@@ -145,6 +145,44 @@ describe('POST /v1/segment', () => {
     },
   );
 
+  it('keeps the job of a client that named a key, who then asks again', async () => {
+    const { generate } = fixture.stages;
+    const [began, goOn] = [signal(), signal()];
+    fixture.stages.generate = async (context) => {
+      began.give();
+      await goOn.given;
+      return generate(context);
+    };
+    const controller = new AbortController();
+    const asked = { ...question(), idempotency_key: 'once' };
+    const lost = fetch(`${gateway.url}/v1/segment`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(asked),
+      signal: controller.signal,
+    });
+    lost.catch(() => undefined);
+    await began.given;
+    controller.abort();
+    await expect(lost).rejects.toThrow();
+    const again = post('/v1/segment', asked);
+    goOn.give();
+    const response = await again;
+    expect(response.status).toBe(200);
+    expect(SCHEMAS.Answer.parse(await response.json()).text).toBe(TEXT);
+  });
+
+  it('takes a picture of megabytes in base64, and no other text', async () => {
+    const large = Buffer.concat([png, Buffer.alloc(10 * 2 ** 20)]).toString('base64');
+    const response = await post('/v1/segment', { ...question(), image: large });
+    expect(response.status).toBe(200);
+    for (const image of [`${large}!`, `${large.slice(0, -4)}A=`, `${large}A`, 'A', `=${large}`]) {
+      const refused = await post('/v1/segment', { ...question(), image });
+      expect(refused.status, image.slice(-8)).toBe(400);
+      expect(SCHEMAS.Problem.parse(await refused.json()).detail).toContain('base64');
+    }
+  });
+
   it('is 504 when the time allowed is over', async () => {
     fixture.stages.generate = (context) => until(context.signal);
     const response = await post('/v1/segment', { ...question(), timeout_ms: 200 });

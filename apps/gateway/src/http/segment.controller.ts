@@ -1,6 +1,5 @@
 import { Controller, HttpCode, Post, Req, Res } from '@nestjs/common';
 import { ApiTags } from '@nestjs/swagger';
-import { renderOverlay } from '@segue/imaging';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { parseCommand } from '../segmentation/request-options.js';
 import { SegmentationService } from '../segmentation/segmentation.service.js';
@@ -19,7 +18,7 @@ export class SegmentController {
   @HttpCode(200)
   @Does(
     'Ask about a picture',
-    'Waits for the answer; the job is cancelled when the connection closes. Accept chooses what comes back: ' +
+    'Waits for the answer; the job is cancelled when the connection closes, unless an idempotency key was named. Accept chooses what comes back: ' +
       'the answer (application/json), its events as they happen (text/event-stream), or the picture with the masks over it (image/png).',
   )
   @Takes('SegmentRequest')
@@ -35,9 +34,7 @@ export class SegmentController {
     }
     const answer = await this.service.segment(command, caller);
     if (accept.includes('image/png')) {
-      const picture = await this.service.picture(answer.imageId);
-      const overlay = await renderOverlay(picture, answer.segments, { text: answer.text });
-      await reply.type('image/png').send(overlay);
+      await reply.type('image/png').send(await this.service.overlay(answer));
     } else {
       await reply.send(await toAnswerBody(answer, command.options.mask_format));
     }

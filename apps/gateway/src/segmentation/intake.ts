@@ -1,5 +1,5 @@
 import { SegueError, type SegmentationRequest } from '@segue/core';
-import { inspectPicture } from '@segue/imaging';
+import { inspectPicture, type PictureLimits } from '@segue/imaging';
 import type { Jobs } from '@segue/jobs';
 import type { GatewayConfig } from '../config.js';
 import type { ModelCatalogue } from '../models/model-catalogue.js';
@@ -53,6 +53,10 @@ export class Intake {
     return { imageId: await this.jobs.pictures.put(bytes, size), ...size };
   }
 
+  get pictureLimits(): PictureLimits {
+    return { maxBytes: this.config.maxPictureBytes, maxPixels: this.config.maxPicturePixels };
+  }
+
   #complete(options: SegmentationCommand['options']): Omit<SegmentationRequest, 'imageId'> {
     const model = this.catalogue.get(options.model);
     if (!model.modes.includes(options.mode)) {
@@ -72,8 +76,9 @@ export class Intake {
     return { instruction, history, mode, model: model.name, maxTokens, maskFormat, priority };
   }
 
-  #deadline(timeoutMs = this.config.defaultTimeoutMs): number {
-    const { maxTimeoutMs } = this.config;
+  #deadline(asked: number | undefined): number {
+    const { defaultTimeoutMs, maxTimeoutMs } = this.config;
+    const timeoutMs = asked ?? Math.min(defaultTimeoutMs, maxTimeoutMs);
     if (timeoutMs > maxTimeoutMs) {
       throw new SegueError('INVALID_ARGUMENT', `"timeout_ms" must be at most ${maxTimeoutMs}.`);
     }
@@ -83,8 +88,7 @@ export class Intake {
   async #inspect(bytes: Uint8Array): Promise<{ readonly width: number; readonly height: number }> {
     if (bytes.byteLength === 0)
       throw new SegueError('INVALID_ARGUMENT', 'The picture is empty. Send the bytes of its file.');
-    const { maxPictureBytes, maxPicturePixels } = this.config;
-    const { width, height } = await inspectPicture(bytes, { maxBytes: maxPictureBytes, maxPixels: maxPicturePixels });
+    const { width, height } = await inspectPicture(bytes, this.pictureLimits);
     return { width, height };
   }
 

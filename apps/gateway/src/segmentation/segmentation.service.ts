@@ -7,6 +7,7 @@ import {
   type MaskFormat,
   type Segment,
 } from '@segue/core';
+import { renderOverlay } from '@segue/imaging';
 import { toJob, type Jobs, type JobRecord } from '@segue/jobs';
 import type { Logger } from '@segue/service';
 import type { Intake, StoredPicture } from './intake.js';
@@ -37,7 +38,7 @@ export class SegmentationService {
     private readonly logger: Logger,
   ) {}
 
-  /** Waits for the whole answer. The job is cancelled when the client goes away. */
+  /** Waits for the whole answer. The job is cancelled when the client goes away, unless it named an idempotency key. */
   async segment(command: SegmentationCommand, caller: Caller): Promise<Answer> {
     for await (const event of this.stream(command, caller)) {
       if (event.type === 'completed') return event.answer;
@@ -51,9 +52,9 @@ export class SegmentationService {
     throw new Error('the event log of the job ended without a last event');
   }
 
-  /** A new job's events as they happen. The job is cancelled when the client goes away. */
+  /** A job's events as they happen. The job is cancelled when the client goes away, unless it named an idempotency key. */
   async *stream(command: SegmentationCommand, caller: Caller): AsyncGenerator<JobEvent, void> {
-    const { jobId, created } = await this.#accept(command, caller, caller.deadlineAtMs);
+    const { jobId } = await this.#accept(command, caller, caller.deadlineAtMs);
     const { signal } = caller;
     let ended = false;
     try {
@@ -63,8 +64,9 @@ export class SegmentationService {
       }
       signal.throwIfAborted();
     } finally {
-      // A job that an idempotency key found is not this client's alone, and one whose deadline has passed fails by itself.
-      if (!ended && created && !isDeadline(signal.reason)) await this.jobs.producer.cancel(jobId);
+      // Who names an idempotency key may come back for the answer, and a job whose deadline has passed fails by itself.
+      const awaited = command.options.idempotency_key !== undefined;
+      if (!ended && !awaited && !isDeadline(signal.reason)) await this.jobs.producer.cancel(jobId);
     }
   }
 
@@ -108,6 +110,11 @@ export class SegmentationService {
   /** @throws SegueError NOT_FOUND */
   picture(imageId: string): Promise<Buffer> {
     return this.jobs.pictures.get(imageId);
+  }
+
+  /** A PNG of an answer's picture with the masks over it and the words under it. @throws SegueError NOT_FOUND */
+  async overlay({ imageId, segments, text }: Answer): Promise<Buffer> {
+    return renderOverlay(await this.picture(imageId), segments, { text, limits: this.intake.pictureLimits });
   }
 
   /** Lets watchers go. Calls that wait for an answer stay. */
