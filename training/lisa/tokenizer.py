@@ -1,6 +1,6 @@
 """LISA's tokenizer as `tokenizer.json`, and its prompt.
 
-The file gives the ids of the slow tokenizer (`slow_tokenizer.py`) with one deliberate difference, at the first word behind
+The file gives the ids of the slow tokenizer (`tests/lisa_model/slow_tokenizer.py`) with one deliberate difference, at the first word behind
 an added token where the checkpoint's setting is `legacy: false`. Upstream cuts that word with a blank before it and then
 drops the blank, which loses words ("Which", "Birds") to `<unk>`; here it is cut without the blank, as later versions of
 transformers do. Most words give the same piece both ways, and all words behind the first are equal.
@@ -17,9 +17,8 @@ from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre
 
 from segue_training.tokenization import ControlTokens, PromptTemplate, SegueTokenizer
 
-from .slow_tokenizer import BLANK
-
 SEG, IMAGE = "<SEG>", "<image>"
+BLANK = "▁"
 PUBLISHED_SEG = "[SEG]"
 """What the checkpoints call it. Bundles write it as all of Segue does; the id, and so the model's input, is the same."""
 CONTROL = ControlTokens(seg=SEG, image=IMAGE, end="</s>", pad="<unk>", begin="<s>")

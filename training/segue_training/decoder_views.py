@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .augment import Frame
-from .geometry import FRAME, box_iou, sample, view_grid, view_of
+from .geometry import FRAME, box_iou, cell_boxes, sample, view_grid, view_of
 from .mask_decoder import Features
 
 NOTHING = -1
@@ -96,10 +96,7 @@ def _detector_boxes(feature: Features, label: int, count: int = 6) -> Tensor:
     evidence = feature["heatmap"][:, label].sigmoid()
     kept = evidence * (evidence >= F.max_pool2d(evidence, 3, 1, 1))
     cells = kept.flatten().topk(count).indices
-    rows, columns = cells // evidence.shape[-1], cells % evidence.shape[-1]
-    left, top, right, bottom = feature["ltrb"][0, :, rows, columns]
-    x, y = columns * 4.0, rows * 4.0
-    return torch.stack([x - left, y - top, x + right, y + bottom], 1).clamp(0, FRAME).cpu()
+    return cell_boxes(feature["ltrb"])[0].flatten(1)[:, cells].T.cpu()
 
 
 def _jitter(box: Tensor, rng: random.Random) -> Tensor:

@@ -29,7 +29,7 @@ from .config import RELATIONS
 from .data import Photo, load_coco, split
 from .evaluation_set import EvaluationQuestion
 from .generate import Answerer, Picture
-from .metrics import MaskScore, balanced_accuracy, intersection_and_union
+from .metrics import MaskScore, balanced_accuracy, iou_of
 from .model import SegueModel, load_model
 
 _WITH_MASKS = ("explicit", "reasoning", "reasoning_held_out", "several", "plural", "referring", "follow_up")
@@ -59,8 +59,8 @@ class Figures:
             if kind in ("explicit", "reasoning", "reasoning_held_out"):
                 self.by_class[question.names[0]].add(mask, expected)
         if kind == "several" and len(masks) >= 2:
-            straight = sum(_iou(mask, expected) for mask, expected in zip(given, truth, strict=True))
-            crossed = sum(_iou(mask, expected) for mask, expected in zip(given[::-1], truth, strict=True))
+            straight = sum(iou_of(mask, expected) for mask, expected in zip(given, truth, strict=True))
+            crossed = sum(iou_of(mask, expected) for mask, expected in zip(given[::-1], truth, strict=True))
             self.in_order.append(straight >= crossed)
 
     def summary(self) -> dict:
@@ -103,7 +103,7 @@ def evaluate(model: SegueModel, photos: list[Photo]) -> tuple[dict, list[dict]]:
             masks, signals = answerer.segments(picture, answer.prompts)
             greedy.add(question, answer.text, masks, truth)
             entry = {"photo": photo.id, "kind": question.kind, "question": question.question, "answer": answer.text,
-                     "iou": [round(_iou(mask, expected), 3) for mask, expected in zip_longest(masks, truth[: len(masks)])],
+                     "iou": [0.0 if expected is None else round(iou_of(mask, expected), 3) for mask, expected in zip_longest(masks, truth[: len(masks)])],
                      "signals": signals.tolist(), "logprobs": answer.logprobs}  # fmt: skip
             answers.append(entry)
             if question.kind not in _WITH_MASKS:
@@ -128,14 +128,6 @@ def _true_prompts(model: SegueModel, question: EvaluationQuestion) -> torch.Tens
 def _surest(model: SegueModel, picture: Picture) -> torch.Tensor:
     best = picture.features["heatmap"].amax((2, 3)).argmax(1)
     return prompt_codes(model.decoder_config, best, torch.zeros_like(best))
-
-
-def _iou(a: np.ndarray, b: np.ndarray | None) -> float:
-    """IoU of a mask with what was meant; 0 where nothing was."""
-    if b is None:
-        return 0.0
-    intersection, union = intersection_and_union(a, b)
-    return intersection / union if union else 1.0
 
 
 def _says(name: str, text: str) -> bool:

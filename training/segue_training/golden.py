@@ -12,6 +12,7 @@ from PIL import Image
 from pycocotools import mask as coco_mask
 
 from .manifest import describe_file, write_json
+from .metrics import iou_of
 from .runtime import Answer, Runtime
 
 
@@ -61,12 +62,6 @@ def check_golden(folder: Path) -> None:
                 problem = f"scores {golden['phrase']!r} {segment.score:.4f} instead of {golden['score']:.4f}"
         if problem:
             raise ValueError(f"{folder}: asked {case['question']!r} about {case['image']}, the bundle {problem}")
-
-
-def iou_of(a: np.ndarray, b: np.ndarray) -> float:
-    """IoU of two masks of 0 and 1; 1 if both are empty."""
-    union = (a | b).sum()
-    return float((a & b).sum() / union) if union else 1.0
 
 
 def encode_mask(mask: np.ndarray) -> dict[str, Any]:

@@ -18,6 +18,12 @@ def intersection_and_union(predicted: np.ndarray, truth: np.ndarray) -> tuple[in
     return int((a & b).sum()), int((a | b).sum())
 
 
+def iou_of(predicted: np.ndarray, truth: np.ndarray) -> float:
+    """IoU of two masks, 0..1; 1 if both are empty."""
+    intersection, union = intersection_and_union(predicted, truth)
+    return intersection / union if union else 1.0
+
+
 @dataclass
 class MaskScore:
     """Running gIoU and cIoU over masks."""

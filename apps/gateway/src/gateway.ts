@@ -7,6 +7,8 @@ import type { JobMetrics } from './metrics/job-metrics.js';
 import type { SegmentationService } from './segmentation/segmentation.service.js';
 
 const REDIS_LOOK_EVERY_MS = 500;
+/** Share of the drain that gRPC calls in hand get. */
+const GRACE = 0.7;
 
 /** What runs beside the HTTP server, started and stopped in order: gRPC, the root stage of jobs, the sweeper, the counting. */
 export class Gateway {
@@ -41,10 +43,10 @@ export class Gateway {
     this.logger.info({ port: this.grpcPort }, 'listening for gRPC');
   }
 
-  /** Watchers go at once, calls that wait for an answer have `graceMs`. */
+  /** Watchers go at once, gRPC calls that wait for an answer have most of `graceMs`; the rest is for HTTP and for closing. */
   async stop(graceMs: number): Promise<void> {
     this.service.stopWatching();
-    await this.grpc.close(graceMs);
+    await this.grpc.close(graceMs * GRACE);
   }
 
   /** Nest calls this when the HTTP server has answered its last request. */

@@ -18,8 +18,8 @@ from PIL import Image
 from torch import Tensor
 from transformers import CLIPVisionConfig, CLIPVisionModel, LlamaConfig, LlamaForCausalLM, SamConfig, SamModel
 
-from lisa.slow_tokenizer import SlowTokenizer
 from lisa.tokenizer import SYSTEM
+from slow_tokenizer import SlowTokenizer
 
 SAM_NAMES = (
     (r"image_encoder\.patch_embed\.proj", "vision_encoder.patch_embed.projection"),

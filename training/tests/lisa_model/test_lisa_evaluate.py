@@ -9,7 +9,7 @@ from lisa.export import export_lisa
 from lisa.facts import lisa_facts
 from lisa.tokenizer import SYSTEM
 from lisa_reference import Reference
-from segue_training.golden import iou_of
+from segue_training.metrics import iou_of
 from segue_training.runtime import Runtime
 from segue_training.tiny import tiny_pictures
 

@@ -10,8 +10,8 @@ import pytest
 from sentencepiece import SentencePieceTrainer
 from transformers import LlamaTokenizer
 
-from lisa.slow_tokenizer import SlowTokenizer
 from lisa.tokenizer import SYSTEM, added_tokens, build_tokenizer, load_tokenizer
+from slow_tokenizer import SlowTokenizer
 
 QUESTIONS = (
     "What is the cat in this image? Please output segmentation mask.", "the red ball", " What is here?",

@@ -1,6 +1,6 @@
 import { request as rawRequest } from 'node:http';
 import { serverSentEvents } from '@segue/client';
-import { decodeMask } from '@segue/core';
+import { decodeMask, SegueError } from '@segue/core';
 import sharp from 'sharp';
 import { beforeEach, describe, expect, it } from 'vitest';
 import {
@@ -181,6 +181,12 @@ describe('POST /v1/segment', () => {
       expect(refused.status, image.slice(-8)).toBe(400);
       expect(SCHEMAS.Problem.parse(await refused.json()).detail).toContain('base64');
     }
+  });
+
+  it('is 503 and says when to ask again when the workers cannot finish', async () => {
+    fixture.stages.generate = () => Promise.reject(new SegueError('UNAVAILABLE', 'Later.'));
+    const response = await post('/v1/segment', question());
+    expect([response.status, response.headers.get('retry-after')]).toEqual([503, '1']);
   });
 
   it('is 504 when the time allowed is over', async () => {

@@ -13,6 +13,9 @@ import type { Logger } from '@segue/service';
 import type { Intake, StoredPicture } from './intake.js';
 import type { SegmentationCommand } from './request-options.js';
 
+/** When to ask again after a job that the workers could not finish. */
+const RETRY_AFTER_MS = 1_000;
+
 /** The client's side of a call. */
 export interface Caller {
   /** Aborts when the client goes away or its deadline passes, with the SegueError that says so. */
@@ -44,7 +47,10 @@ export class SegmentationService {
       if (event.type === 'completed') return event.answer;
       if (event.type === 'failed') {
         const { code, message, details } = event.error;
-        throw new SegueError(code, message, { details });
+        throw new SegueError(code, message, {
+          details,
+          ...(code === 'UNAVAILABLE' && { retryAfterMs: RETRY_AFTER_MS }),
+        });
       }
       if (event.type === 'cancelled')
         throw new SegueError('CANCELLED', 'The job was cancelled before its answer was ready.');

@@ -7,7 +7,7 @@ That version is pinned upstream and behaves like no later one around added token
 - not `legacy`: the blank is cut off again from the first token behind an added one. Where the vocabulary lacks the rest,
   the word is lost to `<unk>`: "Birds" behind `<im_end>` is `▁Bird` + `s`, and `Bird` alone does not exist.
 
-It is the yardstick of `tokenizer.py`; nothing is served with it.
+It is the yardstick of `lisa/tokenizer.py`; nothing is served with it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 
 from sentencepiece import SentencePieceProcessor
 
-BLANK = "▁"
+from lisa.tokenizer import BLANK
 
 
 class SlowTokenizer:
