@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 
 import { expect, test } from 'vitest';
 
-import { useJobs } from './jobs.fixture.js';
+import { newJob, useJobs } from './jobs.fixture.js';
 import { KEYS } from './keys.js';
 
 const fixture = useJobs();
@@ -32,6 +32,23 @@ test('every use renews its lifetime, which ends', async () => {
   await new Promise((resolve) => setTimeout(resolve, 450));
   await expect(pictures.get(imageId)).rejects.toMatchObject({ code: 'NOT_FOUND' });
   expect(await redis.dbsize()).toBeLessThanOrEqual(4); // The queues' own settings.
+});
+
+test('pictures leave room for jobs', async () => {
+  const { pictures, redis, producer } = fixture.open();
+  const used = Number(/^used_memory:(\d+)/m.exec(await redis.info('memory'))?.[1]);
+  await redis.config('SET', 'maxmemory', String(used + 20_000_000));
+  fixture.onEnd(async () => void (await redis.config('SET', 'maxmemory', '0')));
+  const store = async (i: number) => pictures.put(new Uint8Array(1_000_000).fill(i), { width: 30, height: 20 });
+  let stored = 0;
+  const refused = await (async () => {
+    for (; stored < 30; stored++) await store(stored);
+    return undefined;
+  })().catch((error: unknown) => error);
+  expect(refused).toMatchObject({ code: 'RESOURCE_EXHAUSTED', retryAfterMs: 60_000 });
+  expect(stored).toBeGreaterThan(5);
+  expect(await store(0)).toMatch(/^[0-9a-f]{64}$/); // kept already
+  expect((await producer.submit(newJob())).created).toBe(true);
 });
 
 test('what is no image id is not found', async () => {

@@ -16,6 +16,9 @@ export interface PictureStoreOptions {
   readonly keepMs: number;
 }
 
+/** Share of Redis' memory up to which pictures are taken. Redis evicts nothing, and without room for its writes no job can go on or end. */
+const MOST_MEMORY = 0.7;
+const RETRY_FULL_MS = 60_000;
 const IMAGE_ID = /^[0-9a-f]{64}$/;
 
 /** Pictures as they were sent, by the SHA-256 of their bytes. Every use renews their lifetime. */
@@ -25,10 +28,14 @@ export class PictureStore {
     private readonly options: PictureStoreOptions,
   ) {}
 
-  /** @returns the image id. Storing the same bytes again only renews them. */
+  /**
+   * @returns the image id. Storing the same bytes again only renews them.
+   * @throws SegueError RESOURCE_EXHAUSTED when too much of Redis' memory is taken.
+   */
   async put(bytes: Uint8Array, size: PictureSize): Promise<string> {
     const imageId = createHash('sha256').update(bytes).digest('hex');
     if (await this.size(imageId)) return imageId;
+    await this.#checkRoom(bytes.byteLength);
     const key = KEYS.picture(imageId);
     await askRedis(() =>
       this.redis
@@ -58,6 +65,17 @@ export class PictureStore {
     if (!width || !height) return undefined;
     await askRedis(() => this.redis.pexpire(KEYS.picture(imageId), this.options.keepMs));
     return { width: Number(width), height: Number(height) };
+  }
+
+  async #checkRoom(bytes: number): Promise<void> {
+    const memory = await askRedis(() => this.redis.info('memory'));
+    const amount = (name: string) => Number(new RegExp(`^${name}:(\\d+)`, 'm').exec(memory)?.[1] ?? 0);
+    const limit = amount('maxmemory'); // 0: none
+    if (limit > 0 && amount('used_memory') + bytes > MOST_MEMORY * limit) {
+      throw new SegueError('RESOURCE_EXHAUSTED', 'Too many pictures are kept at the moment. Try again in a minute.', {
+        retryAfterMs: RETRY_FULL_MS,
+      });
+    }
   }
 }
 
