@@ -32,8 +32,8 @@ _ABILITIES = """- It finds things of COCO's 80 classes, by their names and by qu
 _OWN = """- It was fine-tuned on own pictures for: {}. What follows is said of its base, of which fine-tuning keeps most.
 """
 
-_QUALITY = """gIoU is the mean of the masks' IoUs, cIoU the pooled one; a missing mask counts as 0. `named`: share of answers with the right
-name, `answered`: share with a mask. `mask_only` is the mode without words; `control` ignores the question and takes what the
+_QUALITY = """gIoU is the mean of the masks' IoUs, cIoU the pooled one; a missing mask counts as 0. `named`: share of answers with a
+mask under the right name, `answered`: share with a mask. `mask_only` is the mode without words; `control` ignores the question and takes what the
 detector is surest of; `ceiling` is the mask decoder given the true name. The photos were held out from this training, but the
 published vision encoder has probably seen them: expect less on photos of your own.
 """
