@@ -224,7 +224,9 @@ test('what travels through the queues is small', async () => {
   expect(tasks).toHaveLength(4);
   for (const task of tasks) expect((await jobs.redis.hget(task, 'data'))!.length).toBeLessThan(MAX_TASK_BYTES);
   const huge = { ...prompt(1), embedding: new Float32Array(1024) };
-  await expect(jobs.producer.addDecode(jobId, request(), { ...huge, digest: 'd'.repeat(64) })).rejects.toThrow('exceeds the limit');
+  await expect(jobs.producer.addDecode(jobId, request(), { ...huge, digest: 'd'.repeat(64) })).rejects.toThrow(
+    'exceeds the limit',
+  );
 });
 
 test('a job of higher priority goes first', async () => {
