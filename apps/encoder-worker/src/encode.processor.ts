@@ -3,7 +3,7 @@ import { Encoder, encoderGraphs } from '@segue/encoder';
 import { decodePicture, preprocess } from '@segue/imaging';
 import { SingleFlight } from '@segue/inference';
 import type { StageProcessor, TensorSetRef } from '@segue/jobs';
-import { CONFIG } from '@segue/service';
+import { CONFIG, pictureLimits } from '@segue/service';
 import type { TensorHost } from '@segue/tensor-exchange';
 import type { StageWorker, WorkerContext } from '@segue/worker';
 import type { EncoderConfig } from './config.js';
@@ -39,8 +39,7 @@ export class EncodeProcessor implements StageWorker<'encode'> {
   async #encode(key: string, imageId: string): Promise<TensorSetRef> {
     const { jobs } = this.#context;
     const bytes = await jobs.pictures.get(imageId);
-    const { maxPictureBytes, maxPicturePixels } = this.config;
-    const picture = await decodePicture(bytes, { maxBytes: maxPictureBytes, maxPixels: maxPicturePixels });
+    const picture = await decodePicture(bytes, pictureLimits(this.config));
     const encoded = await this.#encoder.encode(picture);
     await this.#own.put(key, encoded.tensors);
     return { key, owner: this.#own.owner, cached: false };

@@ -1,14 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AnswerStage, JobSweeper, openJobs, type Jobs } from '@segue/jobs';
-import type { Lifecycle, Logger } from '@segue/service';
+import { DRAIN_SHARE, type Lifecycle, type Logger } from '@segue/service';
 import type { GatewayConfig } from './config.js';
 import type { GrpcEdge } from './grpc/grpc-edge.js';
 import type { JobMetrics } from './metrics/job-metrics.js';
 import type { SegmentationService } from './segmentation/segmentation.service.js';
 
 const REDIS_LOOK_EVERY_MS = 500;
-/** Share of the drain that gRPC calls in hand get. */
-const GRACE = 0.7;
 
 /** What runs beside the HTTP server, started and stopped in order: gRPC, the root stage of jobs, the sweeper, the counting. */
 export class Gateway {
@@ -46,7 +44,7 @@ export class Gateway {
   /** Watchers go at once, gRPC calls that wait for an answer have most of `graceMs`; the rest is for HTTP and for closing. */
   async stop(graceMs: number): Promise<void> {
     this.service.stopWatching();
-    await this.grpc.close(graceMs * GRACE);
+    await this.grpc.close(graceMs * DRAIN_SHARE);
   }
 
   /** Nest calls this when the HTTP server has answered its last request. */

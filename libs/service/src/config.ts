@@ -85,3 +85,9 @@ export const pictureSettings = {
   maxPictureBytes: integer(25 * 1024 * 1024, { min: 1 }),
   maxPicturePixels: integer(50_000_000, { min: 1 }),
 };
+
+/** The same limits as the picture functions take them. */
+export const pictureLimits = (config: { readonly maxPictureBytes: number; readonly maxPicturePixels: number }) => ({
+  maxBytes: config.maxPictureBytes,
+  maxPixels: config.maxPicturePixels,
+});

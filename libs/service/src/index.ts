@@ -3,6 +3,7 @@ export {
   integer,
   jobSettings,
   oneOf,
+  pictureLimits,
   pictureSettings,
   port,
   serviceSettings,
@@ -16,4 +17,4 @@ export { createLogger, LOGGER, type Logger } from './logging.js';
 export { Counter, Gauge, Histogram, Registry, SECONDS_BUCKETS } from './metrics.js';
 export { runService } from './run-service.js';
 export { CONFIG } from './service.module.js';
-export { Service, type ServiceConfig, type ServiceOptions } from './service.js';
+export { DRAIN_SHARE, Service, type ServiceConfig, type ServiceOptions } from './service.js';

@@ -17,6 +17,9 @@ export interface ServiceConfig {
   readonly drainTimeoutMs: number;
 }
 
+/** Share of `graceMs` that `stop` gives what is in hand; the rest is for closing sessions, connections and HTTP. */
+export const DRAIN_SHARE = 0.7;
+
 export interface ServiceOptions {
   /** Name of the app in logs and metrics. */
   readonly name: string;

@@ -4,7 +4,15 @@ import { loadBundle } from '@segue/bundle';
 import { type SegueError, type Stage } from '@segue/core';
 import { openJobs, StageHost } from '@segue/jobs';
 import { openSessions } from '@segue/onnx';
-import { LOGGER, Registry, runService, type ConfigReader, type Logger, type ServiceConfig } from '@segue/service';
+import {
+  DRAIN_SHARE,
+  LOGGER,
+  Registry,
+  runService,
+  type ConfigReader,
+  type Logger,
+  type ServiceConfig,
+} from '@segue/service';
 import { WorkerMetrics } from './metrics.js';
 import { refuseOtherModels } from './other-models.js';
 import type { StageWorker } from './stage-worker.js';
@@ -34,8 +42,6 @@ export interface WorkerDescription<S extends Stage> {
   readonly worker: Type<StageWorker<S>>;
 }
 
-/** Share of the drain that tasks in hand get; the rest is for closing sessions and connections. */
-const GRACE = 0.7;
 /** How long pulls that have begun may take to end. */
 const TENSOR_GRACE_MS = 2_000;
 
@@ -101,7 +107,7 @@ export async function runWorker<S extends Stage, C extends WorkerConfig>(
         await host.start();
       },
       async stop(_app, graceMs) {
-        await host?.close({ graceMs: graceMs * GRACE });
+        await host?.close({ graceMs: graceMs * DRAIN_SHARE });
         for (const close of closing.reverse()) await close();
       },
     };

@@ -1,6 +1,7 @@
 import { SegueError, type SegmentationRequest } from '@segue/core';
 import { inspectPicture, type PictureLimits } from '@segue/imaging';
 import type { Jobs } from '@segue/jobs';
+import { pictureLimits } from '@segue/service';
 import type { GatewayConfig } from '../config.js';
 import type { ModelCatalogue } from '../models/model-catalogue.js';
 import { Admission } from './admission.js';
@@ -54,7 +55,7 @@ export class Intake {
   }
 
   get pictureLimits(): PictureLimits {
-    return { maxBytes: this.config.maxPictureBytes, maxPixels: this.config.maxPicturePixels };
+    return pictureLimits(this.config);
   }
 
   #complete(options: SegmentationCommand['options']): Omit<SegmentationRequest, 'imageId'> {
