@@ -12,17 +12,17 @@ from pathlib import Path
 
 import torch
 
-from segue_training.bundle_parts import BundleFacts
-from segue_training.export import replaced
-from segue_training.golden import GoldenQuestion, check_golden, write_golden
-from segue_training.language import RmsNorm
-from segue_training.manifest import build_manifest, describe_file, write_json
-from segue_training.onnx_graph import WeightFiles
-from segue_training.onnx_language import build_decode, build_prefill
-from segue_training.onnx_modules import export_decoder, export_encoder, export_seg_head
-from segue_training.onnx_weights import FLOAT16, FLOAT32, INT4, place_layer, place_norm, place_table
-from segue_training.runtime import Runtime
-from segue_training.torch_stages import TorchStages
+from segue_training.bundle.export import replaced
+from segue_training.bundle.golden import GoldenQuestion, check_golden, write_golden
+from segue_training.bundle.graphs.graph import WeightFiles
+from segue_training.bundle.graphs.language import build_decode, build_prefill
+from segue_training.bundle.graphs.modules import export_decoder, export_encoder, export_seg_head
+from segue_training.bundle.graphs.weights import FLOAT16, FLOAT32, INT4, place_layer, place_norm, place_table
+from segue_training.bundle.manifest import build_manifest, describe_file, write_json
+from segue_training.bundle.parts import BundleFacts
+from segue_training.bundle.runtime import Runtime
+from segue_training.bundle.torch_stages import TorchStages
+from segue_training.model.language import RmsNorm
 
 from .facts import CLIP, bundle_name, lisa_facts, lisa_parts
 from .model import LisaCheckpoint

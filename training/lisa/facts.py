@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 
-from segue_training.bundle_parts import BundleFacts, BundleParts, Limits
-from segue_training.picture import ImageInput
+from segue_training.bundle.parts import BundleFacts, BundleParts
+from segue_training.bundle.picture import ImageInput
+from segue_training.model.config import Limits
 
 from .model import LisaCheckpoint
 from .tokenizer import PHRASE_PATTERN, is_legacy, load_tokenizer

@@ -10,7 +10,7 @@ from typing import TypeVar
 import torch
 from torch import nn
 
-from segue_training.language import LanguageConfig, LanguageModel, Layer
+from segue_training.model.language import LanguageConfig, LanguageModel, Layer
 
 from .checkpoint import Checkpoint
 from .keys import DECODER, ENCODER, LANGUAGE, PROJECTOR, PROMPT, SEG_HEAD, check_complete, sort_keys

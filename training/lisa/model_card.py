@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from segue_training.model_card import file_sizes, table
+from segue_training.bundle.model_card import file_sizes, table
 
 _TEST_ONLY = """This bundle is for tests. It is LISA's architecture at toy size with random weights, written by
 `segue-export lisa` from a checkpoint in the published format. Its answers mean nothing and its masks show nothing. A worker

@@ -23,8 +23,8 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import CLIPConfig, CLIPModel, LlamaConfig, LlamaForCausalLM
 
-from segue_training.golden import GoldenQuestion
-from segue_training.onnx_weights import FLOAT32
+from segue_training.bundle.golden import GoldenQuestion
+from segue_training.bundle.graphs.weights import FLOAT32
 from segue_training.tiny import tiny_pictures
 
 from .checkpoint import save_sharded

@@ -15,7 +15,7 @@ from pathlib import Path
 from sentencepiece import SentencePieceProcessor, sentencepiece_model_pb2
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers
 
-from segue_training.tokenization import ControlTokens, PromptTemplate, SegueTokenizer
+from segue_training.model.tokenization import ControlTokens, PromptTemplate, SegueTokenizer
 
 SEG, IMAGE = "<SEG>", "<image>"
 BLANK = "▁"

@@ -8,7 +8,7 @@ from pathlib import Path
 from torch import Tensor, nn
 from transformers import CLIPVisionConfig, CLIPVisionModel
 
-from segue_training.picture import ImageInput
+from segue_training.bundle.picture import ImageInput
 
 from .checkpoint import Checkpoint
 from .keys import CLIP_TABLE, PROJECTOR, check_complete, sort_keys

@@ -10,7 +10,7 @@ from typing import Protocol
 
 import numpy as np
 
-from segue_training.runtime import Runtime
+from segue_training.bundle.runtime import Runtime
 
 from .picture import read_picture
 from .problems import Problem, ProblemError

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import re
 
-from segue_training.bank import load_things, plural
-from segue_training.config import COCO_NAMES
+from segue_training.data.bank import load_things, plural
+from segue_training.model.config import COCO_NAMES
 
 _DETERMINERS = {"a", "an", "the", "one", "this", "that", "his", "her", "its", "their"}
 # A noun phrase ends before these; anything else behind a noun may make another noun of it ("a dog house", "a car door").

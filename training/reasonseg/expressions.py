@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from segue_training.config import COCO_NAMES
-from segue_training.data import Instance, Photo
+from segue_training.data.photos import Instance, Photo
+from segue_training.model.config import COCO_NAMES
 
 from .caption_phrases import phrases
 

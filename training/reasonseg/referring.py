@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from segue_training.data import Photo, load_coco, split
+from segue_training.data.photos import Photo, load_coco, split
 
 from .expressions import KINDS, expressions
 from .options import add_options, header, open_way, run

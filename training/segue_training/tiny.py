@@ -19,13 +19,14 @@ from PIL import Image, ImageDraw
 from tokenizers import pre_tokenizers
 from torch import Tensor, nn
 
-from .bundle_parts import BundleParts, Limits
-from .export import export_bundle
-from .golden import GoldenQuestion
-from .language import LanguageConfig, LanguageModel
-from .onnx_weights import FLOAT32
-from .picture import ImageInput
-from .tokenization import SegueTokenizer, byte_bpe
+from segue_training.bundle.export import export_bundle
+from segue_training.bundle.golden import GoldenQuestion
+from segue_training.bundle.graphs.weights import FLOAT32
+from segue_training.bundle.parts import BundleParts
+from segue_training.bundle.picture import ImageInput
+from segue_training.model.config import Limits
+from segue_training.model.language import LanguageConfig, LanguageModel
+from segue_training.model.tokenization import SegueTokenizer, byte_bpe
 
 SEED = 153
 PROMPT, CHANNELS, GRID = 16, 16, 4

@@ -1,7 +1,6 @@
 """The tiny LISA of both families, its bundle, and the independent reference; all skipped without their packages."""
 
 import pytest
-
 from lisa_packages import MISSING
 
 if MISSING:

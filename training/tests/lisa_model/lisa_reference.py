@@ -15,11 +15,11 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from PIL import Image
+from slow_tokenizer import SlowTokenizer
 from torch import Tensor
 from transformers import CLIPVisionConfig, CLIPVisionModel, LlamaConfig, LlamaForCausalLM, SamConfig, SamModel
 
 from lisa.tokenizer import SYSTEM
-from slow_tokenizer import SlowTokenizer
 
 SAM_NAMES = (
     (r"image_encoder\.patch_embed\.proj", "vision_encoder.patch_embed.projection"),

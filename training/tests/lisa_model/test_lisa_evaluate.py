@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 import torch
+from lisa_reference import Reference
 from PIL import Image
 
 from lisa.export import export_lisa
 from lisa.facts import lisa_facts
 from lisa.tokenizer import SYSTEM
-from lisa_reference import Reference
+from segue_training.bundle.runtime import Runtime
 from segue_training.metrics import iou_of
-from segue_training.runtime import Runtime
 from segue_training.tiny import tiny_pictures
 
 QUESTIONS = (

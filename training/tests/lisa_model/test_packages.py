@@ -1,7 +1,6 @@
 """Says so when LISA's tests were left out."""
 
 import pytest
-
 from lisa_packages import MISSING
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
+from lisa_reference import Reference
 from PIL import Image
 
 from lisa.export import place_language
@@ -12,10 +13,9 @@ from lisa.sam_decoder import MaskDecoder, PromptEncoder, SamDecoderConfig
 from lisa.sam_encoder import SamEncoderConfig, SamImageEncoder
 from lisa.tiny import SAM
 from lisa.vision_tower import tower_config
-from lisa_reference import Reference
-from segue_training.onnx_graph import WeightFiles
-from segue_training.onnx_language import build_decode, build_prefill
-from segue_training.quantize import to_float16, to_matmul_blocks
+from segue_training.bundle.graphs.graph import WeightFiles
+from segue_training.bundle.graphs.language import build_decode, build_prefill
+from segue_training.bundle.quantize import to_float16, to_matmul_blocks
 
 
 @pytest.fixture(scope="module")

@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
+from lisa_reference import Reference
 from PIL import Image
 from transformers import CLIPImageProcessorPil
 
 from lisa.vision_tower import clip_image
-from lisa_reference import Reference
-from segue_training.picture import ImageInput
+from segue_training.bundle.picture import ImageInput
 
 SIZES = [(60, 96), (90, 50), (28, 28), (7, 300), (333, 71), (29, 43), (500, 375)]
 

@@ -10,9 +10,9 @@ from PIL import Image
 from lisa.export import export_lisa
 from lisa.facts import lisa_facts, lisa_parts
 from lisa.tiny import export_tiny_lisa
-from segue_training.golden import check_golden
-from segue_training.runtime import OnnxStages, Runtime
-from segue_training.torch_stages import TorchStages
+from segue_training.bundle.golden import check_golden
+from segue_training.bundle.runtime import OnnxStages, Runtime
+from segue_training.bundle.torch_stages import TorchStages
 
 COMMITTED = Path(__file__).resolve().parents[3] / "models" / "tiny-lisa"
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 from sentencepiece import SentencePieceTrainer
+from slow_tokenizer import SlowTokenizer
 from transformers import LlamaTokenizer
 
 from lisa.tokenizer import SYSTEM, added_tokens, build_tokenizer, load_tokenizer
-from slow_tokenizer import SlowTokenizer
 
 QUESTIONS = (
     "What is the cat in this image? Please output segmentation mask.", "the red ball", " What is here?",
@@ -167,7 +167,7 @@ def test_ids_that_upstream_printed():
     assert behind[:3] == [32002, 0, 29879]
     assert slow.encode("ASSISTANT: [SEG].</s>") == [319, 1799, 9047, 13566, 29901, 32000, 29889, 2]
     from lisa.tokenizer import CONTROL, TEMPLATE
-    from segue_training.tokenization import SegueTokenizer
+    from segue_training.model.tokenization import SegueTokenizer
 
     fast = SegueTokenizer(build_tokenizer(Path(PUBLISHED), added, legacy=False), TEMPLATE, CONTROL)
     assert fast.picture_ids(0) == PREFIX

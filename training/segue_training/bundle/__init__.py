@@ -1,0 +1,1 @@
+"""Any model as a bundle: graphs, weights, manifest, golden cases, and a runtime that answers with them."""

@@ -1,0 +1,116 @@
+"""Building ONNX graphs by hand: nodes by call, weights in external files that several graphs share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from segue_training.bundle.quantize import pack_nibbles
+
+OPSET = 23
+IR_VERSION = 11
+CONTRIB = "com.microsoft"
+_ALIGN = 64
+
+
+class WeightFiles:
+    """Weights laid out one after the other in files, each file below a limit; graphs refer to them by name."""
+
+    def __init__(self, folder: Path, file_limit: int = 45_000_000):
+        self.folder, self.file_limit = folder, file_limit
+        self.files: list[str] = []
+        self._sizes: dict[str, int] = {}
+        self._current: dict[str, str] = {}
+        self._placed: dict[str, TensorProto] = {}
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._placed
+
+    def add(self, group: str, name: str, value: np.ndarray, nibbles: bool = False) -> None:
+        """Append an array to the group's current file; `nibbles` stores uint8 values 0..15 as UINT4."""
+        data = pack_nibbles(value) if nibbles else np.ascontiguousarray(value).tobytes()
+        file = self._file_for(group, len(data))
+        offset = self._sizes[file]
+        with (self.folder / file).open("ab") as handle:
+            handle.write(data + b"\0" * (-len(data) % _ALIGN))
+        self._sizes[file] += len(data) + (-len(data) % _ALIGN)
+        tensor = TensorProto(name=name, dims=value.shape, data_location=TensorProto.EXTERNAL)
+        tensor.data_type = TensorProto.UINT4 if nibbles else helper.np_dtype_to_tensor_dtype(value.dtype)
+        for key, entry in (("location", file), ("offset", offset), ("length", len(data))):
+            tensor.external_data.add(key=key, value=str(entry))
+        self._placed[name] = tensor
+
+    def tensor(self, name: str) -> TensorProto:
+        return self._placed[name]
+
+    def _file_for(self, group: str, length: int) -> str:
+        file = self._current.get(group)
+        if file is None or self._sizes[file] + length > self.file_limit:
+            file = f"{group}-{sum(name.startswith(group) for name in self.files)}.bin"
+            (self.folder / file).write_bytes(b"")
+            self._current[group], self._sizes[file] = file, 0
+            self.files.append(file)
+        return file
+
+
+class Graph:
+    """A graph under construction. Constants and weights of a body live in the outermost graph, which the body sees."""
+
+    def __init__(self, weights: WeightFiles, outer: Graph | None = None):
+        self.root = self if outer is None else outer.root
+        self._weights = weights
+        self.nodes: list[onnx.NodeProto] = []
+        if outer is None:
+            self._count = 0
+            self._initializers: dict[str, TensorProto] = {}
+            self._constants: dict[tuple, str] = {}
+
+    def op(
+        self, kind: str, *inputs: str, outputs: int | list[str] = 1, domain: str = "", **attributes
+    ) -> str | list[str]:
+        """Add a node; returns the name of its output, or the list of names if there are several."""
+        names = outputs if isinstance(outputs, list) else [self._fresh(kind) for _ in range(outputs)]
+        self.nodes.append(helper.make_node(kind, list(inputs), names, domain=domain, **attributes))
+        return names[0] if len(names) == 1 else names
+
+    def constant(self, value, dtype=np.int64) -> str:
+        """A small constant, stored once however often it is asked for."""
+        array = np.asarray(value, dtype)
+        key = (array.dtype.str, array.shape, array.tobytes())
+        if key not in self.root._constants:
+            name = self.root._constants[key] = self._fresh("constant")
+            self.root._initializers[name] = numpy_helper.from_array(array, name)
+        return self.root._constants[key]
+
+    def weight(self, name: str) -> str:
+        """An external weight placed before with `WeightFiles.add`."""
+        self.root._initializers[name] = self._weights.tensor(name)
+        return name
+
+    def body(self) -> Graph:
+        """A subgraph, e.g. of a Loop."""
+        return Graph(self._weights, self)
+
+    def proto(self, name: str, inputs: list, outputs: list) -> onnx.GraphProto:
+        """inputs and outputs: (name, numpy dtype, shape with strings for symbolic sizes)"""
+        values = [
+            [helper.make_tensor_value_info(n, helper.np_dtype_to_tensor_dtype(np.dtype(d)), s) for n, d, s in side]
+            for side in (inputs, outputs)
+        ]
+        initializers = list(self._initializers.values()) if self.root is self else []
+        return helper.make_graph(self.nodes, name, *values, initializers)
+
+    def save(self, path: Path, inputs: list, outputs: list) -> None:
+        """Write the model file; external weights are referred to relative to it."""
+        opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(CONTRIB, 1)]
+        model = helper.make_model(
+            self.proto(path.stem, inputs, outputs), opset_imports=opsets, ir_version=IR_VERSION, producer_name="segue"
+        )
+        path.write_bytes(model.SerializeToString(deterministic=True))
+
+    def _fresh(self, kind: str) -> str:
+        self.root._count += 1
+        return f"{kind}_{self.root._count}"

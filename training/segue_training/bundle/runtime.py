@@ -1,0 +1,187 @@
+"""A model answering a question about a picture, graph by graph as a bundle's manifest says.
+
+`Stages` are the five graphs with numpy in and out. `OnnxStages` runs a bundle's files; `torch_stages.TorchStages` runs the
+PyTorch modules behind the same interface, which gives golden cases and parity tests.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import onnxruntime
+from PIL import Image
+from tokenizers import Tokenizer
+
+from segue_training.model.tokenization import SegueTokenizer
+
+from .picture import ImageInput
+
+Tensors = dict[str, np.ndarray]
+
+
+class Stages(Protocol):
+    """The graphs of a bundle; inputs and outputs are those of the bundle contract."""
+
+    def run(self, graph: str, inputs: Tensors) -> Tensors: ...
+
+
+class OnnxStages:
+    """A bundle's graphs in ONNX Runtime on the CPU."""
+
+    def __init__(self, folder: Path, threads: int = 1):
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = threads
+        graphs = json.loads((folder / "manifest.json").read_text())["graphs"]
+        self._sessions = {
+            name: onnxruntime.InferenceSession(folder / graph["file"], options, providers=["CPUExecutionProvider"])
+            for name, graph in graphs.items()
+        }
+
+    def run(self, graph: str, inputs: Tensors) -> Tensors:
+        session = self._sessions[graph]
+        names = [output.name for output in session.get_outputs()]
+        return dict(zip(names, session.run(names, inputs), strict=True))
+
+
+@dataclass(frozen=True)
+class Look:
+    """A picture that was encoded and read: what every question about it shares."""
+
+    tensors: Tensors
+    """For the decoder."""
+    ids: list[int]
+    prefix: np.ndarray
+    """Keys and values of `ids`, float32[2 * layers, 1, kv heads, len(ids), head size]."""
+    resized: np.ndarray
+    original: np.ndarray
+    """int64[2] (h, w) inside the frame and of the picture itself."""
+
+
+@dataclass
+class Segment:
+    phrase: str
+    score: float
+    mask: np.ndarray
+    """uint8[height, width], 0 or 1, at the picture's own size"""
+    embedding: np.ndarray
+    """float32[prompt]"""
+
+
+@dataclass
+class Answer:
+    prompt_ids: list[int]
+    token_ids: list[int]
+    text: str
+    segments: list[Segment] = field(default_factory=list)
+
+
+class Runtime:
+    """Answers questions with the stages of one bundle."""
+
+    def __init__(self, manifest: dict, tokenizer: SegueTokenizer, stages: Stages):
+        self.manifest, self.tokenizer, self.stages = manifest, tokenizer, stages
+        self.images = {name: ImageInput.from_manifest(entry) for name, entry in manifest["images"].items()}
+
+    @staticmethod
+    def open(folder: Path, threads: int = 1) -> Runtime:
+        """A bundle's folder with its graphs loaded."""
+        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+        language = manifest["language"]
+        tokenizer = Tokenizer.from_file(str(folder / language["tokenizer"]["file"]))
+        return Runtime(manifest, SegueTokenizer.from_manifest(tokenizer, language), OnnxStages(folder, threads))
+
+    def look(self, picture: Image.Image) -> Look:
+        """Encode a picture and read it into the language model's cache; questions then follow."""
+        tensors: Tensors = {}
+        for run in self.manifest["encoder"]["runs"]:
+            pixels, *sizes = self.images[run["image"]].prepare(picture)
+            tensors |= self.stages.run(run["graph"], {run["input"]: pixels})
+            if run["image"] == self.manifest["decoder"]["image"]:
+                resized, original = sizes
+        visual = tensors.pop(self.manifest["encoder"]["visualTokens"])
+        ids = self.tokenizer.picture_ids(visual.shape[1])
+        kv = self.manifest["language"]["kv"]
+        nothing = np.zeros((2 * kv["layers"], 1, kv["heads"], 0, kv["headDim"]), np.float32)
+        prefix = self._prefill(ids, nothing, visual)["kv"]
+        return Look(tensors, ids, prefix, resized, original)
+
+    def answer(self, picture: Image.Image, question: str, turns: list[tuple[str, str]] | None = None) -> Answer:
+        """Ask about a picture; turns are earlier (question, answer) pairs about it."""
+        return self.reply(self.look(picture), question, turns)
+
+    def reply(self, look: Look, question: str, turns: list[tuple[str, str]] | None = None) -> Answer:
+        """As `answer`, about a picture that was looked at before."""
+        tail = self.tokenizer.question_ids(question, turns or [])
+        tokens, states = self._generate(look, tail)
+        answer = Answer(look.ids + tail, tokens, self.tokenizer.decode(tokens))
+        places = [index for index, token in enumerate(tokens) if token == self.tokenizer.seg]
+        if places:
+            found = self._segment(look, np.stack([states[index] for index in places]))
+            phrases = self.phrases(answer.text)
+            answer.segments = [Segment(phrase, *parts) for phrase, parts in zip(phrases, found, strict=True)]
+        return answer
+
+    def mask_only(self, look: Look, question: str) -> Segment:
+        """The fast way: one prefill up to the mode's answer prefix, its last state is the segment's."""
+        prefix = self.manifest["language"]["modes"]["maskOnly"]["answerPrefix"]
+        state = self._prefill(self.tokenizer.question_ids(question, [], prefix), look.prefix)["hidden"]
+        return Segment("", *self._segment(look, state)[0])
+
+    def _generate(self, look: Look, tail: list[int]) -> tuple[list[int], list[np.ndarray]]:
+        """Greedy tokens up to the end token or a limit, without the end token, and the state that predicted each."""
+        language = self.manifest["language"]
+        limits, end = language["limits"], set(language["ids"]["end"])
+        first = self._prefill(tail, look.prefix)
+        tokens, states = [int(first["token"][0])], [first["hidden"][0]]
+        kv = np.concatenate((look.prefix, first["kv"]), axis=3)
+        while len(tokens) < limits["maxNewTokens"] and not end & set(tokens):
+            steps = min(limits["chunkTokens"], limits["maxNewTokens"] - len(tokens))
+            fed = {"token": np.array(tokens[-1:]), "past_kv": kv, "past_lengths": np.array([kv.shape[3]])}
+            more = self.stages.run("decode", {**fed, "steps": np.array(steps)})
+            tokens += more["tokens"][0].tolist()
+            states += list(more["hidden"][0])
+            kv = np.concatenate((kv, more["kv"]), axis=3)
+        stop = next((index for index, token in enumerate(tokens) if token in end), len(tokens))
+        segments = [index for index, token in enumerate(tokens) if token == self.tokenizer.seg]
+        if len(segments) > limits["maxSegments"]:
+            stop = min(stop, segments[limits["maxSegments"]])
+        return tokens[:stop], states[:stop]
+
+    def _segment(self, look: Look, states: np.ndarray) -> list[tuple[float, np.ndarray, np.ndarray]]:
+        """Hidden states float32[n, hidden] -> for each (score, mask uint8[h, w], embedding float32[prompt])"""
+        embeddings = self.stages.run("seg_head", {"hidden": states})["seg_embeddings"]
+        shared = {name: look.tensors[name] for name in self.manifest["encoder"]["decoderTensors"]}
+        shared |= {"resized_size": look.resized, "original_size": look.original}
+        found, per_run = [], self.manifest["decoder"]["maxSegmentsPerRun"]
+        for start in range(0, len(embeddings), per_run):
+            part = embeddings[start : start + per_run]
+            out = self.stages.run("decoder", {**shared, "seg_embeddings": part})
+            if not np.isfinite(out["peak_logit"]).all():
+                raise ArithmeticError("The decoder's logits are not finite: the model or its input is broken")
+            found += list(zip(out["scores"].tolist(), out["masks"], part, strict=True))
+        return found
+
+    def phrases(self, text: str) -> list[str]:
+        """The words that each `<SEG>` of an answer stands for; empty where no phrase is found."""
+        language = self.manifest["language"]
+        parts = text.split(language["segToken"])[:-1]
+        found = [[match.group() for match in re.finditer(language["phrasePattern"], part)] for part in parts]
+        return [matches[-1].strip() if matches else "" for matches in found]
+
+    def _prefill(self, ids: list[int], past: np.ndarray, visual: np.ndarray | None = None) -> Tensors:
+        hidden = self.manifest["language"]["hiddenSize"]
+        return self.stages.run(
+            "prefill",
+            {
+                "input_ids": np.array([ids]),
+                "lengths": np.array([len(ids)]),
+                "visual_tokens": np.zeros((1, 1, hidden), np.float32) if visual is None else visual,
+                "past_kv": past,
+                "past_lengths": np.array([past.shape[3]]),
+            },
+        )

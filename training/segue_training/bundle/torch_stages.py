@@ -1,0 +1,87 @@
+"""The graphs of a bundle computed by the PyTorch modules themselves: the reference that exported graphs are held against."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .parts import BundleParts
+from .runtime import Tensors
+
+
+class TorchStages:
+    """`runtime.Stages` over modules, float32. Language rows are computed one by one, without padding or a loop graph."""
+
+    def __init__(self, parts: BundleParts):
+        self._parts = parts
+
+    @torch.inference_mode()
+    def run(self, graph: str, inputs: Tensors) -> Tensors:
+        given = {name: torch.from_numpy(np.asarray(value)) for name, value in inputs.items()}
+        further = self._parts.further_encoders
+        outputs = further[graph](**given) if graph in further else getattr(self, f"_{graph}")(**given)
+        return {name: value.numpy() for name, value in outputs.items()}
+
+    def _encoder(self, pixels: Tensor) -> dict[str, Tensor]:
+        return self._parts.encoder(pixels)
+
+    def _prefill(
+        self, input_ids: Tensor, lengths: Tensor, visual_tokens: Tensor, past_kv: Tensor, past_lengths: Tensor
+    ) -> dict[str, Tensor]:
+        language, rows = self._parts.language, []
+        for row, length in enumerate(lengths.tolist()):
+            ids = input_ids[row, :length]
+            embeds = language.embed(ids)
+            places = (ids == self._parts.tokenizer.image).nonzero()[:, 0]
+            embeds[places] = visual_tokens[row, : len(places)]
+            hidden, kv = language(embeds[None], past_kv=_unpack(past_kv[:, row : row + 1, :, : past_lengths[row]]))
+            kv = F.pad(_pack(kv), (0, 0, 0, input_ids.shape[1] - length))
+            rows.append({"kv": kv, "hidden": hidden[:, -1], **self._choose(hidden[:, -1], first=True)})
+        return {name: torch.cat([row[name] for row in rows], dim=1 if name == "kv" else 0) for name in rows[0]}
+
+    def _decode(self, token: Tensor, past_kv: Tensor, past_lengths: Tensor, steps: Tensor) -> dict[str, Tensor]:
+        rows = []
+        for row, fed in enumerate(token[:, None]):
+            past = past_kv[:, row : row + 1, :, : past_lengths[row]]
+            taken: list[dict[str, Tensor]] = []
+            for _ in range(int(steps)):
+                hidden, kv = self._parts.language(self._parts.language.embed(fed)[None], past_kv=_unpack(past))
+                new, chosen = _pack(kv), self._choose(hidden[:, -1])
+                taken.append({"kv": new, "hidden": hidden, "tokens": chosen["token"], "logprobs": chosen["logprob"]})
+                past, fed = torch.cat((past, new), dim=3), chosen["token"]
+            kv = torch.cat([step["kv"] for step in taken], dim=3)
+            rest = {name: torch.stack([step[name][0] for step in taken]) for name in ("tokens", "logprobs")}
+            rows.append({"kv": kv, "hidden": torch.cat([step["hidden"][0] for step in taken]), **rest})
+        kv = torch.cat([row.pop("kv") for row in rows], dim=1)
+        return {"kv": kv} | {name: torch.stack([row[name] for row in rows]) for name in rows[0]}
+
+    def _choose(self, hidden: Tensor, first: bool = False) -> dict[str, Tensor]:
+        logits = self._parts.language.logits(hidden)
+        for index, amount in self._parts.first_token_bias.items() if first else ():
+            logits[:, index] += amount
+        logprob, token = logits.log_softmax(-1).max(-1)
+        return {"token": token, "logprob": logprob}
+
+    def _seg_head(self, hidden: Tensor) -> dict[str, Tensor]:
+        return {"seg_embeddings": self._parts.seg_head(hidden)}
+
+    def _decoder(
+        self, seg_embeddings: Tensor, resized_size: Tensor, original_size: Tensor, **tensors: Tensor
+    ) -> dict[str, Tensor]:
+        logits, scores = self._parts.decoder(tensors, seg_embeddings, resized_size)
+        height, width = resized_size.tolist()
+        inside = logits[:, None, :height, :width]
+        full = F.interpolate(inside, tuple(original_size.tolist()), mode="bilinear", align_corners=False)
+        masks = (full[:, 0] > 0).to(torch.uint8)
+        return {"masks": masks, "scores": scores, "peak_logit": logits.abs().amax((1, 2))}
+
+
+def _pack(kv: list[tuple[Tensor, Tensor]]) -> Tensor:
+    """Per layer (keys, values) -> float[2 * layers, B, K, n, D]"""
+    return torch.stack([tensor for pair in kv for tensor in pair])
+
+
+def _unpack(packed: Tensor) -> list[tuple[Tensor, Tensor]] | None:
+    return None if packed.shape[3] == 0 else list(zip(packed[0::2], packed[1::2], strict=True))

@@ -1,0 +1,1 @@
+"""What the model learns from: photos, simulated scenes, questions and their answers."""

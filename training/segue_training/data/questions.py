@@ -1,0 +1,320 @@
+"""Questions about a scene and their answers, in LISA's kinds of data.
+
+A scene is what a picture is known to hold, as names; it comes from a photo's annotations or is a
+simulated one, in which a photo's classes carry other names.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+
+from segue_training.model.config import RELATIONS
+
+from .bank import FollowUp, Thing, article, join, plural
+
+SEG = "<SEG>"
+
+
+@dataclass
+class Scene:
+    """`present` things are clearly visible, `absent` ones are surely not there, others are left alone."""
+
+    present: dict[int, int]  # thing -> how many
+    absent: list[int]
+    hinted: list[int] = field(default_factory=list)  # absent things that the detector half believes in
+    neighbours: dict[int, set[int]] = field(default_factory=dict)  # thing -> things of its kind in the bank
+    captions: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Question:
+    """A question with the answer that training expects."""
+
+    kind: str
+    text: str
+    answer: str
+    targets: list[tuple[int, int]] = field(default_factory=list)  # (thing, relation) for each <SEG>
+    history: list[tuple[str, str]] = field(default_factory=list)  # earlier turns about the same picture
+
+
+_EXPLICIT = (
+    "Can you segment the {} in this image?", "Can you segment the {} in this image?", "Please segment the {} in this image.",
+    "What is the {} in this image? Please respond with a segmentation mask.", "Segment the {}.", "Where is the {}?",
+    "Show me the {}.", "Find the {} in the picture.", "Could you outline the {}?", "the {}", "{}", "Mark the {}, please.",
+    "I am looking for the {}. Where is it?", "Please give me the mask of the {}.", "Highlight the {}.", "Select the {} here.",
+)  # fmt: skip
+_PLURAL = (
+    "Segment all the {}.", "Can you segment all the {} in this image?", "all {}", "Show me all of the {}.", "Mark every one of the {}.",
+    "Please segment the {} in this image, all of them.", "Where are the {}?", "Find all {} in the picture.", "Segment the {}.",
+    "Can you segment the {} in this image?", "Highlight each of the {}.",
+)  # fmt: skip
+_USE = (
+    "What here could I use to {}?", "What in this picture could I use to {}?", "Which object would help me to {}?",
+    "I want to {}. What do I need?", "If I wanted to {}, which thing here would I need?", "I would like to {}. Segment what I need.",
+    "Which of these things does one need to {}?", "What should I take to {}?", "Please segment what someone would use to {}.",
+    "My plan is to {}. What in the image can help?", "something to {}",
+)  # fmt: skip
+_IS = (
+    "Show me the {}.", "Segment the {}.", "Where is the {}?", "Can you find the {}?", "Can you segment the {} in this image?", "the {}",
+    "Which thing in the picture is the {}?", "Please mark the {}.", "I am looking for the {}.",
+)  # fmt: skip
+_EXPLAIN = (" Please explain why.", " Explain your choice.", " Why?", " Please output the mask and explain why.", " Give a reason.")
+RELATION_PHRASES = {
+    "left": ("the {} on the left", "the left {}", "the leftmost {}", "the {} on the left side", "the {} furthest to the left"),
+    "right": ("the {} on the right", "the right {}", "the rightmost {}", "the {} on the right side", "the {} furthest to the right"),
+    "top": ("the {} at the top", "the uppermost {}", "the highest {}", "the {} in the upper part"),
+    "bottom": ("the {} at the bottom", "the lowest {}", "the {} in the lower part", "the bottommost {}"),
+    "largest": ("the largest {}", "the biggest {}", "the big {}", "the closest {}", "the nearest {}", "the {} in the foreground"),
+    "smallest": ("the smallest {}", "the small {}", "the tiny {}", "the {} furthest away", "the {} in the background"),
+    "middle": ("the {} in the middle", "the central {}", "the {} in the centre", "the middle {}"),
+}
+"""How people say which one they mean, by relation."""
+_PHRASE = (
+    "Can you segment {} in this image?", "Segment {}.", "Where is {}?", "Show me {}.", "Please segment {}.", "{}", "Find {} in the picture.",
+    "Could you mark {}?", "I mean {}. Where is it?",
+)  # fmt: skip
+_SEVERAL = (
+    "Segment {}.", "Can you segment {} in this image?", "Where are {}?", "Please mark {}.", "Show me {}.", "Find {}.", "{}",
+    "I need the masks of {}.",
+)  # fmt: skip
+_AND = (
+    "And the {}?", "What about the {}?", "And where is the {}?", "Now the {}.", "And the {}, please.", "Also the {}.", "How about the {}?",
+)
+_AND_WHICH = ("And {}?", "What about {}?", "I mean {}.", "Only {}, please.", "And which is {}?", "Just {}.")
+_SAME = (
+    "Segment it.", "Where is it?", "Show me where it is.", "Can you mark it?", "Please segment it in the image.", "Then show it to me.",
+    "Give me its mask.", "Highlight it.",
+)  # fmt: skip
+_IS_THERE = ("Is there {} in this image?", "Can you see {}?", "Do you see {} here?", "Does the picture show {}?")
+_WHAT = ("What do you see?", "What is in this image?", "Describe the picture.", "Which things are in the picture?", "What can be seen here?")
+_COUNT = ("How many {} are there?", "How many {} do you see?", "Count the {}.", "What is the number of {} in the image?")
+_NUMBERS = ("none", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+
+_MIX = {
+    "explicit": 23, "absent": 19, "reasoning": 25, "reasoning_absent": 5, "referring": 10, "plural": 7,
+    "several": 6, "partly": 2, "is_there": 7, "what": 1.5, "count": 1.5,
+    "and_another": 3, "which_of_them": 2, "same_again": 3, "follow_up": 5,
+}  # fmt: skip
+
+
+def refusal(name: str) -> str:
+    """The answer when the thing is not there."""
+    return f"There is no {name} in this image."
+
+
+class QuestionMaker:
+    """Draws questions about scenes."""
+
+    def __init__(self, things: list[Thing], follow_ups: list[FollowUp], mix: dict[str, float] | None = None):
+        self.things, self.follow_ups, self.mix = things, follow_ups, mix or _MIX
+
+    def draw(self, scene: Scene, rng: random.Random) -> Question:
+        """One question of a random kind that the scene allows; now and then as a second turn."""
+        question = self._draw(scene, rng)
+        if not question.history and rng.random() < 0.06:
+            earlier = self._draw(scene, rng)
+            question.history = [(earlier.text, earlier.answer)]
+        return question
+
+    def _draw(self, scene: Scene, rng: random.Random) -> Question:
+        kinds, odds = list(self.mix), list(self.mix.values())
+        while True:
+            question = getattr(self, f"_{rng.choices(kinds, odds)[0]}")(scene, rng)
+            if question is not None:
+                question.text = _casual(question.text, rng)
+                return question
+
+    def _word(self, thing: int, rng: random.Random) -> str:
+        words = self.things[thing].synonyms
+        return rng.choice(words) if words and rng.random() < 0.2 else self.things[thing].name
+
+    def _present(self, scene: Scene, rng: random.Random) -> int | None:
+        # Rare things are asked about more often than the people who are in every second photo.
+        names = list(scene.present)
+        return rng.choices(names, [0.4 if self.things[n].name == "person" else 1.0 for n in names])[0] if names else None
+
+    def _explicit(self, scene: Scene, rng: random.Random) -> Question | None:
+        thing = self._present(scene, rng)
+        if thing is None:
+            return None
+        text = rng.choice(_EXPLICIT).format(self._word(thing, rng))
+        if scene.captions and rng.random() < 0.1:
+            text = f"This is a photo of: {rng.choice(scene.captions).strip().rstrip('.').lower()}. " + text
+        return Question("explicit", text, f"It is the {self.things[thing].name} {SEG}.", [(thing, 0)])
+
+    def _gone(self, scene: Scene, rng: random.Random) -> int | None:
+        pool = scene.hinted if scene.hinted and rng.random() < 0.35 else scene.absent
+        return rng.choice(pool) if pool else None
+
+    def _absent(self, scene: Scene, rng: random.Random) -> Question | None:
+        thing = self._gone(scene, rng)
+        if thing is None:
+            return None
+        word = self._word(thing, rng)
+        if rng.random() < 0.2:
+            text = rng.choice(_PHRASE).format(rng.choice(RELATION_PHRASES[rng.choice(list(RELATION_PHRASES))]).format(word))
+        elif rng.random() < 0.15:
+            text = rng.choice(_PLURAL).format(plural(word))
+        else:
+            text = rng.choice(_EXPLICIT).format(word)
+        return Question("absent", text, refusal(word))
+
+    def _hint(self, thing: Thing, rng: random.Random) -> str:
+        forms = [(_USE, use) for use in thing.uses] + [(_IS, words) for words in thing.descriptions]
+        if thing.questions and rng.random() < 0.6:
+            return rng.choice(thing.questions)
+        templates, words = rng.choice(forms)
+        return rng.choice(templates).format(words)
+
+    def _reasoning(self, scene: Scene, rng: random.Random) -> Question | None:
+        # None beside a thing that is held out: it would be learnt that such a thing is never meant.
+        names = [thing for thing in scene.present if self.things[thing].reasoned]
+        if not names or any(self.things[thing].held_out for thing in scene.present):
+            return None
+        thing = rng.choice(names)
+        text, answer = self._hint(self.things[thing], rng), f"It is the {self.things[thing].name} {SEG}."
+        if self.things[thing].reason and rng.random() < 0.25:
+            text, answer = text + rng.choice(_EXPLAIN), f"{answer} {self.things[thing].reason}"
+        elif rng.random() < 0.1:
+            text += " Please output the segmentation mask."
+        return Question("reasoning", text, answer, [(thing, 0)])
+
+    def _reasoning_absent(self, scene: Scene, rng: random.Random) -> Question | None:
+        gone = [
+            thing for thing in scene.absent
+            if self.things[thing].reasoned and not scene.neighbours.get(thing, set()) & set(scene.present)
+        ]  # fmt: skip
+        if not gone:
+            return None
+        thing = rng.choice(gone)
+        return Question("reasoning_absent", self._hint(self.things[thing], rng), refusal(self.things[thing].name))
+
+    def _referring(self, scene: Scene, rng: random.Random) -> Question | None:
+        several = [thing for thing, count in scene.present.items() if count > 1]
+        thing = rng.choice(several) if several and rng.random() < 0.7 else self._present(scene, rng)
+        if thing is None:
+            return None
+        relation = rng.choice(list(RELATION_PHRASES))
+        phrase = rng.choice(RELATION_PHRASES[relation]).format(self._word(thing, rng))
+        answer = f"It is the {self.things[thing].name} {SEG}."
+        return Question("referring", rng.choice(_PHRASE).format(phrase), answer, [(thing, RELATIONS.index(relation))])
+
+    def _plural(self, scene: Scene, rng: random.Random) -> Question | None:
+        several = [thing for thing, count in scene.present.items() if count > 1]
+        if not several:
+            return None
+        thing = rng.choice(several)
+        if plural(self.things[thing].name) == self.things[thing].name:
+            return None
+        text = rng.choice(_PLURAL).format(plural(self._word(thing, rng)))
+        answer = f"They are the {plural(self.things[thing].name)} {SEG}."
+        return Question("plural", text, answer, [(thing, RELATIONS.index("all"))])
+
+    def _several(self, scene: Scene, rng: random.Random) -> Question | None:
+        if len(scene.present) < 2:
+            return None
+        chosen = rng.sample(list(scene.present), 3 if len(scene.present) > 2 and rng.random() < 0.2 else 2)
+        text = rng.choice(_SEVERAL).format(join([f"the {self._word(thing, rng)}" for thing in chosen]))
+        answer = "It is " + join([f"the {self.things[thing].name} {SEG}" for thing in chosen]) + "."
+        return Question("several", text, answer, [(thing, 0) for thing in chosen])
+
+    def _partly(self, scene: Scene, rng: random.Random) -> Question | None:
+        here, gone = self._present(scene, rng), self._gone(scene, rng)
+        if here is None or gone is None:
+            return None
+        words = [f"the {self.things[here].name}", f"the {self.things[gone].name}"]
+        if rng.random() < 0.5:
+            words.reverse()
+        answer = f"It is the {self.things[here].name} {SEG}. {refusal(self.things[gone].name)}"
+        return Question("partly", rng.choice(_SEVERAL).format(join(words)), answer, [(here, 0)])
+
+    def _and_another(self, scene: Scene, rng: random.Random) -> Question | None:
+        """ "Segment the cup." ... "And the spoon?", which may be there or not."""
+        first, second = self._explicit(scene, rng), self._explicit(scene, rng) if rng.random() < 0.7 else self._absent(scene, rng)
+        if first is None or second is None:
+            return None
+        thing = second.targets[0][0] if second.targets else self._gone(scene, rng)
+        if thing is None:
+            return None
+        word = self._word(thing, rng)
+        answer = f"It is the {self.things[thing].name} {SEG}." if second.targets else refusal(word)
+        return Question("follow_up", rng.choice(_AND).format(word), answer, second.targets, [(first.text, first.answer)])
+
+    def _which_of_them(self, scene: Scene, rng: random.Random) -> Question | None:
+        """ "Segment all the cups." ... "And the one on the left?" """
+        several = [thing for thing, count in scene.present.items() if count > 1]
+        if not several:
+            return None
+        thing, relation = rng.choice(several), rng.choice(list(RELATION_PHRASES))
+        name, many = self.things[thing].name, plural(self.things[thing].name)
+        earlier = rng.choice([
+            (rng.choice(_PLURAL).format(many), f"They are the {many} {SEG}."),
+            (rng.choice(_EXPLICIT).format(name), f"It is the {name} {SEG}."),
+        ])  # fmt: skip
+        text = rng.choice(_AND_WHICH).format(rng.choice(RELATION_PHRASES[relation]).format("one"))
+        return Question("follow_up", text, f"It is the {name} {SEG}.", [(thing, RELATIONS.index(relation))], [earlier])
+
+    def _same_again(self, scene: Scene, rng: random.Random) -> Question | None:
+        """ "Is there a cup?" "Yes, there is a cup." ... "Segment it." """
+        thing = self._present(scene, rng)
+        if thing is None:
+            return None
+        name = self.things[thing].name
+        words = article(name)
+        earlier = rng.choice([
+            (rng.choice(_IS_THERE).format(words), f"Yes, there {'is' if words != name else 'are'} {words}."),
+            (rng.choice(_EXPLICIT).format(name), f"It is the {name} {SEG}."),
+        ])  # fmt: skip
+        return Question("follow_up", rng.choice(_SAME), f"It is the {name} {SEG}.", [(thing, 0)], [earlier])
+
+    def _follow_up(self, scene: Scene, rng: random.Random) -> Question | None:
+        """ "Segment the cake." ... "And what would I eat it with?" """
+        known = [f for f in self.follow_ups if f.about in scene.present]
+        here = [f for f in known if f.target in scene.present]
+        gone = [f for f in known if f.target in scene.absent]
+        pool = here if here and rng.random() < 0.85 else gone
+        if not pool:
+            return None
+        chosen = rng.choice(pool)
+        name = self.things[chosen.about].name
+        earlier = rng.choice([
+            (rng.choice(_EXPLICIT).format(name), f"It is the {name} {SEG}."),
+            (rng.choice(_IS_THERE).format(article(name)), f"Yes, there is {article(name)}."),
+        ])  # fmt: skip
+        target = self.things[chosen.target].name
+        if chosen.target in scene.present:
+            return Question("follow_up", chosen.question, f"It is the {target} {SEG}.", [(chosen.target, 0)], [earlier])
+        return Question("follow_up", chosen.question, refusal(target), [], [earlier])
+
+    def _is_there(self, scene: Scene, rng: random.Random) -> Question | None:
+        there = rng.random() < 0.5
+        thing = self._present(scene, rng) if there else self._gone(scene, rng)
+        if thing is None:
+            return None
+        words = article(self._word(thing, rng))
+        bare = words.removeprefix("a ").removeprefix("an ")
+        verb = "is" if words != bare else "are"
+        answer = f"Yes, there {verb} {words}." if there else f"No, there {verb} no {bare} in this image."
+        return Question("vqa", rng.choice(_IS_THERE).format(words), answer)
+
+    def _what(self, scene: Scene, rng: random.Random) -> Question | None:
+        if not scene.present:
+            return None
+        words = [article(self.things[thing].name) for thing in list(scene.present)[:5]]
+        return Question("vqa", rng.choice(_WHAT), f"I see {join(words)}.")
+
+    def _count(self, scene: Scene, rng: random.Random) -> Question | None:
+        thing = self._present(scene, rng)
+        if thing is None:
+            return None
+        count = scene.present[thing]
+        number = _NUMBERS[count] if count < len(_NUMBERS) else "many"
+        return Question("vqa", rng.choice(_COUNT).format(plural(self.things[thing].name)), f"I count {number}.")
+
+
+def _casual(text: str, rng: random.Random) -> str:
+    """People also type without capitals and full stops."""
+    if rng.random() < 0.15:
+        text = text.lower()
+    return text.rstrip(".") if rng.random() < 0.1 else text

@@ -1,0 +1,3 @@
+from .checkpoint import main
+
+main()

@@ -1,0 +1,1 @@
+"""`segue-export`: which model becomes a bundle."""

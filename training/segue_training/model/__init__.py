@@ -1,0 +1,1 @@
+"""The model: vision, language, projector, mask decoder, and how they answer together."""

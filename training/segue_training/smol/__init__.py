@@ -1,0 +1,1 @@
+"""The model that this repository trains and ships."""

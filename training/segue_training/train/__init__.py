@@ -1,0 +1,1 @@
+"""The training from base parts to a model."""

@@ -1,0 +1,51 @@
+"""Calibration of the first answer token on training photos: how easily the model says "There is no ..."."""
+
+from __future__ import annotations
+
+import random
+
+import torch
+
+from segue_training.data.bank import load_things
+from segue_training.data.photos import Photo
+from segue_training.model.generate import Answerer
+from segue_training.model.segue_model import SegueModel
+
+_TOLERANCE = 0.0025
+
+
+def calibrate(model: SegueModel, photos: list[Photo], seed: int = 0) -> dict[str, float]:
+    """Sets `refusal_bias` to the value that separates present from absent things best; returns what it measured.
+
+    Present things are asked for by name and by reasoning, with equal weight together to the absent ones.
+    """
+    model.refusal_bias.zero_()
+    answerer, rng, things = Answerer(model), random.Random(seed), load_things(model.names)
+    margins: dict[str, list[float]] = {"explicit": [], "reasoning": [], "absent": []}
+    for photo in photos:
+        questions: list[tuple[str, str]] = []
+        visible = sorted({i.label for i in photo.instances if i.area >= 0.005})
+        gone = [label for label in range(len(model.names)) if label not in photo.labels]
+        for label in visible:
+            questions.append(("explicit", f"Can you segment the {model.names[label]} in this image?"))
+            if things[label].questions:
+                questions.append(("reasoning", rng.choice(things[label].questions)))
+        for label in rng.sample(gone, len(visible)):
+            questions.append(("absent", f"Can you segment the {model.names[label]} in this image?"))
+        if not questions:
+            continue
+        found = answerer.refusal_margins(answerer.look(photo.pixels), [text for _, text in questions])
+        for (kind, _), margin in zip(questions, found, strict=True):
+            margins[kind].append(margin)
+    accuracy = {step / 4: _accuracy(margins, step / 4) for step in range(-40, 21)}
+    # The curve is flat at its top and a few hundred questions decide it: the mildest bias near the top is taken.
+    top = [bias for bias, value in accuracy.items() if value >= max(accuracy.values()) - _TOLERANCE]
+    bias = min(top, key=abs)
+    model.refusal_bias.fill_(bias)
+    return {"refusal_bias": bias, "accuracy": accuracy[bias], "accuracy_without": accuracy[0.0]}
+
+
+def _accuracy(margins: dict[str, list[float]], bias: float) -> float:
+    refused = {kind: torch.tensor(values).add(bias).gt(0).float().mean().item() for kind, values in margins.items()}
+    present = 1 - 0.7 * refused["explicit"] - 0.3 * refused["reasoning"]
+    return (present + refused["absent"]) / 2

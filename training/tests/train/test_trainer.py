@@ -1,0 +1,74 @@
+import itertools
+import json
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from segue_training.train import stage as trainer
+from segue_training.train.stage import Stage, StageOptions, parameter_groups
+
+
+def stage(folder, steps: int) -> tuple[torch.nn.Module, Stage]:
+    torch.manual_seed(0)
+    model = torch.nn.Linear(4, 1)
+    return model, Stage(model, parameter_groups([(model, 0.05)], 0.01), StageOptions("fit", steps, warmup=5), folder)
+
+
+def loss_of(model):
+    def loss(step, rng):
+        x = torch.tensor([[rng.gauss(0, 1) for _ in range(4)] for _ in range(16)])
+        return {"loss": (model(x)[:, 0] - x.sum(1)).square().mean() + 0 * torch.rand(())}
+
+    return loss
+
+
+def test_a_stage_learns_and_logs(tmp_path):
+    model, fit = stage(tmp_path, 120)
+    fit.run(loss_of(model))
+    log = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert log[-1]["step"] == 120
+    assert log[-1]["loss"] < 0.1 * log[0]["loss"]
+
+
+def test_a_killed_stage_goes_on_as_if_nothing_had_happened(tmp_path):
+    (tmp_path / "whole").mkdir()
+    (tmp_path / "killed").mkdir()
+    model, fit = stage(tmp_path / "whole", 40)
+    fit.run(loss_of(model))
+    killed, fit = stage(tmp_path / "killed", 40)
+    plain = loss_of(killed)
+
+    def dies(step, rng):
+        if step == 25:
+            raise KeyboardInterrupt
+        if step == 20:
+            fit.save()
+        return plain(step, rng)
+
+    with pytest.raises(KeyboardInterrupt):
+        fit.run(dies)
+    resumed, fit = stage(tmp_path / "killed", 40)
+    assert fit.step == 20
+    fit.run(loss_of(resumed))
+    torch.testing.assert_close(resumed.weight, model.weight)
+
+
+def test_a_loss_that_is_not_finite_stops_the_stage(tmp_path):
+    model, fit = stage(tmp_path, 3)
+    with pytest.raises(FloatingPointError, match="step 0"):
+        fit.run(lambda step, rng: {"loss": model.weight.sum() * float("nan")})
+
+
+def test_time_ends_a_stage_early_and_is_its_schedule(tmp_path, monkeypatch):
+    now = itertools.count()
+    monkeypatch.setattr(trainer, "time", SimpleNamespace(monotonic=lambda: next(now), time=lambda: 0))
+    torch.manual_seed(0)
+    model = torch.nn.Linear(4, 1)
+    options = StageOptions("test", 10_000, warmup=0, limit_s=30.0, keep=False)
+    fit = Stage(model, parameter_groups([(model, 0.1)], 0.0), options, tmp_path)
+    fit.run(loss_of(model))
+    assert 0 < fit.step <= 30
+    assert fit.optimiser.param_groups[0]["lr"] < 0.01
+    assert not (tmp_path / "test.pt").exists()
+    assert (tmp_path / "log.jsonl").exists()
