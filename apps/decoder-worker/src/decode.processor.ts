@@ -1,11 +1,9 @@
-import { Injectable } from '@nestjs/common';
 import { SegueError } from '@segue/core';
 import { Decoder, decoderGraphs } from '@segue/decoder';
 import type { StageProcessor } from '@segue/jobs';
 import type { StageWorker, WorkerContext } from '@segue/worker';
 
 /** The decode stage: image embedding and the embedding at a `<SEG>` to a mask of the picture's own size. */
-@Injectable()
 export class DecodeProcessor implements StageWorker<'decode'> {
   #context!: WorkerContext;
   #decoder!: Decoder;

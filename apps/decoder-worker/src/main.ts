@@ -1,6 +1,10 @@
-import 'reflect-metadata';
 import { runWorker } from '@segue/worker';
 import { readConfig } from './config.js';
-import { DecodeModule, DecodeProcessor } from './decode.module.js';
+import { DecodeProcessor } from './decode.processor.js';
 
-await runWorker(readConfig, { name: 'decoder-worker', stage: 'decode', module: DecodeModule, worker: DecodeProcessor });
+await runWorker({
+  name: 'decoder-worker',
+  readConfig,
+  stage: 'decode',
+  worker: () => new DecodeProcessor(),
+});

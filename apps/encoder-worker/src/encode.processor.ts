@@ -1,22 +1,23 @@
-import { Inject, Injectable } from '@nestjs/common';
 import { Encoder, encoderGraphs } from '@segue/encoder';
 import { decodePicture, preprocess } from '@segue/imaging';
 import { SingleFlight } from '@segue/inference';
 import type { StageProcessor, TensorSetRef } from '@segue/jobs';
-import { CONFIG, pictureLimits } from '@segue/service';
+import { pictureLimits } from '@segue/service';
 import type { TensorHost } from '@segue/tensor-exchange';
 import type { StageWorker, WorkerContext } from '@segue/worker';
 import type { EncoderConfig } from './config.js';
 
 /** The encode stage: picture to image embedding and visual tokens, which stay here until others pull them. */
-@Injectable()
 export class EncodeProcessor implements StageWorker<'encode'> {
+  readonly #config: EncoderConfig;
   readonly #inFlight = new SingleFlight<string, TensorSetRef>();
   #context!: WorkerContext;
   #encoder!: Encoder;
   #own!: TensorHost;
 
-  constructor(@Inject(CONFIG) private readonly config: EncoderConfig) {}
+  constructor(config: EncoderConfig) {
+    this.#config = config;
+  }
 
   async open(context: WorkerContext): Promise<void> {
     const { bundle } = context;
@@ -39,7 +40,7 @@ export class EncodeProcessor implements StageWorker<'encode'> {
   async #encode(key: string, imageId: string): Promise<TensorSetRef> {
     const { jobs } = this.#context;
     const bytes = await jobs.pictures.get(imageId);
-    const picture = await decodePicture(bytes, pictureLimits(this.config));
+    const picture = await decodePicture(bytes, pictureLimits(this.#config));
     const encoded = await this.#encoder.encode(picture);
     await this.#own.put(key, encoded.tensors);
     return { key, owner: this.#own.owner, cached: false };

@@ -1,6 +1,10 @@
-import 'reflect-metadata';
 import { runWorker } from '@segue/worker';
 import { readConfig } from './config.js';
-import { EncodeModule, EncodeProcessor } from './encode.module.js';
+import { EncodeProcessor } from './encode.processor.js';
 
-await runWorker(readConfig, { name: 'encoder-worker', stage: 'encode', module: EncodeModule, worker: EncodeProcessor });
+await runWorker({
+  name: 'encoder-worker',
+  readConfig,
+  stage: 'encode',
+  worker: ({ config }) => new EncodeProcessor(config),
+});

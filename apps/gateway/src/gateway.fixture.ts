@@ -7,8 +7,7 @@ import { startRedis, type TestRedis } from '@segue/testing';
 import sharp from 'sharp';
 import { afterAll, afterEach, beforeAll, beforeEach } from 'vitest';
 import { readConfig } from './config.js';
-import { Gateway } from './gateway.js';
-import { gatewayService } from './service.js';
+import { composeGateway, type Gateway } from './gateway.js';
 
 const MODELS = fileURLToPath(new URL('../../../models', import.meta.url));
 
@@ -85,7 +84,9 @@ export function useGateway() {
     await redis.stop();
   });
 
-  function create(variables: Readonly<Record<string, string>>): Promise<Service> {
+  async function create(
+    variables: Readonly<Record<string, string>>,
+  ): Promise<{ readonly service: Service; readonly gateway: Gateway }> {
     const config = readConfig({
       SEGUE_HOST: '127.0.0.1',
       SEGUE_HTTP_PORT: '0',
@@ -97,13 +98,19 @@ export function useGateway() {
       SEGUE_DRAIN_TIMEOUT_MS: '3000',
       ...variables,
     });
-    return Service.create({ ...gatewayService(config), config });
+    let gateway!: Gateway;
+    const service = await Service.create(
+      'gateway',
+      config,
+      async (context) => (gateway = await composeGateway(context)),
+    );
+    return { service, gateway };
   }
 
   async function start(variables: Readonly<Record<string, string>> = {}): Promise<RunningGateway> {
-    const service = await create(variables);
+    const { service, gateway } = await create(variables);
     const url = await service.start();
-    const grpcAddress = `127.0.0.1:${service.app.get(Gateway).grpcPort}`;
+    const grpcAddress = `127.0.0.1:${gateway.grpcPort}`;
     const client = new SegueClient({ address: grpcAddress });
     let closing: Promise<void> | undefined;
     const close = (): Promise<void> =>

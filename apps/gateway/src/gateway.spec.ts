@@ -55,17 +55,17 @@ describe('without Redis', () => {
   it('a gateway that starts is alive but not ready, and becomes so when Redis comes', async () => {
     const redis = await startRedis();
     await redis.stop();
-    const gateway = await fixture.create({ SEGUE_REDIS_URL: redis.url });
-    const ready = gateway.start();
-    await expect.poll(() => gateway.app.getUrl().catch(() => '')).toMatch(/^http/);
-    const url = await gateway.app.getUrl();
+    const { service } = await fixture.create({ SEGUE_REDIS_URL: redis.url });
+    const ready = service.start();
+    await expect.poll(() => service.app.getUrl().catch(() => '')).toMatch(/^http/);
+    const url = await service.app.getUrl();
     await expect.poll(async () => (await fetch(`${url}/healthz/ready`)).json()).toEqual({ state: 'warming' });
     const response = await ask(url);
     expect([response.status, response.headers.get('retry-after')]).toEqual([503, '1']);
     const back = await startRedis({ port: Number(new URL(redis.url).port) });
     await ready;
     expect((await fetch(`${url}/healthz/ready`)).status).toBe(200);
-    await gateway.close();
+    await service.close();
     await back.stop();
   });
 

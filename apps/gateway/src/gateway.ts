@@ -1,66 +1,111 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { DynamicModule } from '@nestjs/common';
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { AnswerStage, JobSweeper, openJobs, type Jobs } from '@segue/jobs';
-import { DRAIN_SHARE, type Lifecycle, type Logger } from '@segue/service';
+import { DRAIN_SHARE, type ServiceContext, type ServiceOptions } from '@segue/service';
+import type { FastifyServerOptions } from 'fastify';
 import type { GatewayConfig } from './config.js';
-import type { GrpcEdge } from './grpc/grpc-edge.js';
-import type { JobMetrics } from './metrics/job-metrics.js';
-import type { SegmentationService } from './segmentation/segmentation.service.js';
+import { GatewayModule } from './gateway.module.js';
+import { GrpcEdge } from './grpc/grpc-edge.js';
+import { configureHttp, fastifyOptions } from './http/http-edge.js';
+import { ProblemFilter } from './http/problem.js';
+import { GatewayMetrics } from './metrics/gateway-metrics.js';
+import { JobMetrics } from './metrics/job-metrics.js';
+import { ModelCatalogue } from './models/model-catalogue.js';
+import { Intake } from './segmentation/intake.js';
+import { SegmentationService } from './segmentation/segmentation.service.js';
 
 const REDIS_LOOK_EVERY_MS = 500;
 
-/** What runs beside the HTTP server, started and stopped in order: gRPC, the root stage of jobs, the sweeper, the counting. */
-export class Gateway {
-  readonly #background: Jobs;
-  readonly #answers: AnswerStage;
-  readonly #sweeper: JobSweeper;
+/** Makes a gateway of its parts. @throws SegueError when the bundle cannot be read. */
+export async function composeGateway(context: ServiceContext<GatewayConfig>): Promise<Gateway> {
+  const { config, logger, metrics: registry } = context;
+  const catalogue = await ModelCatalogue.load(config.modelsDir, config.model);
+
+  const { redisUrl: url, jobKeepMs, pictureKeepMs } = config;
+  const jobs = openJobs({ url, jobKeepMs, pictureKeepMs, log: logger, role: 'producer' });
+  // Connections of its own: work on queues waits for a Redis that is away, requests must not.
+  const background = openJobs({ url, jobKeepMs, pictureKeepMs, log: logger, role: 'worker' });
+
+  const service = new SegmentationService(jobs, new Intake(config, jobs, catalogue), logger);
+  const metrics = new GatewayMetrics(registry, jobs, logger);
+  return new Gateway(context, {
+    jobs,
+    background,
+    service,
+    metrics,
+    module: GatewayModule.over({ service, catalogue, problems: new ProblemFilter(logger) }),
+    grpc: new GrpcEdge(service, catalogue, { maxPictureBytes: config.maxPictureBytes, metrics, logger }),
+    answers: new AnswerStage({ jobs: background, concurrency: config.concurrency }),
+    sweeper: new JobSweeper(background),
+    counting: new JobMetrics(registry, jobs, logger),
+  });
+}
+
+interface Parts {
+  /** For requests. */
+  readonly jobs: Jobs;
+  /** For the queue of the root stage, and for sweeping. */
+  readonly background: Jobs;
+  readonly service: SegmentationService;
+  readonly metrics: GatewayMetrics;
+  readonly module: DynamicModule;
+  readonly grpc: GrpcEdge;
+  readonly answers: AnswerStage;
+  readonly sweeper: JobSweeper;
+  readonly counting: JobMetrics;
+}
+
+/** The gateway's life: both edges, the root stage of jobs, the sweeper, the counting; started and stopped in order. */
+export class Gateway implements ServiceOptions {
+  readonly module: DynamicModule;
+  readonly fastify: FastifyServerOptions;
   /** Where gRPC is served; 0 before. */
   grpcPort = 0;
+  readonly #context: ServiceContext<GatewayConfig>;
+  readonly #parts: Parts;
 
-  constructor(
-    private readonly config: GatewayConfig,
-    private readonly logger: Logger,
-    private readonly lifecycle: Lifecycle,
-    private readonly jobs: Jobs,
-    private readonly service: SegmentationService,
-    private readonly grpc: GrpcEdge,
-    private readonly metrics: JobMetrics,
-  ) {
-    // Connections of its own: work on queues waits for a Redis that is away, requests must not.
-    this.#background = openJobs({ ...jobsOptions(config, logger), role: 'worker' });
-    this.#answers = new AnswerStage({ jobs: this.#background, concurrency: config.concurrency });
-    this.#sweeper = new JobSweeper(this.#background);
+  constructor(context: ServiceContext<GatewayConfig>, parts: Parts) {
+    this.module = parts.module;
+    this.fastify = fastifyOptions(context.config);
+    this.#context = context;
+    this.#parts = parts;
+  }
+
+  configure(app: NestFastifyApplication): Promise<void> {
+    return configureHttp(app, this.#context, this.#parts.metrics);
   }
 
   async start(): Promise<void> {
+    const { config, lifecycle, logger } = this.#context;
+    const { answers, sweeper, counting, grpc } = this.#parts;
     await this.#redis();
-    if (this.lifecycle.state !== 'warming') return;
-    await this.#answers.start();
-    this.#sweeper.start();
-    this.metrics.start();
-    this.grpcPort = await this.grpc.start(this.config.host, this.config.grpcPort);
-    this.logger.info({ port: this.grpcPort }, 'listening for gRPC');
+    if (lifecycle.state !== 'warming') return;
+    await answers.start();
+    sweeper.start();
+    counting.start();
+    this.grpcPort = await grpc.start(config.host, config.grpcPort);
+    logger.info({ port: this.grpcPort }, 'listening for gRPC');
   }
 
   /** Watchers go at once, gRPC calls that wait for an answer have most of `graceMs`; the rest is for HTTP and for closing. */
   async stop(graceMs: number): Promise<void> {
-    this.service.stopWatching();
-    await this.grpc.close(graceMs * DRAIN_SHARE);
+    this.#parts.service.stopWatching();
+    await this.#parts.grpc.close(graceMs * DRAIN_SHARE);
   }
 
-  /** Nest calls this when the HTTP server has answered its last request. */
-  async onApplicationShutdown(): Promise<void> {
-    await Promise.all([this.#sweeper.stop(), this.metrics.stop()]);
-    await this.#answers.close({ graceMs: 1_000 });
-    await Promise.all([this.#background.close(), this.jobs.close()]);
+  async closed(): Promise<void> {
+    const { answers, sweeper, counting, background, jobs } = this.#parts;
+    await Promise.all([sweeper.stop(), counting.stop()]);
+    await answers.close({ graceMs: 1_000 });
+    await Promise.all([background.close(), jobs.close()]);
   }
 
   async #redis(): Promise<void> {
-    if (await this.jobs.ping()) return;
-    this.logger.warn('waiting for Redis');
-    while (this.lifecycle.state === 'warming' && !(await this.jobs.ping())) await sleep(REDIS_LOOK_EVERY_MS);
+    const { jobs } = this.#parts;
+    const { lifecycle, logger } = this.#context;
+    if (await jobs.ping()) return;
+    logger.warn('waiting for Redis');
+    while (lifecycle.state === 'warming' && !(await jobs.ping())) await sleep(REDIS_LOOK_EVERY_MS);
   }
-}
-
-export function jobsOptions(config: GatewayConfig, logger: Logger): Omit<Parameters<typeof openJobs>[0], 'role'> {
-  return { url: config.redisUrl, jobKeepMs: config.jobKeepMs, pictureKeepMs: config.pictureKeepMs, log: logger };
 }

@@ -1,5 +1,5 @@
 import { runService } from '@segue/service';
 import { readConfig } from './config.js';
-import { gatewayService } from './service.js';
+import { composeGateway } from './gateway.js';
 
-await runService(readConfig, gatewayService);
+await runService({ name: 'gateway', readConfig }, composeGateway);

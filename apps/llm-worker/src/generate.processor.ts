@@ -1,30 +1,30 @@
-import { Inject, Injectable } from '@nestjs/common';
 import { languageGraphs, LanguageModel } from '@segue/llm';
 import type { StageProcessor } from '@segue/jobs';
-import { CONFIG, Registry } from '@segue/service';
+import type { Registry } from '@segue/service';
 import type { StageWorker, WorkerContext } from '@segue/worker';
 import type { LlmConfig } from './config.js';
 import { LanguageMetrics } from './language-metrics.js';
 import { warmUp } from './warm-up.js';
 
 /** The generate stage: visual tokens and an instruction to words, and an embedding at each `<SEG>`. */
-@Injectable()
 export class GenerateProcessor implements StageWorker<'generate'> {
+  readonly #config: LlmConfig;
+  readonly #registry: Registry;
   #context!: WorkerContext;
   #model!: LanguageModel;
 
-  constructor(
-    @Inject(CONFIG) private readonly config: LlmConfig,
-    @Inject(Registry) private readonly registry: Registry,
-  ) {}
+  constructor(config: LlmConfig, registry: Registry) {
+    this.#config = config;
+    this.#registry = registry;
+  }
 
   async open(context: WorkerContext): Promise<void> {
     const { bundle, metrics } = context;
     const sessions = await context.openGraphs(languageGraphs(bundle.manifest));
-    const observer = new LanguageMetrics(this.registry, (hit) => metrics.cacheLookup('prefix', hit));
+    const observer = new LanguageMetrics(this.#registry, (hit) => metrics.cacheLookup('prefix', hit));
     this.#context = context;
     this.#model = await LanguageModel.create(bundle, sessions, {
-      prefixCacheBytes: this.config.prefixCacheBytes,
+      prefixCacheBytes: this.#config.prefixCacheBytes,
       observer,
     });
     await warmUp(this.#model, bundle.manifest);

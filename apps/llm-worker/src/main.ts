@@ -1,11 +1,10 @@
-import 'reflect-metadata';
 import { runWorker } from '@segue/worker';
 import { readConfig } from './config.js';
-import { GenerateModule, GenerateProcessor } from './generate.module.js';
+import { GenerateProcessor } from './generate.processor.js';
 
-await runWorker(readConfig, {
+await runWorker({
   name: 'llm-worker',
+  readConfig,
   stage: 'generate',
-  module: GenerateModule,
-  worker: GenerateProcessor,
+  worker: ({ config, metrics }) => new GenerateProcessor(config, metrics),
 });

@@ -6,27 +6,30 @@ import { Lifecycle } from './lifecycle.js';
 /** Health as Kubernetes asks for it. Neither answer looks at another service: a lost Redis must not restart pods. */
 @Controller()
 export class HealthController {
-  constructor(
-    private readonly lifecycle: Lifecycle,
-    private readonly metrics: Registry,
-  ) {}
+  readonly #lifecycle: Lifecycle;
+  readonly #metrics: Registry;
+
+  constructor(lifecycle: Lifecycle, metrics: Registry) {
+    this.#lifecycle = lifecycle;
+    this.#metrics = metrics;
+  }
 
   /** The process runs. */
   @Get('healthz/live')
   live(): { state: string } {
-    return { state: this.lifecycle.state };
+    return { state: this.#lifecycle.state };
   }
 
   /** The process takes work: 200, else 503. */
   @Get('healthz/ready')
   async ready(@Res() reply: FastifyReply): Promise<void> {
-    await reply.status(this.lifecycle.state === 'ready' ? 200 : 503).send({ state: this.lifecycle.state });
+    await reply.status(this.#lifecycle.state === 'ready' ? 200 : 503).send({ state: this.#lifecycle.state });
   }
 
   /** Everything measured, in Prometheus's text format. */
   @Get('metrics')
   @Header('content-type', Registry.PROMETHEUS_CONTENT_TYPE)
   async read(): Promise<string> {
-    return this.metrics.metrics();
+    return this.#metrics.metrics();
   }
 }

@@ -1,11 +1,8 @@
-import { Injectable, type LoggerService } from '@nestjs/common';
+import type { LoggerService } from '@nestjs/common';
 import { pino, stdSerializers, type Logger } from 'pino';
 import { PinoPretty } from 'pino-pretty';
 
 export type { Logger } from 'pino';
-
-/** Injection token of the process's logger. */
-export const LOGGER = Symbol('Logger');
 
 export interface LoggerOptions {
   /** Name of the app, in every line. */
@@ -25,28 +22,31 @@ export function createLogger({ name, level, format }: LoggerOptions): Logger {
 }
 
 /** Nest's own messages through the process's logger, its start-up chatter at debug level. */
-@Injectable()
 export class NestLogger implements LoggerService {
-  constructor(private readonly logger: Logger) {}
+  readonly #logger: Logger;
+
+  constructor(logger: Logger) {
+    this.#logger = logger;
+  }
 
   log(message: unknown, ...context: unknown[]): void {
-    this.logger.debug({ context: context.at(-1) }, String(message));
+    this.#logger.debug({ context: context.at(-1) }, String(message));
   }
 
   warn(message: unknown, ...context: unknown[]): void {
-    this.logger.warn({ context: context.at(-1) }, String(message));
+    this.#logger.warn({ context: context.at(-1) }, String(message));
   }
 
   error(message: unknown, ...context: unknown[]): void {
-    if (message instanceof Error) this.logger.error({ err: message, context: context.at(-1) }, message.message);
-    else this.logger.error({ context }, String(message));
+    if (message instanceof Error) this.#logger.error({ err: message, context: context.at(-1) }, message.message);
+    else this.#logger.error({ context }, String(message));
   }
 
   debug(message: unknown, ...context: unknown[]): void {
-    this.logger.trace({ context: context.at(-1) }, String(message));
+    this.#logger.trace({ context: context.at(-1) }, String(message));
   }
 
   verbose(message: unknown, ...context: unknown[]): void {
-    this.logger.trace({ context: context.at(-1) }, String(message));
+    this.#logger.trace({ context: context.at(-1) }, String(message));
   }
 }

@@ -1,18 +1,21 @@
 import { SegueError } from '@segue/core';
 import type { ConfigReader } from './config.js';
 import { createLogger } from './logging.js';
-import { Service, type ServiceConfig, type ServiceOptions } from './service.js';
+import { Service, type Compose, type ServiceConfig } from './service.js';
+
+export interface App<C extends ServiceConfig> {
+  /** In logs and metrics. */
+  readonly name: string;
+  readonly readConfig: ConfigReader<C>;
+}
 
 /**
- * Runs an app as this process: reads its configuration, starts it, drains on SIGTERM or SIGINT and exits with 0. A bad
+ * Runs an app as this process: reads its configuration, composes it, starts it, drains on SIGTERM or SIGINT and exits with 0. A bad
  * configuration, a failed start, an error that nobody caught, or a drain that takes too long exits with 1; a second
  * signal exits at once.
  */
-export async function runService<C extends ServiceConfig>(
-  readConfig: ConfigReader<C>,
-  describe: (config: C) => ServiceOptions,
-): Promise<void> {
-  const service = await create(readConfig, describe);
+export async function runService<C extends ServiceConfig>(app: App<C>, compose: Compose<C>): Promise<void> {
+  const service = await create(app, compose);
   const { logger } = service;
 
   const end = async (status: number): Promise<void> => {
@@ -49,15 +52,11 @@ export async function runService<C extends ServiceConfig>(
   }
 }
 
-async function create<C extends ServiceConfig>(
-  readConfig: ConfigReader<C>,
-  describe: (config: C) => ServiceOptions,
-): Promise<Service> {
+async function create<C extends ServiceConfig>({ name, readConfig }: App<C>, compose: Compose<C>): Promise<Service> {
   try {
-    const config = readConfig();
-    return await Service.create({ ...describe(config), config });
+    return await Service.create(name, readConfig(), compose);
   } catch (error) {
-    const logger = createLogger({ name: 'segue', level: 'info', format: 'json' });
+    const logger = createLogger({ name, level: 'info', format: 'json' });
     if (error instanceof SegueError) logger.fatal(error.message);
     else logger.fatal({ err: error }, 'could not start');
     // What was opened before the failure must not keep the process alive.

@@ -1,8 +1,7 @@
-import { Inject, Module } from '@nestjs/common';
+import { Controller, Get, Module } from '@nestjs/common';
 import { afterEach, describe, expect, it } from 'vitest';
 import { defineConfig, serviceSettings } from './config.js';
-import { CONFIG } from './service.module.js';
-import { Service, type ServiceConfig, type ServiceOptions } from './service.js';
+import { Service, type Compose, type ServiceConfig, type ServiceContext, type ServiceOptions } from './service.js';
 
 const config = defineConfig(serviceSettings({ httpPort: 0 }))({
   SEGUE_LOG_LEVEL: 'silent',
@@ -10,24 +9,15 @@ const config = defineConfig(serviceSettings({ httpPort: 0 }))({
   SEGUE_DRAIN_TIMEOUT_MS: '200',
 });
 
-@Module({})
-class EmptyModule {
-  constructor(@Inject(CONFIG) readonly config: ServiceConfig) {}
-}
-
 const running: Service[] = [];
-async function service(hooks: Partial<ServiceOptions> = {}): Promise<Service> {
-  const created = await Service.create({
-    name: 'test',
-    config,
-    module: EmptyModule,
-    start: async () => undefined,
-    stop: async () => undefined,
-    ...hooks,
-  });
+async function compose(composition: Compose<ServiceConfig>): Promise<Service> {
+  const created = await Service.create('test', config, composition);
   running.push(created);
   return created;
 }
+
+const service = (hooks: Partial<ServiceOptions> = {}): Promise<Service> =>
+  compose(() => ({ start: async () => undefined, stop: async () => undefined, ...hooks }));
 
 afterEach(async () => {
   await Promise.all(running.splice(0).map((one) => one.close()));
@@ -38,9 +28,9 @@ describe('Service', () => {
     let warm = (): void => undefined;
     const warmed = new Promise<void>((resolve) => (warm = resolve));
     let url = '';
-    const one = await service({
-      start: async (app) => {
-        url = await app.getUrl();
+    const one: Service = await service({
+      start: async () => {
+        url = await one.app.getUrl();
         await warmed;
       },
     });
@@ -54,10 +44,19 @@ describe('Service', () => {
     expect((await fetch(`${url}/healthz/ready`)).status).toBe(200);
   });
 
-  it('gives the app its configuration and serves metrics', async () => {
-    const one = await service();
+  it('composes the app from its configuration and serves its controllers beside metrics', async () => {
+    let given: ServiceContext | undefined;
+    const one = await compose(async (context) => {
+      given = context;
+      return {
+        module: { module: WordsModule, providers: [{ provide: Words, useValue: new Words('hello') }] },
+        start: async () => undefined,
+        stop: async () => undefined,
+      };
+    });
+    expect(given).toMatchObject({ config, logger: one.logger, lifecycle: one.lifecycle });
     const url = await one.start();
-    expect(one.app.get(EmptyModule).config).toBe(config);
+    expect(await (await fetch(`${url}/words`)).text()).toBe('hello');
     const metrics = await (await fetch(`${url}/metrics`)).text();
     expect(metrics).toContain('nodejs_eventloop_lag_seconds');
     expect(metrics).toContain('segue_service_state{state="ready",app="test"} 1');
@@ -66,7 +65,7 @@ describe('Service', () => {
   it('drains once, and then serves nothing', async () => {
     let stops = 0;
     const one = await service({
-      stop: async (_app, graceMs) => {
+      stop: async (graceMs) => {
         stops++;
         expect(graceMs).toBe(200);
         expect(one.lifecycle.state).toBe('draining');
@@ -77,6 +76,34 @@ describe('Service', () => {
     expect(stops).toBe(1);
     expect(one.lifecycle.state).toBe('stopped');
     await expect(fetch(`${url}/healthz/live`)).rejects.toThrow();
+  });
+
+  it('lets go of what requests need only when the last one has been answered', async () => {
+    const answer = signal();
+    const asked = signal();
+    let closed = false;
+    const one = await service({
+      configure: (app) => {
+        app
+          .getHttpAdapter()
+          .getInstance()
+          .get('/slow', async () => {
+            asked.give();
+            await answer.given;
+            return { closed };
+          });
+      },
+      closed: async () => {
+        closed = true;
+      },
+    });
+    const url = await one.start();
+    const response = fetch(`${url}/slow`);
+    await asked.given;
+    const end = one.close();
+    answer.give();
+    expect(await (await response).json()).toEqual({ closed: false });
+    expect([await end, closed]).toEqual([true, true]);
   });
 
   it('gives up a drain that takes longer than its limit', async () => {
@@ -107,3 +134,34 @@ describe('Service', () => {
     expect(one.lifecycle.state).toBe('warming');
   });
 });
+
+class Words {
+  readonly text: string;
+
+  constructor(text: string) {
+    this.text = text;
+  }
+}
+
+@Controller('words')
+class WordsController {
+  readonly #words: Words;
+
+  constructor(words: Words) {
+    this.#words = words;
+  }
+
+  @Get()
+  read(): string {
+    return this.#words.text;
+  }
+}
+
+@Module({ controllers: [WordsController] })
+class WordsModule {}
+
+function signal(): { readonly given: Promise<void>; give(): void } {
+  let give = (): void => undefined;
+  const given = new Promise<void>((resolve) => (give = resolve));
+  return { given, give };
+}

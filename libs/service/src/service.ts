@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Type } from '@nestjs/common';
+import type { DynamicModule, Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyServerOptions } from 'fastify';
+import type { Registry } from 'prom-client';
 import { Lifecycle } from './lifecycle.js';
 import { createLogger, NestLogger, type Logger } from './logging.js';
 import { createMetrics } from './metrics.js';
@@ -17,50 +18,67 @@ export interface ServiceConfig {
   readonly drainTimeoutMs: number;
 }
 
+/** What an app is made from. */
+export interface ServiceContext<C extends ServiceConfig = ServiceConfig> {
+  readonly config: C;
+  readonly logger: Logger;
+  readonly lifecycle: Lifecycle;
+  readonly metrics: Registry;
+}
+
 /** Share of `graceMs` that `stop` gives what is in hand; the rest is for closing sessions, connections and HTTP. */
 export const DRAIN_SHARE = 0.7;
 
+/** What an app does at each step of its life. */
 export interface ServiceOptions {
-  /** Name of the app in logs and metrics. */
-  readonly name: string;
-  /** The app's Nest module. It can inject `CONFIG`, `LOGGER`, `Lifecycle` and prom-client's `Registry`. */
-  readonly module: Type;
+  /** The app's HTTP controllers, if it has any besides health and metrics. */
+  readonly module?: DynamicModule | Type;
   /** Options of the HTTP server. */
   readonly fastify?: FastifyServerOptions;
   /** Adds to the HTTP application before it listens. */
-  readonly configure?: (app: NestFastifyApplication) => Promise<void> | void;
+  configure?(app: NestFastifyApplication): Promise<void> | void;
   /** Loads and warms up; the service is ready when it returns. Health is served meanwhile. */
-  readonly start: (app: NestFastifyApplication) => Promise<void>;
+  start(): Promise<void>;
   /**
    * Takes no more work and finishes or hands back what is held, within `graceMs`. HTTP closes afterwards. Also called
    * when the process is told to stop while `start` still runs, or when `start` failed.
    */
-  readonly stop: (app: NestFastifyApplication, graceMs: number) => Promise<void>;
+  stop(graceMs: number): Promise<void>;
+  /** Lets go of what HTTP requests need, once the last of them has been answered. */
+  closed?(): Promise<void>;
 }
 
-/** One app in this process: wired by `create`, ready after `start`, gone after `close`. `runService` ties it to the process. */
+/** Composes an app from its context: plain constructors, called in one place. */
+export type Compose<C extends ServiceConfig> = (context: ServiceContext<C>) => ServiceOptions | Promise<ServiceOptions>;
+
+/** One app in this process: composed by `create`, ready after `start`, gone after `close`. `runService` ties it to the process. */
 export class Service {
-  readonly #options: ServiceOptions & { readonly config: ServiceConfig };
+  readonly app: NestFastifyApplication;
+  readonly logger: Logger;
+  readonly lifecycle: Lifecycle;
+  readonly #config: ServiceConfig;
+  readonly #options: ServiceOptions;
   #listening: Promise<string> | undefined;
   #closing: Promise<boolean> | undefined;
 
-  private constructor(
-    options: ServiceOptions & { readonly config: ServiceConfig },
-    readonly app: NestFastifyApplication,
-    readonly logger: Logger,
-    readonly lifecycle: Lifecycle,
-  ) {
+  private constructor(app: NestFastifyApplication, context: ServiceContext, options: ServiceOptions) {
+    this.app = app;
+    this.logger = context.logger;
+    this.lifecycle = context.lifecycle;
+    this.#config = context.config;
     this.#options = options;
   }
 
-  static async create(options: ServiceOptions & { readonly config: ServiceConfig }): Promise<Service> {
-    const { name, config } = options;
+  /** @param name the app's, in logs and metrics. */
+  static async create<C extends ServiceConfig>(name: string, config: C, compose: Compose<C>): Promise<Service> {
     const lifecycle = new Lifecycle();
     const logger = createLogger({ name, level: config.logLevel, format: config.logFormat });
     const metrics = createMetrics(name, lifecycle);
     lifecycle.onChange((state) => logger.info({ state }, state));
+    const context = { config, logger, lifecycle, metrics };
+    const options = await compose(context);
     const app = await NestFactory.create<NestFastifyApplication>(
-      ServiceModule.with({ config, logger, lifecycle, metrics }, options.module),
+      ServiceModule.with(lifecycle, metrics, options.module),
       new FastifyAdapter(options.fastify),
       // Fastify's own JSON parser is enough; Nest would add one for forms in URL encoding.
       { logger: new NestLogger(logger), abortOnError: false, bodyParser: false },
@@ -72,25 +90,23 @@ export class Service {
       .addHook('onSend', async (_request, reply) => {
         if (lifecycle.state === 'draining') void reply.header('connection', 'close');
       });
-    return new Service(options, app, logger, lifecycle);
+    return new Service(app, context, options);
   }
 
   /** Serves health at once, warms up, and returns the HTTP address when ready. */
   async start(): Promise<string> {
     this.#listening = this.#listen();
     const url = await this.#listening;
-    const { start } = this.#options;
     // Each step only if `close` was not called meanwhile.
     if (this.lifecycle.state === 'starting') this.lifecycle.to('warming');
-    if (this.lifecycle.state === 'warming') await start(this.app);
+    if (this.lifecycle.state === 'warming') await this.#options.start();
     if (this.lifecycle.state === 'warming') this.lifecycle.to('ready');
     return url;
   }
 
   async #listen(): Promise<string> {
-    const { config, configure } = this.#options;
-    await configure?.(this.app);
-    await this.app.listen(config.httpPort, config.host);
+    await this.#options.configure?.(this.app);
+    await this.app.listen(this.#config.httpPort, this.#config.host);
     const url = await this.app.getUrl();
     this.logger.info({ url }, 'listening for HTTP');
     return url;
@@ -102,13 +118,15 @@ export class Service {
   }
 
   async #drain(): Promise<boolean> {
-    const { config, stop } = this.#options;
+    const { drainTimeoutMs } = this.#config;
     this.lifecycle.to('draining');
     const done = new AbortController();
-    const limit = sleep(config.drainTimeoutMs, false, { signal: done.signal });
-    const work = stop(this.app, config.drainTimeoutMs)
+    const limit = sleep(drainTimeoutMs, false, { signal: done.signal });
+    const work = this.#options
+      .stop(drainTimeoutMs)
       .finally(() => Promise.allSettled([this.#listening])) // Fastify never ends a close that overtakes its listen
       .finally(() => this.app.close())
+      .finally(() => this.#options.closed?.())
       .then(() => true);
     try {
       return await Promise.race([work, limit]);

@@ -1,17 +1,15 @@
 import { join } from 'node:path';
-import type { Type } from '@nestjs/common';
 import { loadBundle } from '@segue/bundle';
 import { type SegueError, type Stage } from '@segue/core';
 import { openJobs, StageHost } from '@segue/jobs';
 import { openSessions } from '@segue/onnx';
 import {
   DRAIN_SHARE,
-  LOGGER,
-  Registry,
   runService,
-  type ConfigReader,
+  type App,
   type Logger,
   type ServiceConfig,
+  type ServiceContext,
 } from '@segue/service';
 import { WorkerMetrics } from './metrics.js';
 import { refuseOtherModels } from './other-models.js';
@@ -33,13 +31,9 @@ export interface WorkerConfig extends ServiceConfig {
   readonly tensorCacheBytes: number;
 }
 
-export interface WorkerDescription<S extends Stage> {
-  /** Name of the app. */
-  readonly name: string;
+export interface WorkerDescription<S extends Stage, C extends WorkerConfig> extends App<C> {
   readonly stage: S;
-  /** The app's Nest module; it provides `worker`. */
-  readonly module: Type;
-  readonly worker: Type<StageWorker<S>>;
+  worker(context: ServiceContext<C>): StageWorker<S>;
 }
 
 /** How long pulls that have begun may take to end. */
@@ -47,20 +41,17 @@ const TENSOR_GRACE_MS = 2_000;
 
 /** Runs a stage worker as this process: loads the bundle, opens the stage, takes tasks, drains when told to stop. */
 export async function runWorker<S extends Stage, C extends WorkerConfig>(
-  readConfig: ConfigReader<C>,
-  description: WorkerDescription<S>,
+  description: WorkerDescription<S, C>,
 ): Promise<void> {
-  const { name, stage, module, worker: provider } = description;
-  await runService(readConfig, (config) => {
+  const { stage } = description;
+  await runService(description, (context) => {
+    const { config, logger } = context;
     // Closed in reverse order of opening.
     const closing: (() => Promise<void>)[] = [];
     let host: StageHost<S> | undefined;
     return {
-      name,
-      module,
-      async start(app) {
-        const logger = app.get<Logger>(LOGGER);
-        const metrics = new WorkerMetrics(app.get(Registry), stage);
+      async start() {
+        const metrics = new WorkerMetrics(context.metrics, stage);
         const bundle = await loadBundle(join(config.modelsDir, config.model));
         logger.info({ bundle: bundle.id, digest: bundle.digest.slice(0, 12) }, 'bundle verified');
         if (bundle.manifest.purpose === 'test-only')
@@ -71,7 +62,7 @@ export async function runWorker<S extends Stage, C extends WorkerConfig>(
         const tensors = new Tensors(config, jobs, metrics);
         closing.push(() => Promise.resolve(tensors.close()));
 
-        const worker = app.get<StageWorker<S>>(provider);
+        const worker = description.worker(context);
         await worker.open({
           bundle,
           jobs,
@@ -106,7 +97,7 @@ export async function runWorker<S extends Stage, C extends WorkerConfig>(
         });
         await host.start();
       },
-      async stop(_app, graceMs) {
+      async stop(graceMs) {
         await host?.close({ graceMs: graceMs * DRAIN_SHARE });
         for (const close of closing.reverse()) await close();
       },

@@ -20,7 +20,7 @@ export interface WorkerContext {
   openTensorHost(): Promise<TensorHost>;
 }
 
-/** One stage, as its app implements it: a Nest provider. */
+/** One stage, as its app implements it. */
 export interface StageWorker<S extends Stage> {
   /** Loads the model and tries it out: a worker that cannot answer never becomes ready. */
   open(context: WorkerContext): Promise<void>;

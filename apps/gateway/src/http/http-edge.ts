@@ -6,10 +6,10 @@ import fastifyStatic from '@fastify/static';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { SwaggerModule } from '@nestjs/swagger';
 import { SegueError } from '@segue/core';
-import { Lifecycle, LOGGER, type Logger } from '@segue/service';
+import type { ServiceContext } from '@segue/service';
 import type { FastifyInstance, FastifyServerOptions } from 'fastify';
 import type { GatewayConfig } from '../config.js';
-import { GatewayMetrics } from '../metrics/gateway-metrics.js';
+import type { GatewayMetrics } from '../metrics/gateway-metrics.js';
 import { openApiDocument } from './openapi.js';
 
 /** Room for the other options beside the picture. */
@@ -51,10 +51,11 @@ function requestId(given: string | string[] | undefined): string {
 }
 
 /** Completes the HTTP server: forms, headers, metrics, the page, and the API's description. */
-export async function configureHttp(app: NestFastifyApplication, { maxPictureBytes }: GatewayConfig): Promise<void> {
-  const metrics = app.get(GatewayMetrics);
-  const logger = app.get<Logger>(LOGGER);
-  const lifecycle = app.get(Lifecycle);
+export async function configureHttp(
+  app: NestFastifyApplication,
+  { config, logger, lifecycle }: ServiceContext<GatewayConfig>,
+  metrics: GatewayMetrics,
+): Promise<void> {
   const fastify = app.getHttpAdapter().getInstance() as unknown as FastifyInstance;
 
   fastify.addHook('onRequest', async (request, reply) => {
@@ -85,7 +86,7 @@ export async function configureHttp(app: NestFastifyApplication, { maxPictureByt
 
   fastify.removeContentTypeParser('text/plain');
   await fastify.register(multipart, {
-    limits: { fileSize: maxPictureBytes, files: 1, fields: 20, fieldSize: OPTIONS_BYTES, fieldNameSize: 100 },
+    limits: { fileSize: config.maxPictureBytes, files: 1, fields: 20, fieldSize: OPTIONS_BYTES, fieldNameSize: 100 },
   });
   await fastify.register(fastifyStatic, { root: PAGE, wildcard: false });
   if (existsSync(EXAMPLES)) {

@@ -1,7 +1,7 @@
 import { STATUS_CODES } from 'node:http';
-import { Catch, HttpException, Inject, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
+import { Catch, HttpException, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
 import { SegueError } from '@segue/core';
-import { LOGGER, type Logger } from '@segue/service';
+import type { Logger } from '@segue/service';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Body } from './schemas.js';
 
@@ -24,13 +24,17 @@ const REFUSALS: Readonly<Record<number, SegueError>> = {
 /** Every failure of an HTTP request as application/problem+json (RFC 9457). */
 @Catch()
 export class ProblemFilter implements ExceptionFilter {
-  constructor(@Inject(LOGGER) private readonly logger: Logger) {}
+  readonly #logger: Logger;
+
+  constructor(logger: Logger) {
+    this.#logger = logger;
+  }
 
   async catch(thrown: unknown, host: ArgumentsHost): Promise<void> {
     const http = host.switchToHttp();
     const [request, reply] = [http.getRequest<FastifyRequest>(), http.getResponse<FastifyReply>()];
     const { error, status } = classify(thrown);
-    if (status === 500) this.logger.error({ err: thrown, requestId: request.id }, 'request failed');
+    if (status === 500) this.#logger.error({ err: thrown, requestId: request.id }, 'request failed');
     if (reply.raw.headersSent) {
       // A stream that has begun cannot change its status any more: the client sees it break off.
       reply.raw.destroy();
