@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import { SegueClient } from '@segue/client';
-import { encodeMask, maskArea, maskBox } from '@segue/core';
+import { encodeMask, hostPort, maskArea, maskBox } from '@segue/core';
 import { openJobs, StageHost, type Jobs, type StageProcessor } from '@segue/jobs';
 import { Service } from '@segue/service';
 import { startRedis, type TestRedis } from '@segue/testing';
@@ -110,7 +110,7 @@ export function useGateway() {
   async function start(variables: Readonly<Record<string, string>> = {}): Promise<RunningGateway> {
     const { service, gateway } = await create(variables);
     const url = await service.start();
-    const grpcAddress = `127.0.0.1:${gateway.grpcPort}`;
+    const grpcAddress = hostPort(variables.SEGUE_HOST ?? '127.0.0.1', gateway.grpcPort);
     const client = new SegueClient({ address: grpcAddress });
     let closing: Promise<void> | undefined;
     const close = (): Promise<void> =>

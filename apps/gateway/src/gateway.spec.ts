@@ -51,6 +51,12 @@ describe('work that would only wait', () => {
   });
 });
 
+it.each(['::1', '::'])('listens on the IPv6 address %s, both edges', async (host) => {
+  const gateway = await fixture.startAnother({ SEGUE_HOST: host });
+  expect((await ask(gateway.url)).status).toBe(200);
+  expect(await gateway.client.segment(await question())).toMatchObject({ text: TEXT });
+});
+
 describe('without Redis', () => {
   it('a gateway that starts is alive but not ready, and becomes so when Redis comes', async () => {
     const redis = await startRedis();

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { DynamicModule } from '@nestjs/common';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import type { Periodic } from '@segue/core';
 import { AnswerStage, JobSweeper, openJobs, type Jobs } from '@segue/jobs';
 import { DRAIN_SHARE, type ServiceContext, type ServiceOptions } from '@segue/service';
 import type { FastifyServerOptions } from 'fastify';
@@ -64,6 +65,7 @@ export class Gateway implements ServiceOptions {
   grpcPort = 0;
   readonly #context: ServiceContext<GatewayConfig>;
   readonly #parts: Parts;
+  #counting: Periodic | undefined;
 
   constructor(context: ServiceContext<GatewayConfig>, parts: Parts) {
     this.module = parts.module;
@@ -83,7 +85,7 @@ export class Gateway implements ServiceOptions {
     if (lifecycle.state !== 'warming') return;
     await answers.start();
     sweeper.start();
-    counting.start();
+    this.#counting = counting.start();
     this.grpcPort = await grpc.start(config.host, config.grpcPort);
     logger.info({ port: this.grpcPort }, 'listening for gRPC');
   }
@@ -95,8 +97,8 @@ export class Gateway implements ServiceOptions {
   }
 
   async closed(): Promise<void> {
-    const { answers, sweeper, counting, background, jobs } = this.#parts;
-    await Promise.all([sweeper.stop(), counting.stop()]);
+    const { answers, sweeper, background, jobs } = this.#parts;
+    await Promise.all([sweeper.stop(), this.#counting?.stop()]);
     await answers.close({ graceMs: 1_000 });
     await Promise.all([background.close(), jobs.close()]);
   }

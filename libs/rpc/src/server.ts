@@ -11,6 +11,7 @@ import {
   type UntypedServiceImplementation,
 } from '@grpc/grpc-js';
 import { grpcServiceDefinition } from '@segue/contracts';
+import { hostPort } from '@segue/core';
 import { HealthImplementation } from 'grpc-health-check';
 import { OpenCall, type CallContext } from './call.js';
 import { addReflection } from './reflection.js';
@@ -73,7 +74,7 @@ export class RpcServer {
     this.#health.addToServer(this.#server);
     addReflection(this.#server, this.#services);
     return new Promise((resolve, reject) => {
-      this.#server.bindAsync(`${host}:${port}`, ServerCredentials.createInsecure(), (error, bound) => {
+      this.#server.bindAsync(hostPort(host, port), ServerCredentials.createInsecure(), (error, bound) => {
         if (error) reject(error);
         else resolve(bound);
       });

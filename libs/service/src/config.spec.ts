@@ -42,6 +42,15 @@ describe('defineConfig', () => {
     expect(read).not.toThrow(/secret/);
   });
 
+  it('takes names and addresses of both kinds to listen on', () => {
+    for (const host of ['0.0.0.0', '::', 'fe80::1%eth0', 'gateway-0.segue']) {
+      expect(readConfig({ SEGUE_HOST: host })).toMatchObject({ host });
+    }
+    for (const host of ['[::]', '::1:8080:x', 'localhost:8080', 'http://localhost']) {
+      expect(() => readConfig({ SEGUE_HOST: host }), host).toThrow(/SEGUE_HOST: must be a host name or an address/);
+    }
+  });
+
   it('is read-only', () => {
     const config = defineConfig({ port: port(1), level: oneOf(['a', 'b'], 'a') })({});
     expect(Object.isFrozen(config)).toBe(true);

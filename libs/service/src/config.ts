@@ -1,3 +1,4 @@
+import { isIPv6 } from 'node:net';
 import { SegueError } from '@segue/core';
 import { z } from 'zod';
 
@@ -39,6 +40,15 @@ export const integer = (fallback: number, { min = 0, max = Number.MAX_SAFE_INTEG
     .pipe(z.number().min(min, `must be at least ${min}`).max(max, `must be at most ${max}`))
     .default(fallback);
 
+/** A host name or an address to listen on or to be reached at; an IPv6 address goes without its brackets. */
+export const host = (fallback: string) =>
+  z
+    .string()
+    .refine((value) => /^[\w.-]+$/.test(value) || isIPv6(value), {
+      error: 'must be a host name or an address, without brackets and port',
+    })
+    .default(fallback);
+
 /** A TCP port; 0 takes a free one. */
 export const port = (fallback: number) => integer(fallback, { max: 65_535 });
 
@@ -58,7 +68,7 @@ export const url = (protocols: readonly string[], fallback: string) =>
 /** Settings of every app; `httpPort` differs from app to app. */
 export const serviceSettings = (defaults: { readonly httpPort: number }) => ({
   /** Address that the servers of this process listen on. */
-  host: text('0.0.0.0'),
+  host: host('0.0.0.0'),
   /** Health, metrics and, at the gateway, the public HTTP interface. */
   httpPort: port(defaults.httpPort),
   logLevel: oneOf(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], 'info'),

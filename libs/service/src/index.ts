@@ -1,5 +1,6 @@
 export {
   defineConfig,
+  host,
   integer,
   jobSettings,
   oneOf,

@@ -1,5 +1,7 @@
+import { hostPort } from '@segue/core';
+
 import type { TensorDirectory } from './tensor-directory.js';
-import { hostPort, startTensorServer } from './tensor-server.js';
+import { startTensorServer } from './tensor-server.js';
 import { TensorStore, type TensorSet } from './tensor-store.js';
 
 export interface TensorHostOptions {

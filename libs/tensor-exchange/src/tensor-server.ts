@@ -2,6 +2,7 @@ import { once } from 'node:events';
 
 import { Server, ServerCredentials, status, type ServerWritableStream } from '@grpc/grpc-js';
 import type { TensorChunk, TensorRef } from '@segue/contracts';
+import { hostPort } from '@segue/core';
 
 import { chunksOf } from './tensor-chunks.js';
 import { PULL } from './tensor-service.js';
@@ -42,11 +43,6 @@ export async function startTensorServer(store: TensorStore, options: TensorServe
     );
   });
   return { port, close: ({ graceMs }) => shutDown(server, graceMs) };
-}
-
-/** `host:port`, with the brackets that an IPv6 address needs. */
-export function hostPort(host: string, port: number): string {
-  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
 async function send(call: ServerWritableStream<TensorRef, TensorChunk>, store: TensorStore): Promise<void> {

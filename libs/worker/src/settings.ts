@@ -1,4 +1,4 @@
-import { integer, jobSettings, port, serviceSettings, text } from '@segue/service';
+import { host, integer, jobSettings, port, serviceSettings } from '@segue/service';
 
 /** Settings of a stage worker; the port and how many tasks it takes at once differ from stage to stage. */
 export const workerSettings = (defaults: { readonly httpPort: number; readonly concurrency: number }) => ({
@@ -13,7 +13,7 @@ export const workerSettings = (defaults: { readonly httpPort: number; readonly c
   /** Port that hands out tensors; 0 takes a free one. */
   tensorPort: port(0),
   /** Address of this process as other workers reach it. */
-  tensorHost: text('127.0.0.1'),
+  tensorHost: host('127.0.0.1'),
   /** Tensors kept in memory at most. */
   tensorCacheBytes: integer(512 * 1024 * 1024, { min: 1 }),
 });

@@ -1,3 +1,4 @@
+import { startPeriodic, type Periodic } from '@segue/core';
 import type { JobRecord, Jobs } from '@segue/jobs';
 import { Counter, Histogram, SECONDS_BUCKETS, type Logger, type Registry } from '@segue/service';
 
@@ -14,14 +15,12 @@ export class JobMetrics {
   readonly #cacheHits: Counter<'cache'>;
   readonly #segments: Counter;
   readonly #recomputes: Counter;
-  #timer: NodeJS.Timeout | undefined;
-  #looking: Promise<void> = Promise.resolve();
+  readonly #source: Jobs;
+  readonly #logger: Logger;
 
-  constructor(
-    registry: Registry,
-    private readonly source: Jobs,
-    private readonly logger: Logger,
-  ) {
+  constructor(registry: Registry, source: Jobs, logger: Logger) {
+    this.#source = source;
+    this.#logger = logger;
     const registers = [registry];
     this.#jobs = new Counter({
       name: 'segue_jobs_total',
@@ -50,23 +49,15 @@ export class JobMetrics {
     });
   }
 
-  start(): void {
-    this.#timer = setInterval(() => {
-      this.#looking = this.#look();
-    }, LOOK_EVERY_MS);
-  }
-
-  async stop(): Promise<void> {
-    clearInterval(this.#timer);
-    await this.#looking;
-  }
-
-  async #look(): Promise<void> {
-    try {
-      for (const record of await this.source.store.takeEnded(BATCH)) this.#count(record);
-    } catch (error) {
-      this.logger.warn({ err: error }, 'could not count the jobs that have ended');
-    }
+  /** Counts until it is stopped. */
+  start(): Periodic {
+    return startPeriodic({
+      everyMs: LOOK_EVERY_MS,
+      run: async () => {
+        for (const record of await this.#source.store.takeEnded(BATCH)) this.#count(record);
+      },
+      onError: (error) => this.#logger.warn({ err: error }, 'could not count the jobs that have ended'),
+    });
   }
 
   #count({ state, answer, error, recomputes }: JobRecord): void {
