@@ -163,6 +163,26 @@ def test_decoding_a_batch_of_different_pasts_gives_what_rows_give_alone(graphs, 
         close(together["hidden"][row], alone["hidden"][0])
 
 
+@pytest.mark.parametrize("precision", [FLOAT32, INT8])
+def test_neighbours_change_no_bit(parts, tmp_path, precision):
+    """Else a rounding to 8 bits makes much of the last bit, and an answer would depend on how long its neighbours are."""
+    graphs = Graphs(parts, tmp_path, precision)
+    rng, c, lengths = np.random.default_rng(4), parts.language.config, (37, 90, 151)
+    past = rng.standard_normal((2 * c.layers, 3, c.kv_heads, 160, c.head_dim)).astype(np.float32)
+    ids, asked = rng.integers(0, 60, (3, 23)), (9, 23, 14)
+    token, nothing = np.array([5, 60, 99]), np.zeros((3, 1, c.hidden), np.float32)
+
+    def run(rows: slice, past_columns: int, new_columns: int) -> list[dict]:
+        shared = {"past_kv": past[:, rows, :, :past_columns], "past_lengths": np.array(lengths[rows])}
+        read = {"input_ids": ids[rows, :new_columns], "lengths": np.array(asked[rows]), "visual_tokens": nothing[rows]}
+        return [graphs.run("prefill", shared | read), graphs.run("decode", shared | {"token": token[rows], "steps": np.array(5)})]
+
+    together = run(slice(0, 3), 160, 23)
+    for row in range(3):
+        for alone, batch in zip(run(slice(row, row + 1), lengths[row], asked[row]), together, strict=True):
+            assert np.array_equal(alone["hidden"][0], batch["hidden"][row])
+
+
 def test_decoding_without_new_past_columns_reads_no_padding(graphs, batch):
     """What lies beyond a row's past length must not matter."""
     inputs = {"token": np.array([5, 60, 99]), "past_lengths": np.array([6, 2, 3]), "steps": np.array(2)}

@@ -20,6 +20,7 @@ from .graph import CONTRIB, Graph, WeightFiles
 from .weights import FLOAT16, FLOAT32, INT4, INT8, linear_sizes
 
 _FLOAT, _HALF = TensorProto.FLOAT, TensorProto.FLOAT16
+_ZERO = 128  # what stands for 0 in uint8
 MASKED = -1e30  # finite, so that a padded query without any key gives no NaN
 
 
@@ -51,13 +52,25 @@ class LanguageGraph:
 
     # Weights: nodes over constants only, which the runtime computes once when it loads the graph.
 
+    def _unsigned(self, name: str) -> str:
+        """A stored int8 weight as uint8, with 128 where it is 0.
+
+        Only two unsigned factors are multiplied exactly on every CPU: for a signed one, ONNX Runtime adds pairs of products in
+        16 bits on x86 without VNNI, where they overflow.
+        """
+        key = f"{name}.unsigned"
+        if key not in self._expanded:
+            g = self.outer
+            self._expanded[key] = g.op("BitwiseXor", g.op("Cast", g.weight(name), to=TensorProto.UINT8), g.constant(_ZERO, np.uint8))
+        return self._expanded[key]
+
     def _expand(self, name: str) -> str:
-        """int8[inputs, outputs] from the stored 4-bit blocks."""
+        """uint8[inputs, outputs] with 128 for 0, from the stored 4-bit blocks."""
         if name not in self._expanded:
             g = self.outer
             levels = g.op("Cast", g.weight(f"{name}.levels"), to=_FLOAT)
             inverse = g.op("Cast", g.weight(f"{name}.inverse"), to=_FLOAT)
-            start = g.weight(f"{name}.start")
+            start = self._unsigned(f"{name}.start")
             self._expanded[name] = g.op("QuantizeLinear", levels, inverse, start, axis=0, block_size=BLOCK)
         return self._expanded[name]
 
@@ -91,6 +104,7 @@ class LanguageGraph:
             if self.precision == INT8:
                 columns.append(g.op("Transpose", self._picked(name), perm=[1, 0]))
                 kept = g.op("Cast", g.op("Gather", self._expand(name), g.weight(f"{name}.outliers")), to=_FLOAT)
+                kept = g.op("Sub", kept, g.constant(_ZERO, np.float32))
                 rows.append(g.op("Mul", kept, g.weight(f"{name}.scale")))
             self._expanded[key] = (g.op("Concat", *columns, axis=1), g.op("Concat", *rows, axis=0))
         return self._expanded[key]
@@ -112,14 +126,14 @@ class LanguageGraph:
     # Arithmetic
 
     def _integer_product(self, g: Graph, x: str, weight: str, weight_scale: str) -> str:
-        """x float[M, inputs] times int8[inputs, outputs]; each row of x is quantised by its own largest value."""
+        """x float[M, inputs] times uint8[inputs, outputs], 128 for 0; each row of x is quantised by its own largest value."""
         largest = g.op("ReduceMax", g.op("Abs", x), g.constant([1]), keepdims=1)  # [M, 1]
         scale = g.op("Div", g.op("Max", largest, g.constant(1e-8, np.float32)), g.constant(127, np.float32))
         flat = g.op("Squeeze", scale, g.constant([1]))
-        middle = g.op("Expand", g.constant(128, np.uint8), g.op("Shape", flat))
+        middle = g.op("Expand", g.constant(_ZERO, np.uint8), g.op("Shape", flat))
         rounded = g.op("QuantizeLinear", x, flat, middle, axis=0)
-        one, zero_point = g.constant(1, np.float32), g.constant(128, np.uint8)
-        product = g.op("MatMulIntegerToFloat", rounded, weight, one, weight_scale, zero_point, domain=CONTRIB)
+        one, zero = g.constant(1, np.float32), g.constant(_ZERO, np.uint8)
+        product = g.op("MatMulIntegerToFloat", rounded, weight, one, weight_scale, zero, zero, domain=CONTRIB)
         return g.op("Mul", product, scale)
 
     def _half_product(self, g: Graph, x: str, weight: str) -> str:
@@ -179,7 +193,7 @@ class LanguageGraph:
         if self.precision == FLOAT32:
             logits = g.op("MatMul", hidden, g.weight(table))
         elif self.precision == INT8:
-            logits = self._integer_product(g, hidden, g.weight(table), g.weight(f"{table}.scale"))
+            logits = self._integer_product(g, hidden, self._unsigned(table), g.weight(f"{table}.scale"))
         elif self.precision == INT4:
             logits = g.op("MatMul", hidden, self._half_head(wide=True))
         else:
@@ -223,8 +237,8 @@ class LanguageGraph:
     ) -> tuple[str, str, str]:
         """One layer over x float[M, H].
 
-        past and earlier: transposed keys float[B, K, D, n] and values float[B, K, n, D]; `earlier` are new positions of
-        steps before this one. Returns x, and keys and values of all new positions in the same layouts.
+        past and earlier: transposed keys float[B, K, D, n] and values float[B, K, n, D], those of the past with a column of
+        ones; `earlier` are new positions of steps before this one. Returns x, and keys and values of all new positions in the same layouts.
         """
         c, g = self.config, step.g
         both, one = (c.heads + c.kv_heads) * c.head_dim, c.kv_heads * c.head_dim
@@ -238,7 +252,7 @@ class LanguageGraph:
         v = g.op("Transpose", g.op("Reshape", v, step.keys), perm=[0, 2, 1, 3])
         if earlier is not None:
             k, v = g.op("Concat", earlier[0], k, axis=3), g.op("Concat", earlier[1], v, axis=2)
-        mixed = self._attend(step, q, [(*past, step.past_bias), (k, v, step.new_bias)])
+        mixed = self._attend(step, q, [(*past, step.past_bias), (k, self._with_ones(g, v), step.new_bias)])
         x = g.op("Add", x, self.linear(g, mixed, f"{index}.out"))
         both = self.linear(g, self.norm(g, x, f"{index}.ffn_norm"), f"{index}.gate_up")
         gate, up = g.op("Split", both, outputs=2, axis=-1, num_outputs=2)
@@ -246,27 +260,41 @@ class LanguageGraph:
         return g.op("Add", x, self.linear(g, active, f"{index}.down")), k, v
 
     def _attend(self, step: Step, q: str, parts: list[tuple[str, str, str | None]]) -> str:
-        """q float[B, K, G * S, D] over the parts one after the other, without joining them -> float[M, Q * D]"""
+        """q float[B, K, G * S, D] over the parts one after the other, without joining them -> float[M, Q * D]
+
+        The values of a part carry a last column of ones, [B, K, n, D + 1], so that one product gives the weighted sum and the
+        sum of the weights. It adds up from the first position on; what is masked at a part's end adds exact zeros. The sum of a
+        Softmax would depend on the length of the row that it adds up, and an answer on how far its neighbours are.
+        """
         g = step.g
         q = g.op("Mul", q, g.constant(self.config.head_dim**-0.5, np.float32))
         scores = [g.op("MatMul", q, k) for k, _, _ in parts]
         scores = [s if bias is None else g.op("Add", s, bias) for s, (_, _, bias) in zip(scores, parts, strict=True)]
         sizes = g.op("Concat", *(g.op("Shape", k, start=3) for k, _, _ in parts), axis=0)
-        shares = g.op("Split", g.op("Softmax", g.op("Concat", *scores, axis=-1), axis=-1), sizes, outputs=2, axis=-1)
-        mixed = g.op("Add", *(g.op("MatMul", share, v) for share, (_, v, _) in zip(shares, parts, strict=True)))
+        scores = g.op("Concat", *scores, axis=-1)
+        weights = g.op("Exp", g.op("Sub", scores, g.op("ReduceMax", scores, g.constant([-1]), keepdims=1)))
+        weights = g.op("Split", weights, sizes, outputs=2, axis=-1)
+        sums = g.op("Add", *(g.op("MatMul", part, v) for part, (_, v, _) in zip(weights, parts, strict=True)))
+        mixed, total = g.op("Split", sums, g.constant([self.config.head_dim, 1]), outputs=2, axis=-1)
+        mixed = g.op("Div", mixed, total)
         mixed = g.op("Transpose", g.op("Reshape", mixed, step.mixed), perm=[0, 3, 1, 2, 4])
         return g.op("Reshape", mixed, g.constant([-1, self.config.heads * self.config.head_dim]))
 
     def past(self, past_kv: str, past_lengths: str) -> tuple[list[tuple[str, str]], str]:
-        """Per layer (transposed keys, values) of the past, and its bias float[B, 1, 1, P]."""
+        """Per layer (transposed keys, values with a column of ones) of the past, and its bias float[B, 1, 1, P]."""
         g, count = self.outer, 2 * self.config.layers
         each = g.op("Split", past_kv, outputs=count, axis=0, num_outputs=count)
         flat = [g.op("Squeeze", name, g.constant([0])) for name in each]
-        pairs = [(g.op("Transpose", k, perm=[0, 1, 3, 2]), v) for k, v in zip(flat[0::2], flat[1::2], strict=True)]
+        pairs = [(g.op("Transpose", k, perm=[0, 1, 3, 2]), self._with_ones(g, v)) for k, v in zip(flat[0::2], flat[1::2], strict=True)]
         positions = g.op("Range", g.constant(0), self.size(past_kv, 3), g.constant(1))
         missing = g.op("GreaterOrEqual", positions, g.op("Unsqueeze", past_lengths, g.constant([1])))
         bias = g.op("Mul", g.op("Cast", missing, to=_FLOAT), g.constant(MASKED, np.float32))
         return pairs, g.op("Unsqueeze", bias, g.constant([1, 2]))
+
+    @staticmethod
+    def _with_ones(g: Graph, v: str) -> str:
+        """float[B, K, n, D] -> float[B, K, n, D + 1], the last column 1"""
+        return g.op("Pad", v, g.constant([0] * 7 + [1]), g.constant(1, np.float32))
 
     def join(self, pairs: list[tuple[str, str]]) -> str:
         """Per layer (transposed keys, values) -> float[2 * layers, B, K, n, D]"""
