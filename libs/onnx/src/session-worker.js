@@ -27,8 +27,6 @@ async function load({ graphs, threads, prepack }) {
             // A spinning thread would take the core that another stage needs.
             intra_op: { allow_spinning: '0' },
             disable_prepacking: prepack ? '0' : '1',
-            // Without VNNI the processor's 8-bit products saturate at 16 bits and answers change; where it has VNNI this is idle.
-            x64quantprecision: '1',
           },
         },
       });
