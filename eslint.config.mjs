@@ -98,6 +98,23 @@ export default tseslint.config(
     rules: { '@typescript-eslint/consistent-type-imports': 'off' },
   },
   {
+    // What is private is so at run time too, and looks the same everywhere. (A constructor cannot be `#`.)
+    files: [
+      'apps/gateway/src/**/*.ts',
+      ...['client', 'imaging', 'onnx', 'rpc', 'service'].map((lib) => `libs/${lib}/src/**/*.ts`),
+    ],
+    rules: {
+      'no-restricted-syntax': [
+        'error',
+        {
+          selector:
+            ':matches(PropertyDefinition, TSParameterProperty, MethodDefinition[kind!="constructor"])[accessibility="private"]',
+          message: 'Write #name.',
+        },
+      ],
+    },
+  },
+  {
     // Specs may use anything but an app: real adapters behind a stage's ports, and @segue/testing.
     files: ['**/*.spec.ts', '**/*.fixture.ts'],
     rules: {

@@ -1,4 +1,6 @@
+import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
+import type { Worker } from 'node:worker_threads';
 import { expect, it } from 'vitest';
 import type { SegueError } from '@segue/core';
 import { SessionThread } from './session-thread.js';
@@ -7,13 +9,15 @@ it('fails what waits and says so once when its thread dies', async () => {
   const fatal: SegueError[] = [];
   const path = fileURLToPath(new URL('../fixtures/scale.onnx', import.meta.url));
   const graphs = { scale: { path, outputs: ['y'] } };
+  const made = once(process, 'worker') as Promise<[Worker]>;
   const thread = new SessionThread({
     ...{ graphs, threads: 1, prepack: true, hardLimitMs: 1_000 },
     onFatal: (error) => fatal.push(error),
   });
   await thread.ready;
   // Idle threads may be ended; one that runs a graph may not.
-  const ended = thread['worker'].terminate();
+  const [worker] = await made;
+  const ended = worker.terminate();
   const waiting = thread.run('scale', {});
   await expect(waiting).rejects.toMatchObject({
     code: 'INTERNAL',

@@ -24,20 +24,22 @@ interface PendingRun {
 export class SessionThread {
   /** What the loaded graphs declare. Rejects when a graph cannot be loaded. */
   readonly ready: Promise<Readonly<Record<string, GraphIo>>>;
-  private readonly worker: Worker;
-  private readonly exited: Promise<void>;
+  readonly #options: SessionThreadOptions;
+  readonly #worker: Worker;
+  readonly #exited: Promise<void>;
   /** In the order of their answers; the first is running. */
-  private readonly pending: PendingRun[] = [];
-  private limit: NodeJS.Timeout | undefined;
-  private closing = false;
-  private death: SegueError | undefined;
+  readonly #pending: PendingRun[] = [];
+  #limit: NodeJS.Timeout | undefined;
+  #closing = false;
+  #death: SegueError | undefined;
 
-  constructor(private readonly options: SessionThreadOptions) {
+  constructor(options: SessionThreadOptions) {
+    this.#options = options;
     const { graphs, threads, prepack } = options;
     const workerData: ThreadData = { graphs, threads, prepack };
-    this.worker = new Worker(new URL('./session-worker.js', import.meta.url), { workerData, execArgv: [] });
+    this.#worker = new Worker(new URL('./session-worker.js', import.meta.url), { workerData, execArgv: [] });
     this.ready = new Promise((resolve, reject) => {
-      this.worker.on('message', (reply: Reply) => {
+      this.#worker.on('message', (reply: Reply) => {
         if (reply.type === 'ready') resolve(reply.graphs);
         else if (reply.type === 'unusable')
           reject(
@@ -45,39 +47,39 @@ export class SessionThread {
               cause: reply.error,
             }),
           );
-        else this.settle(reply);
+        else this.#settle(reply);
       });
-      this.worker.once('error', (cause) => reject(this.die(cause)));
+      this.#worker.once('error', (cause) => reject(this.#die(cause)));
     });
-    this.exited = new Promise((resolve) => {
-      this.worker.once('exit', (status) => {
-        if (!this.closing || this.pending.length > 0)
-          this.die(new Error(`the session thread ended with status ${status}`));
+    this.#exited = new Promise((resolve) => {
+      this.#worker.once('exit', (status) => {
+        if (!this.#closing || this.#pending.length > 0)
+          this.#die(new Error(`the session thread ended with status ${status}`));
         resolve();
       });
     });
   }
 
   run(graph: string, feeds: Feeds, options: RunOptions = {}): Promise<Fetches> {
-    if (this.closing) return Promise.reject(new SegueError('UNAVAILABLE', 'The model is being unloaded. Try again.'));
-    if (this.death) return Promise.reject(this.death);
+    if (this.#closing) return Promise.reject(new SegueError('UNAVAILABLE', 'The model is being unloaded. Try again.'));
+    if (this.#death) return Promise.reject(this.#death);
     return new Promise((resolve, reject) => {
-      this.post(graph, feeds, options);
-      this.pending.push({ graph, resolve, reject });
-      if (this.pending.length === 1) this.watch();
+      this.#post(graph, feeds, options);
+      this.#pending.push({ graph, resolve, reject });
+      if (this.#pending.length === 1) this.#watch();
     });
   }
 
   /** Lets the runs in flight end, then unloads the graphs. */
   close(): Promise<void> {
-    if (!this.closing && !this.death) {
-      this.closing = true;
-      this.worker.postMessage({ type: 'close' } satisfies Request);
+    if (!this.#closing && !this.#death) {
+      this.#closing = true;
+      this.#worker.postMessage({ type: 'close' } satisfies Request);
     }
-    return this.exited;
+    return this.#exited;
   }
 
-  private post(graph: string, feeds: Feeds, { transfer = [], lend = [] }: RunOptions): void {
+  #post(graph: string, feeds: Feeds, { transfer = [], lend = [] }: RunOptions): void {
     const moved = [...transfer, ...lend];
     const sent: Record<string, Tensor> = {};
     for (const [name, tensor] of Object.entries(feeds)) {
@@ -85,34 +87,34 @@ export class SessionThread {
       sent[name] = { dtype, shape, data: moved.includes(name) && ownsBuffer(data) ? data : copy(data) };
     }
     const buffers = Object.values(sent).map(({ data }) => data.buffer as ArrayBuffer);
-    this.worker.postMessage({ type: 'run', graph, feeds: sent, lend } satisfies Request, [...new Set(buffers)]);
+    this.#worker.postMessage({ type: 'run', graph, feeds: sent, lend } satisfies Request, [...new Set(buffers)]);
   }
 
-  private settle(reply: Reply & { type: 'done' | 'failed' }): void {
-    const run = this.pending.shift();
-    clearTimeout(this.limit);
-    if (this.pending.length > 0) this.watch();
+  #settle(reply: Reply & { type: 'done' | 'failed' }): void {
+    const run = this.#pending.shift();
+    clearTimeout(this.#limit);
+    if (this.#pending.length > 0) this.#watch();
     if (reply.type === 'done') run?.resolve(reply.fetches);
     else run?.reject(SegueError.from(reply.error));
   }
 
   /** Starts the clock of the first pending run. */
-  private watch(): void {
-    const { hardLimitMs, onFatal } = this.options;
-    this.limit = setTimeout(() => {
+  #watch(): void {
+    const { hardLimitMs, onFatal } = this.#options;
+    this.#limit = setTimeout(() => {
       onFatal(
-        new SegueError('INTERNAL', `A run of the graph ${this.pending[0]?.graph} took more than ${hardLimitMs} ms.`),
+        new SegueError('INTERNAL', `A run of the graph ${this.#pending[0]?.graph} took more than ${hardLimitMs} ms.`),
       );
     }, hardLimitMs);
   }
 
-  private die(cause: unknown): SegueError {
-    if (this.death) return this.death;
-    clearTimeout(this.limit);
-    this.death = SegueError.from(cause);
-    for (const run of this.pending.splice(0)) run.reject(this.death);
-    this.options.onFatal(this.death);
-    return this.death;
+  #die(cause: unknown): SegueError {
+    if (this.#death) return this.#death;
+    clearTimeout(this.#limit);
+    this.#death = SegueError.from(cause);
+    for (const run of this.#pending.splice(0)) run.reject(this.#death);
+    this.#options.onFatal(this.#death);
+    return this.#death;
   }
 }
 

@@ -46,8 +46,10 @@ export class RpcServer {
   readonly #server: Server;
   readonly #health = new HealthImplementation({ '': 'NOT_SERVING' });
   readonly #services: DescService[] = [];
+  readonly #onEnd: RpcServerOptions['onEnd'];
 
-  constructor(private readonly options: RpcServerOptions) {
+  constructor(options: RpcServerOptions) {
+    this.#onEnd = options.onEnd;
     this.#server = new Server({
       'grpc.max_receive_message_length': options.maxReceiveBytes,
       'grpc.max_send_message_length': -1,
@@ -145,7 +147,7 @@ export class RpcServer {
   #watch(method: DescMethod, call: CallContext): (error?: unknown) => void {
     const began = performance.now();
     return (error) => {
-      this.options.onEnd?.({
+      this.#onEnd?.({
         method: method.name,
         status: error === undefined ? Status.OK : toStatus(error).code,
         seconds: (performance.now() - began) / 1000,

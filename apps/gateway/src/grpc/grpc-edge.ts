@@ -1,12 +1,12 @@
 import { create } from '@bufbuild/protobuf';
 import { status as Status } from '@grpc/grpc-js';
 import { ListModelsResponseSchema, SegmentationService as Definition } from '@segue/contracts';
-import { RpcServer, type EndedCall, type Handlers } from '@segue/rpc';
+import { RpcServer, type CallContext, type EndedCall, type Handlers } from '@segue/rpc';
 import type { Logger } from '@segue/service';
 import type { GatewayMetrics } from '../metrics/gateway-metrics.js';
 import type { ModelCatalogue } from '../models/model-catalogue.js';
-import type { SegmentationService } from '../segmentation/segmentation.service.js';
-import { toCommand, toWireAnswer, toWireEvent, toWireJob, toWireModel } from './messages.js';
+import type { Caller, SegmentationService } from '../segmentation/segmentation.service.js';
+import { fromWireRequest, spell, toWireAnswer, toWireEvent, toWireJob, toWireModel } from './messages.js';
 
 /** Room for a picture that is over the limit by little, so that our own sentence refuses it, not the transport's. */
 const SLACK_BYTES = 8 * 1024 * 1024;
@@ -57,15 +57,16 @@ export class GrpcEdge {
 function handlers(service: SegmentationService, catalogue: ModelCatalogue): Handlers<typeof Definition> {
   return {
     async segment(request, call) {
-      const command = toCommand(request);
-      return toWireAnswer(await service.segment(command, call), command.options.mask_format);
+      const command = fromWireRequest(request);
+      return toWireAnswer(await service.segment(command, callerOf(call)), command.maskFormat);
     },
     async *streamSegment(request, call) {
-      const command = toCommand(request);
-      for await (const event of service.stream(command, call)) yield toWireEvent(event, command.options.mask_format);
+      const command = fromWireRequest(request);
+      const events = service.stream(command, callerOf(call));
+      for await (const event of events) yield toWireEvent(event, command.maskFormat);
     },
     async submitJob(request, call) {
-      const job = await service.submit(toCommand(request), call);
+      const job = await service.submit(fromWireRequest(request), callerOf(call));
       return toWireJob(job.value, job.maskFormat);
     },
     async getJob({ jobId }) {
@@ -73,7 +74,7 @@ function handlers(service: SegmentationService, catalogue: ModelCatalogue): Hand
       return toWireJob(job.value, job.maskFormat);
     },
     async *watchJob({ jobId, afterEventId }, call) {
-      const events = await service.watch(jobId, afterEventId || undefined, call);
+      const events = await service.watch(jobId, afterEventId || undefined, call.signal);
       for await (const event of events.value) yield toWireEvent(event, events.maskFormat);
     },
     async cancelJob({ jobId }) {
@@ -84,4 +85,8 @@ function handlers(service: SegmentationService, catalogue: ModelCatalogue): Hand
       return create(ListModelsResponseSchema, { models: catalogue.models.map(toWireModel) });
     },
   };
+}
+
+function callerOf({ signal, deadlineAtMs, requestId }: CallContext): Caller {
+  return { signal, deadlineAtMs, requestId, spell };
 }

@@ -1,5 +1,12 @@
 import { create } from '@bufbuild/protobuf';
-import { credentials, makeClientConstructor, type Client, type ServiceError } from '@grpc/grpc-js';
+import {
+  credentials,
+  makeClientConstructor,
+  status,
+  type CallOptions,
+  type Client,
+  type ServiceError,
+} from '@grpc/grpc-js';
 import {
   grpcServiceDefinition,
   MaskFormat,
@@ -108,6 +115,24 @@ describe('a job', () => {
     await expect(other).rejects.toMatchObject({ code: 'ALREADY_EXISTS' });
   });
 
+  it('that has a key outlives the deadline of the call that made it', async () => {
+    const { generate } = fixture.stages;
+    const goOn = signal();
+    fixture.stages.generate = async (context) => {
+      await goOn.given;
+      return generate(context);
+    };
+    const asked = create(SegmentRequestSchema, {
+      picture: { case: 'image', value: png },
+      instruction: 'x',
+      idempotencyKey: 'patient',
+    });
+    await expect(raw(asked, { deadline: Date.now() + 500 })).rejects.toMatchObject({ code: status.DEADLINE_EXCEEDED });
+    const again = raw(asked);
+    goOn.give();
+    expect((await again).text).toBe(TEXT);
+  });
+
   it('is cancelled, and outlives its client', async () => {
     const began = signal();
     fixture.stages.generate = (context) => {
@@ -170,6 +195,24 @@ describe('bad input', () => {
       'INVALID_ARGUMENT',
       '"timeout_ms"',
     ],
+    [
+      'too many tokens',
+      () => create(SegmentRequestSchema, { ...image(), maxTokens: 1_000_000 }),
+      'INVALID_ARGUMENT',
+      '"max_tokens" must be at most',
+    ],
+    [
+      'a key with a space',
+      () => create(SegmentRequestSchema, { ...image(), idempotencyKey: 'a b' }),
+      'INVALID_ARGUMENT',
+      '"idempotency_key" must be',
+    ],
+    [
+      'an empty turn',
+      () => create(SegmentRequestSchema, { ...image(), history: [{ instruction: 'x', answer: ' ' }] }),
+      'INVALID_ARGUMENT',
+      '"history[0].answer" must not be empty',
+    ],
     ['an unknown field', unknownField, 'INVALID_ARGUMENT', 'no field with number 77'],
   ];
 
@@ -205,14 +248,14 @@ function unknownField(): SegmentRequest {
 }
 
 /** `Segment` without the SDK, for what that would not send. */
-async function raw(request: SegmentRequest): Promise<Answer> {
+async function raw(request: SegmentRequest, options: CallOptions = {}): Promise<Answer> {
   const Raw = makeClientConstructor(grpcServiceDefinition(SegmentationService) as never, 'Raw');
   const client = new Raw(gateway.grpcAddress, credentials.createInsecure()) as never as Client & {
     Segment: CallableFunction;
   };
   try {
     return await new Promise((resolve, reject) => {
-      client.Segment(request, (error: ServiceError | null, answer: Answer) =>
+      client.Segment(request, options, (error: ServiceError | null, answer: Answer) =>
         error ? reject(error) : resolve(answer),
       );
     });

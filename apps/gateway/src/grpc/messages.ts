@@ -14,6 +14,7 @@ import {
   type JobEvent as WireEvent,
   type MaskSchema,
   type Model as WireModel,
+  SegmentRequestSchema,
   type SegmentRequest,
   type SegmentSchema,
 } from '@segue/contracts';
@@ -29,9 +30,11 @@ import type {
   Segment,
   Stage,
 } from '@segue/core';
+import { z } from 'zod';
 import type { Model } from '../models/model-catalogue.js';
 import { encodeSegment, type EncodedMask } from '../segmentation/encoded-mask.js';
-import { parseCommand, type SegmentationCommand } from '../segmentation/request-options.js';
+import { OPTIONS, toCommand, type Option, type SegmentationCommand } from '../segmentation/command.js';
+import { parseOptions } from '../segmentation/parse-options.js';
 
 const MODES: Record<Mode, WireMode> = { answer: WireMode.ANSWER, mask_only: WireMode.MASK_ONLY };
 const FORMATS: Record<MaskFormat, WireFormat> = {
@@ -57,21 +60,30 @@ const STAGES: Record<Stage, WireStage> = {
   decode: WireStage.DECODE,
 };
 
+const OptionsSchema = z.strictObject(OPTIONS);
+
+/** An option as the protocol's definition spells it. */
+export function spell(option: Option): string {
+  return SegmentRequestSchema.field[option].name;
+}
+
 /** @throws SegueError INVALID_ARGUMENT */
-export function toCommand(request: SegmentRequest): SegmentationCommand {
+export function fromWireRequest(request: SegmentRequest): SegmentationCommand {
   const { picture } = request;
-  return parseCommand(picture.case === 'image' ? picture.value : undefined, {
-    image_id: picture.case === 'imageId' ? picture.value : undefined,
+  const raw = {
+    imageId: picture.case === 'imageId' ? picture.value : undefined,
     instruction: request.instruction,
     history: request.history.map(({ instruction, answer }) => ({ instruction, answer })),
     mode: wordOf(MODES, request.mode),
     model: given(request.model),
-    max_tokens: given(request.maxTokens),
-    mask_format: wordOf(FORMATS, request.maskFormat),
+    maxTokens: given(request.maxTokens),
+    maskFormat: wordOf(FORMATS, request.maskFormat),
     priority: wordOf(PRIORITIES, request.priority),
-    timeout_ms: given(Number(request.timeoutMs)),
-    idempotency_key: given(request.idempotencyKey),
-  });
+    timeoutMs: given(Number(request.timeoutMs)),
+    idempotencyKey: given(request.idempotencyKey),
+  };
+  const image = picture.case === 'image' ? picture.value : undefined;
+  return toCommand(image, parseOptions(OptionsSchema, raw, spell), spell);
 }
 
 /** Nothing where proto3 has its zero value. */

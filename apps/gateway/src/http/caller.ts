@@ -1,6 +1,7 @@
 import { SegueError } from '@segue/core';
 import type { FastifyReply } from 'fastify';
 import type { Caller } from '../segmentation/segmentation.service.js';
+import { spell } from './options.js';
 
 /** The client at the other end of an HTTP reply: gone when its connection closes before the reply has ended. */
 export function callerOf(reply: FastifyReply): Caller {
@@ -8,5 +9,5 @@ export function callerOf(reply: FastifyReply): Caller {
   reply.raw.once('close', () => {
     if (!reply.raw.writableEnded) controller.abort(new SegueError('CANCELLED', 'The client closed the connection.'));
   });
-  return { signal: controller.signal, deadlineAtMs: Infinity, requestId: reply.request.id };
+  return { signal: controller.signal, deadlineAtMs: Infinity, requestId: reply.request.id, spell };
 }

@@ -303,6 +303,13 @@ describe('bad input', () => {
     ],
     ['an unknown picture', () => ({ image_id: 'a'.repeat(64), instruction: 'x' }), 404, 'NOT_FOUND', 'again'],
     ['a malformed id', () => ({ image_id: '../x', instruction: 'x' }), 400, 'INVALID_ARGUMENT', '"image_id" must be'],
+    [
+      "an option in another interface's spelling",
+      () => ({ ...question(), maxTokens: 5 }),
+      400,
+      'INVALID_ARGUMENT',
+      '"maxTokens"',
+    ],
     ['an unknown field', () => ({ ...question(), promt: 'x' }), 400, 'INVALID_ARGUMENT', '"promt"'],
     [
       'an unknown field in a turn',

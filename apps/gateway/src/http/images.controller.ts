@@ -2,7 +2,7 @@ import { Controller, HttpCode, Post, Req } from '@nestjs/common';
 import { ApiTags } from '@nestjs/swagger';
 import { SegueError } from '@segue/core';
 import type { FastifyRequest } from 'fastify';
-import { parseOptions } from '../segmentation/request-options.js';
+import { parseOptions } from '../segmentation/parse-options.js';
 import { SegmentationService } from '../segmentation/segmentation.service.js';
 import { Answers, Does, Fails, Takes } from './api-docs.js';
 import { readBody } from './request-body.js';
@@ -14,7 +14,11 @@ const NO_OPTIONS = z.strictObject({});
 @ApiTags('Segmentation')
 @Controller('v1/images')
 export class ImagesController {
-  constructor(private readonly service: SegmentationService) {}
+  readonly #service: SegmentationService;
+
+  constructor(service: SegmentationService) {
+    this.#service = service;
+  }
 
   @Post()
   @HttpCode(201)
@@ -29,7 +33,7 @@ export class ImagesController {
     const { image, rest } = await readBody(request);
     parseOptions(NO_OPTIONS, rest);
     if (!image) throw new SegueError('INVALID_ARGUMENT', '"image" is missing.');
-    const { imageId, width, height } = await this.service.storePicture(image);
+    const { imageId, width, height } = await this.#service.storePicture(image);
     return { image_id: imageId, width, height };
   }
 }

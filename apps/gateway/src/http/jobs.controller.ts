@@ -3,19 +3,23 @@ import { ApiHeader, ApiTags } from '@nestjs/swagger';
 import { SegueError } from '@segue/core';
 import { maskToPng } from '@segue/imaging';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { parseCommand } from '../segmentation/request-options.js';
 import { SegmentationService } from '../segmentation/segmentation.service.js';
 import { Answers, Does, Fails, Takes } from './api-docs.js';
 import { callerOf } from './caller.js';
 import { sendEvents } from './event-stream.js';
 import { toJobBody } from './json.js';
+import { commandOf } from './options.js';
 import { readBody } from './request-body.js';
 import type { Body } from './schemas.js';
 
 @ApiTags('Jobs')
 @Controller('v1/jobs')
 export class JobsController {
-  constructor(private readonly service: SegmentationService) {}
+  readonly #service: SegmentationService;
+
+  constructor(service: SegmentationService) {
+    this.#service = service;
+  }
 
   @Post()
   @Does('Submit an asynchronous job', 'Returns at once; the job outlives the connection.')
@@ -35,8 +39,8 @@ export class JobsController {
         'The header Idempotency-Key and the option "idempotency_key" differ. Send one.',
       );
     }
-    const command = parseCommand(image, key === undefined ? rest : { ...rest, idempotency_key: key });
-    const { value, maskFormat } = await this.service.submit(command, callerOf(reply));
+    const command = commandOf({ image, rest: key === undefined ? rest : { ...rest, idempotency_key: key } });
+    const { value, maskFormat } = await this.#service.submit(command, callerOf(reply));
     await reply
       .status(202)
       .header('location', `/v1/jobs/${value.jobId}`)
@@ -48,7 +52,7 @@ export class JobsController {
   @Answers(200, 'The job.', { 'application/json': 'Job' })
   @Fails(404, 503)
   async get(@Param('id') id: string): Promise<Body<'Job'>> {
-    const { value, maskFormat } = await this.service.job(id);
+    const { value, maskFormat } = await this.#service.job(id);
     return toJobBody(value, maskFormat);
   }
 
@@ -57,7 +61,7 @@ export class JobsController {
   @Answers(200, 'The job.', { 'application/json': 'Job' })
   @Fails(404, 503)
   async cancel(@Param('id') id: string): Promise<Body<'Job'>> {
-    const { value, maskFormat } = await this.service.cancel(id);
+    const { value, maskFormat } = await this.#service.cancel(id);
     return toJobBody(value, maskFormat);
   }
 
@@ -72,7 +76,7 @@ export class JobsController {
     @Res() reply: FastifyReply,
   ): Promise<void> {
     const caller = callerOf(reply);
-    const { value, maskFormat } = await this.service.watch(id, after, caller);
+    const { value, maskFormat } = await this.#service.watch(id, after, caller.signal);
     await sendEvents(reply, value, maskFormat, caller.signal);
   }
 
@@ -82,7 +86,7 @@ export class JobsController {
   @Fails(404, 503)
   async mask(@Param('id') id: string, @Param('index') index: string, @Res() reply: FastifyReply): Promise<void> {
     if (!/^\d{1,3}$/.test(index)) throw new SegueError('NOT_FOUND', 'Segments are numbered from 0.');
-    const { mask } = await this.service.segmentOf(id, Number(index));
+    const { mask } = await this.#service.segmentOf(id, Number(index));
     await reply.type('image/png').send(await maskToPng(mask));
   }
 }

@@ -8,12 +8,16 @@ import type { Body } from './schemas.js';
 @ApiTags('Models')
 @Controller('v1/models')
 export class ModelsController {
-  constructor(private readonly catalogue: ModelCatalogue) {}
+  readonly #catalogue: ModelCatalogue;
+
+  constructor(catalogue: ModelCatalogue) {
+    this.#catalogue = catalogue;
+  }
 
   @Get()
   @Does('Models that can be asked')
   @Answers(200, 'The models.', { 'application/json': 'Models' })
   list(): Body<'Models'> {
-    return { models: this.catalogue.models.map(toModelBody) };
+    return { models: this.#catalogue.models.map(toModelBody) };
   }
 }

@@ -1,6 +1,6 @@
 import { ERROR_CODES, type ErrorCode } from '@segue/core';
 import { z } from 'zod';
-import { RequestOptionsSchema } from '../segmentation/request-options.js';
+import { OptionsSchema } from './options.js';
 
 /*
  * Bodies of the HTTP interface: the types of the code that writes them and the OpenAPI document come from here.
@@ -95,10 +95,10 @@ const ModelSchema = z.strictObject({
 
 /** Bodies by the name that the OpenAPI document gives them. */
 export const SCHEMAS = {
-  SegmentRequest: RequestOptionsSchema.extend({
+  SegmentRequest: OptionsSchema.extend({
     image: z.string().optional().describe('JPEG, PNG or WebP, base64. Instead of `image_id`.'),
   }),
-  SegmentForm: RequestOptionsSchema.extend({
+  SegmentForm: OptionsSchema.extend({
     image: z.string().optional().meta({ contentMediaType: 'application/octet-stream' }).describe('JPEG, PNG or WebP.'),
     history: z.string().optional().describe('JSON: a list of {instruction, answer}.'),
   }),

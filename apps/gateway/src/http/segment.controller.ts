@@ -1,18 +1,22 @@
 import { Controller, HttpCode, Post, Req, Res } from '@nestjs/common';
 import { ApiTags } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { parseCommand } from '../segmentation/request-options.js';
 import { SegmentationService } from '../segmentation/segmentation.service.js';
 import { Answers, Does, Fails, Takes } from './api-docs.js';
 import { callerOf } from './caller.js';
 import { sendEvents } from './event-stream.js';
 import { toAnswerBody } from './json.js';
+import { commandOf } from './options.js';
 import { readBody } from './request-body.js';
 
 @ApiTags('Segmentation')
 @Controller('v1')
 export class SegmentController {
-  constructor(private readonly service: SegmentationService) {}
+  readonly #service: SegmentationService;
+
+  constructor(service: SegmentationService) {
+    this.#service = service;
+  }
 
   @Post('segment')
   @HttpCode(200)
@@ -25,18 +29,17 @@ export class SegmentController {
   @Answers(200, 'The answer.', { 'application/json': 'Answer', 'text/event-stream': 'events', 'image/png': 'png' })
   @Fails(400, 404, 409, 413, 415, 429, 499, 503, 504)
   async segment(@Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<void> {
-    const { image, rest } = await readBody(request);
-    const command = parseCommand(image, rest);
+    const command = commandOf(await readBody(request));
     const accept = request.headers.accept ?? '';
     const caller = callerOf(reply);
     if (accept.includes('text/event-stream')) {
-      return sendEvents(reply, this.service.stream(command, caller), command.options.mask_format, caller.signal);
+      return sendEvents(reply, this.#service.stream(command, caller), command.maskFormat, caller.signal);
     }
-    const answer = await this.service.segment(command, caller);
+    const answer = await this.#service.segment(command, caller);
     if (accept.includes('image/png')) {
-      await reply.type('image/png').send(await this.service.overlay(answer));
+      await reply.type('image/png').send(await this.#service.overlay(answer));
     } else {
-      await reply.send(await toAnswerBody(answer, command.options.mask_format));
+      await reply.send(await toAnswerBody(answer, command.maskFormat));
     }
   }
 }

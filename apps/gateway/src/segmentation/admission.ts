@@ -16,13 +16,15 @@ interface Look {
 
 /** Refuses work that would only wait for its deadline: when the queues are full, or a stage has nobody to work on it. */
 export class Admission {
+  readonly #jobs: Jobs;
+  readonly #maxQueueDepth: number;
   #look: Promise<Look> | undefined;
   #lookedAtMs = 0;
 
-  constructor(
-    private readonly jobs: Jobs,
-    private readonly maxQueueDepth: number,
-  ) {}
+  constructor(jobs: Jobs, maxQueueDepth: number) {
+    this.#jobs = jobs;
+    this.#maxQueueDepth = maxQueueDepth;
+  }
 
   /** @throws SegueError RESOURCE_EXHAUSTED or UNAVAILABLE, saying when to try again. */
   async admit(): Promise<void> {
@@ -46,7 +48,7 @@ export class Admission {
   }
 
   #isFull({ depth, admitted }: Look): boolean {
-    return Math.max(...STAGES.map((stage) => depth[stage].waiting)) + admitted >= this.maxQueueDepth;
+    return Math.max(...STAGES.map((stage) => depth[stage].waiting)) + admitted >= this.#maxQueueDepth;
   }
 
   /** Shared by all who ask meanwhile, a failure too: requests do not queue up for a Redis that is away. */
@@ -60,7 +62,7 @@ export class Admission {
   }
 
   async #lookNow(): Promise<Look> {
-    const { producer } = this.jobs;
+    const { producer } = this.#jobs;
     const [depth, workers] = await Promise.all([producer.depth(), producer.workers()]);
     return { depth, workers, admitted: 0 };
   }

@@ -11,7 +11,7 @@ import { renderOverlay } from '@segue/imaging';
 import { toJob, type Jobs, type JobRecord } from '@segue/jobs';
 import type { Logger } from '@segue/service';
 import type { Intake, StoredPicture } from './intake.js';
-import type { SegmentationCommand } from './request-options.js';
+import type { SegmentationCommand, Spelling } from './command.js';
 
 /** When to ask again after a job that the workers could not finish. */
 const RETRY_AFTER_MS = 1_000;
@@ -23,6 +23,7 @@ export interface Caller {
   /** The client's own deadline in milliseconds since the epoch; Infinity when it set none. */
   readonly deadlineAtMs: number;
   readonly requestId: string;
+  readonly spell: Spelling;
 }
 
 /** Something of a job, and the format in which its masks were asked for. */
@@ -33,13 +34,16 @@ export interface Formatted<T> {
 
 /** What the gateway does for its clients, the same behind both edges. */
 export class SegmentationService {
+  readonly #jobs: Jobs;
+  readonly #intake: Intake;
+  readonly #logger: Logger;
   readonly #stopping = new AbortController();
 
-  constructor(
-    private readonly jobs: Jobs,
-    private readonly intake: Intake,
-    private readonly logger: Logger,
-  ) {}
+  constructor(jobs: Jobs, intake: Intake, logger: Logger) {
+    this.#jobs = jobs;
+    this.#intake = intake;
+    this.#logger = logger;
+  }
 
   /** Waits for the whole answer. The job is cancelled when the client goes away, unless it named an idempotency key. */
   async segment(command: SegmentationCommand, caller: Caller): Promise<Answer> {
@@ -60,19 +64,20 @@ export class SegmentationService {
 
   /** A job's events as they happen. The job is cancelled when the client goes away, unless it named an idempotency key. */
   async *stream(command: SegmentationCommand, caller: Caller): AsyncGenerator<JobEvent, void> {
-    const { jobId } = await this.#accept(command, caller, caller.deadlineAtMs);
+    // Who names an idempotency key may come back for the answer: neither the connection nor its deadline ends the job.
+    const awaited = command.idempotencyKey !== undefined;
+    const { jobId } = await this.#accept(command, caller, awaited ? Infinity : caller.deadlineAtMs);
     const { signal } = caller;
     let ended = false;
     try {
-      for await (const event of this.jobs.events.read(jobId, { signal })) {
+      for await (const event of this.#jobs.events.read(jobId, { signal })) {
         ended = isTerminal(event);
         yield event;
       }
       signal.throwIfAborted();
     } finally {
-      // Who names an idempotency key may come back for the answer, and a job whose deadline has passed fails by itself.
-      const awaited = command.options.idempotency_key !== undefined;
-      if (!ended && !awaited && !isDeadline(signal.reason)) await this.jobs.producer.cancel(jobId);
+      // A job whose deadline has passed fails by itself.
+      if (!ended && !awaited && !isDeadline(signal.reason)) await this.#jobs.producer.cancel(jobId);
     }
   }
 
@@ -84,43 +89,47 @@ export class SegmentationService {
 
   /** @throws SegueError NOT_FOUND */
   async job(jobId: string): Promise<Formatted<Job>> {
-    return formatted(await this.jobs.store.get(jobId));
+    return formatted(await this.#jobs.store.get(jobId));
   }
 
   /** Cancels a job; one that has ended stays as it is. @throws SegueError NOT_FOUND */
   async cancel(jobId: string): Promise<Formatted<Job>> {
-    return formatted(await this.jobs.producer.cancel(jobId));
+    return formatted(await this.#jobs.producer.cancel(jobId));
   }
 
   /**
    * A job's events after one of them, or all of them.
    * @throws SegueError NOT_FOUND; from the events, UNAVAILABLE when this server stops: the client goes on at another.
    */
-  async watch(jobId: string, after: string | undefined, caller: Caller): Promise<Formatted<AsyncIterable<JobEvent>>> {
-    const { request } = await this.jobs.store.get(jobId);
-    return { value: this.#follow(jobId, after, caller.signal), maskFormat: request.maskFormat };
+  async watch(
+    jobId: string,
+    after: string | undefined,
+    caller: AbortSignal,
+  ): Promise<Formatted<AsyncIterable<JobEvent>>> {
+    const { request } = await this.#jobs.store.get(jobId);
+    return { value: this.#follow(jobId, after, caller), maskFormat: request.maskFormat };
   }
 
   /** @throws SegueError NOT_FOUND when there is no such job or, so far, no such segment. */
   async segmentOf(jobId: string, index: number): Promise<Segment> {
-    const segment = await this.jobs.store.segment(jobId, index);
+    const segment = await this.#jobs.store.segment(jobId, index);
     if (segment) return segment;
-    const { state } = await this.jobs.store.get(jobId);
+    const { state } = await this.#jobs.store.get(jobId);
     throw new SegueError('NOT_FOUND', `This job, which is ${state}, has no segment ${index}.`);
   }
 
   storePicture(bytes: Uint8Array): Promise<StoredPicture> {
-    return this.intake.storePicture(bytes);
+    return this.#intake.storePicture(bytes);
   }
 
   /** @throws SegueError NOT_FOUND */
   picture(imageId: string): Promise<Buffer> {
-    return this.jobs.pictures.get(imageId);
+    return this.#jobs.pictures.get(imageId);
   }
 
   /** A PNG of an answer's picture with the masks over it and the words under it. @throws SegueError NOT_FOUND */
   async overlay({ imageId, segments, text }: Answer): Promise<Buffer> {
-    return renderOverlay(await this.picture(imageId), segments, { text, limits: this.intake.pictureLimits });
+    return renderOverlay(await this.picture(imageId), segments, { text, limits: this.#intake.pictureLimits });
   }
 
   /** Lets watchers go. Calls that wait for an answer stay. */
@@ -130,18 +139,18 @@ export class SegmentationService {
 
   async #accept(
     command: SegmentationCommand,
-    { requestId }: Caller,
-    deadlineAtMs?: number,
+    { requestId, spell }: Caller,
+    deadlineAtMs = Infinity,
   ): ReturnType<Intake['submit']> {
-    const accepted = await this.intake.submit(command, deadlineAtMs);
-    this.logger.info({ requestId, ...accepted }, 'job accepted');
+    const accepted = await this.#intake.submit(command, spell, deadlineAtMs);
+    this.#logger.info({ requestId, ...accepted }, 'job accepted');
     return accepted;
   }
 
   async *#follow(jobId: string, after: string | undefined, caller: AbortSignal): AsyncGenerator<JobEvent, void> {
     const stopping = this.#stopping.signal;
     const signal = AbortSignal.any([caller, stopping]);
-    for await (const event of this.jobs.events.read(jobId, { signal, ...(after !== undefined && { after }) })) {
+    for await (const event of this.#jobs.events.read(jobId, { signal, ...(after !== undefined && { after }) })) {
       yield event;
       if (isTerminal(event)) return;
     }

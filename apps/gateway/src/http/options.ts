@@ -1,0 +1,20 @@
+import { z } from 'zod';
+import { OPTIONS, toCommand, type Option, type Options, type SegmentationCommand } from '../segmentation/command.js';
+import { parseOptions } from '../segmentation/parse-options.js';
+import type { RequestBody } from './request-body.js';
+
+const NAMES = Object.keys(OPTIONS) as Option[];
+
+/** snake_case, as everywhere in the HTTP interface. */
+export function spell(option: Option): string {
+  return option.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+}
+
+/** The options in the HTTP interface's spelling. */
+export const OptionsSchema = z.strictObject(Object.fromEntries(NAMES.map((name) => [spell(name), OPTIONS[name]])));
+
+/** @throws SegueError INVALID_ARGUMENT */
+export function commandOf({ image, rest }: RequestBody): SegmentationCommand {
+  const given = parseOptions(OptionsSchema, rest);
+  return toCommand(image, Object.fromEntries(NAMES.map((name) => [name, given[spell(name)]])) as Options, spell);
+}

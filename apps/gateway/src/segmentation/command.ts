@@ -1,0 +1,69 @@
+import { SegueError } from '@segue/core';
+import { z } from 'zod';
+
+/** A question longer than this never fits a model's limit of tokens; the exact limit is checked by the worker. */
+const MAX_TEXT_LENGTH = 4_000;
+const MAX_TURNS = 16;
+
+/** Words of a person. */
+const words = z
+  .string()
+  .max(MAX_TEXT_LENGTH, `must be at most ${MAX_TEXT_LENGTH} characters long`)
+  .refine((text) => text.trim() !== '', 'must not be empty');
+
+/** What a request may say besides the bytes of its picture. Each interface spells the options in its own way. */
+export const OPTIONS = {
+  imageId: z
+    .string()
+    .regex(/^[0-9a-f]{64}$/, 'must be the 64 hexadecimal digits that an earlier answer gave')
+    .optional()
+    .describe('Id of a picture that was sent before: the SHA-256 of its bytes. Instead of `image`.'),
+  instruction: words.describe('What to find, in words.'),
+  history: z
+    .array(z.strictObject({ instruction: words, answer: words }))
+    .max(MAX_TURNS, `must hold at most ${MAX_TURNS} turns`)
+    .default([])
+    .describe('Earlier turns about this picture, oldest first, with the answers as they were given.'),
+  mode: z.enum(['answer', 'mask_only']).default('answer').describe('`mask_only`: one mask and no words, in one step.'),
+  model: z.string().min(1).optional().describe('Name of a model; the default model unless given.'),
+  maxTokens: z.int().min(1).optional().describe("Longest answer in tokens; the model's own limit unless given."),
+  maskFormat: z
+    .enum(['rle', 'png', 'polygon'])
+    .default('rle')
+    .describe('`rle`: COCO, compressed, column-major. `png`: 1 bit. `polygon`: rings, even-odd.'),
+  priority: z.enum(['low', 'normal', 'high']).default('normal'),
+  timeoutMs: z.int().min(1).optional().describe('Time allowed for the whole job in milliseconds.'),
+  idempotencyKey: z
+    .string()
+    .regex(/^[\x21-\x7e]{1,200}$/, 'must be 1 to 200 printable ASCII characters without spaces')
+    .optional()
+    .describe('The same key with the same request gives the same job.'),
+};
+
+/** An option's name in here. */
+export type Option = keyof typeof OPTIONS;
+/** How a client's interface spells an option, for messages to that client. */
+export type Spelling = (option: Option) => string;
+export type Options = z.infer<z.ZodObject<typeof OPTIONS>>;
+
+/** A request whose options have been checked, each by itself. */
+export interface SegmentationCommand extends Omit<Options, 'imageId'> {
+  readonly picture: { readonly bytes: Uint8Array } | { readonly imageId: string };
+}
+
+/**
+ * @param image bytes of the picture, if they were sent.
+ * @throws SegueError INVALID_ARGUMENT unless there are either these bytes or the id of a picture.
+ */
+export function toCommand(
+  image: Uint8Array | undefined,
+  { imageId, ...options }: Options,
+  spell: Spelling,
+): SegmentationCommand {
+  if (image && imageId === undefined) return { ...options, picture: { bytes: image } };
+  if (!image && imageId !== undefined) return { ...options, picture: { imageId } };
+  throw new SegueError(
+    'INVALID_ARGUMENT',
+    `Send either the picture as "image" or the id of one as "${spell('imageId')}".`,
+  );
+}
