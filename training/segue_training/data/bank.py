@@ -8,7 +8,7 @@ from importlib.resources import files
 
 import inflect
 
-from segue_training.model.config import COCO_NAMES, HELD_OUT
+from segue_training.model.config import COCO_NAMES
 
 
 @dataclass
@@ -22,16 +22,13 @@ class Thing:
     questions: list[str] = field(default_factory=list)
     test_questions: list[str] = field(default_factory=list)
     reason: str = ""
+    held_out: bool = False
+    """Whether it is kept without reasoning questions on purpose, to measure what is not taught."""
 
     @property
     def reasoned(self) -> bool:
         """Whether training asks reasoning questions about it."""
         return bool(self.uses or self.descriptions or self.questions)
-
-    @property
-    def held_out(self) -> bool:
-        """Whether it is kept without reasoning questions on purpose, to measure what is not taught."""
-        return self.name in HELD_OUT
 
 
 @dataclass(frozen=True)
@@ -46,27 +43,30 @@ class FollowUp:
 def load_follow_ups(things: list[Thing]) -> list[FollowUp]:
     """The follow-up questions; their things as indices into `things`."""
     index = {thing.name: i for i, thing in enumerate(things)}
-    rows = (line.split(" | ") for line in _lines("followups.txt"))
+    rows = (line.split(" | ") for line in lines_of("followups.txt"))
     return [FollowUp(index[about], question, index[target]) for about, question, target in rows]
 
 
-def load_things(names: Sequence[str] = COCO_NAMES) -> list[Thing]:
-    """The model's `names` in channel order (COCO's 80 first), then things outside them."""
+def load_things(names: Sequence[str] = COCO_NAMES, held_out: Sequence[str] = ()) -> list[Thing]:
+    """The model's `names` in channel order (COCO's 80 first), then things outside them.
+
+    held_out: names that lose what training would ask reasoning questions from.
+    """
     others = {thing.name: thing for thing in _others()}
     own = [others.pop(name, None) or Thing(name) for name in names[len(COCO_NAMES) :]]
     things = [*_coco(), *own, *others.values()]
     if [thing.name for thing in things[: len(COCO_NAMES)]] != list(COCO_NAMES):
         raise ValueError("reasoning.txt must describe COCO's 80 classes in their order")
-    reasoned = {thing.name for thing in things[: len(COCO_NAMES)] if thing.reasoned}
-    if reasoned & set(HELD_OUT) or len(reasoned) + len(HELD_OUT) != len(COCO_NAMES):
-        raise ValueError("exactly the classes outside HELD_OUT have reasoning questions")
+    for thing in things:
+        if thing.name in held_out:
+            thing.held_out, thing.uses, thing.descriptions, thing.questions = True, [], [], []
     return things
 
 
 def _coco() -> list[Thing]:
     things: list[Thing] = []
     fields = {"use": "uses", "is": "descriptions", "ask": "questions", "test": "test_questions"}
-    for line in _lines("reasoning.txt"):
+    for line in lines_of("reasoning.txt"):
         key, _, rest = line.partition(": ")
         if "|" in line:
             name, words = line.split("|")
@@ -79,11 +79,21 @@ def _coco() -> list[Thing]:
 
 
 def _others() -> list[Thing]:
-    rows = (line.split("; ") for line in _lines("other_things.txt"))
+    rows = (line.split("; ") for line in lines_of("other_things.txt"))
     return [Thing(name, uses=[use], descriptions=[description], questions=asked) for name, use, description, *asked in rows]
 
 
-def _lines(name: str) -> list[str]:
+def languages() -> tuple[list[str], list[str]]:
+    """Questions in other languages than English: for training, and those that training never shows."""
+    found: dict[bool, list[str]] = {False: [], True: []}
+    for line in lines_of("languages.txt"):
+        language, _, questions = line.partition(": ")
+        found[language == "test"].extend(questions.split("; "))
+    return found[False], found[True]
+
+
+def lines_of(name: str) -> list[str]:
+    """The lines of a text file beside this one, without empty ones and comments."""
     text = files(__package__).joinpath(name).read_text(encoding="utf-8")
     return [line for line in text.splitlines() if line and not line.startswith("#")]
 

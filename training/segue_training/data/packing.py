@@ -16,7 +16,7 @@ from torch import Tensor
 
 from segue_training.model.tokenization import SegueTokenizer
 
-from .questions import Question
+from .scene import NOWHERE, Question
 
 
 @dataclass
@@ -30,9 +30,9 @@ class PackedRows:
     labels: Tensor  # int64[t]
     first: Tensor  # bool[t]: the first token of an answer
     seg: Tensor  # int64[s] flat index of the position that predicts <SEG>
-    targets: Tensor  # int64[s, 2] (thing, relation) of each <SEG>
+    targets: Tensor  # int64[s, 3] (thing, relation, landmark or -1) of each <SEG>
     single: Tensor  # int64[q] flat index of the last prompt position of questions with one target
-    single_targets: Tensor  # int64[q, 2]
+    single_targets: Tensor  # int64[q, 3]
 
     def to(self, device: torch.device) -> PackedRows:
         """The same rows on a device."""
@@ -71,18 +71,19 @@ def pack(tokenizer: SegueTokenizer, rows: list[list[Question]], visual_tokens: i
             labels += answer
             first += [True] + [False] * (len(answer) - 1)
             seg += [before + i for i, token in enumerate(answer) if token == tokenizer.seg]
-            targets += question.targets
+            wanted = [target if len(target) == 3 else (*target, NOWHERE) for target in question.targets]
+            targets += wanted
             if len(question.targets) == 1 and question.kind != "partly":
                 single.append(before)
-                single_targets += question.targets
+                single_targets += wanted
             start = end
     index = torch.arange(length)
     allowed = (index[:, None] >= index) & ((group[:, None] == 0) | (group[:, None] == group[:, :, None]))
     bias = torch.zeros(allowed.shape).masked_fill(~allowed, -math.inf)[:, None]
     return PackedRows(
         ids, positions, bias, torch.tensor(predicts), torch.tensor(labels), torch.tensor(first),
-        torch.tensor(seg, dtype=torch.long), torch.tensor(targets, dtype=torch.long).reshape(-1, 2),
-        torch.tensor(single, dtype=torch.long), torch.tensor(single_targets, dtype=torch.long).reshape(-1, 2),
+        torch.tensor(seg, dtype=torch.long), torch.tensor(targets, dtype=torch.long).reshape(-1, 3),
+        torch.tensor(single, dtype=torch.long), torch.tensor(single_targets, dtype=torch.long).reshape(-1, 3),
     )  # fmt: skip
 
 

@@ -1,42 +1,16 @@
-"""Questions about a scene and their answers, in LISA's kinds of data.
-
-A scene is what a picture is known to hold, as names; it comes from a photo's annotations or is a
-simulated one, in which a photo's classes carry other names.
-"""
+"""Questions about a scene and their answers, in LISA's kinds of data."""
 
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, field
 
-from segue_training.model.config import RELATIONS
+from segue_training.model.config import COLOURS, RELATIONS
 
-from .bank import FollowUp, Thing, article, join, plural
-
-SEG = "<SEG>"
-
-
-@dataclass
-class Scene:
-    """`present` things are clearly visible, `absent` ones are surely not there, others are left alone."""
-
-    present: dict[int, int]  # thing -> how many
-    absent: list[int]
-    hinted: list[int] = field(default_factory=list)  # absent things that the detector half believes in
-    neighbours: dict[int, set[int]] = field(default_factory=dict)  # thing -> things of its kind in the bank
-    captions: list[str] = field(default_factory=list)
-
-
-@dataclass
-class Question:
-    """A question with the answer that training expects."""
-
-    kind: str
-    text: str
-    answer: str
-    targets: list[tuple[int, int]] = field(default_factory=list)  # (thing, relation) for each <SEG>
-    history: list[tuple[str, str]] = field(default_factory=list)  # earlier turns about the same picture
-
+from .bank import FollowUp, Thing, article, join, languages, plural
+from .kind_questions import KindQuestions
+from .kinds import load_kinds
+from .scene import SEG, Question, Scene, refusal, seen
+from .which import HELD_PHRASES, NEAR_PHRASES, phrases
 
 _EXPLICIT = (
     "Can you segment the {} in this image?", "Can you segment the {} in this image?", "Please segment the {} in this image.",
@@ -60,16 +34,7 @@ _IS = (
     "Which thing in the picture is the {}?", "Please mark the {}.", "I am looking for the {}.",
 )  # fmt: skip
 _EXPLAIN = (" Please explain why.", " Explain your choice.", " Why?", " Please output the mask and explain why.", " Give a reason.")
-RELATION_PHRASES = {
-    "left": ("the {} on the left", "the left {}", "the leftmost {}", "the {} on the left side", "the {} furthest to the left"),
-    "right": ("the {} on the right", "the right {}", "the rightmost {}", "the {} on the right side", "the {} furthest to the right"),
-    "top": ("the {} at the top", "the uppermost {}", "the highest {}", "the {} in the upper part"),
-    "bottom": ("the {} at the bottom", "the lowest {}", "the {} in the lower part", "the bottommost {}"),
-    "largest": ("the largest {}", "the biggest {}", "the big {}", "the closest {}", "the nearest {}", "the {} in the foreground"),
-    "smallest": ("the smallest {}", "the small {}", "the tiny {}", "the {} furthest away", "the {} in the background"),
-    "middle": ("the {} in the middle", "the central {}", "the {} in the centre", "the middle {}"),
-}
-"""How people say which one they mean, by relation."""
+_WHY = ("Why?", "Why that?", "Why is that?", "Can you explain?", "How do you know?", "Why this one?", "Explain, please.", "why")
 _PHRASE = (
     "Can you segment {} in this image?", "Segment {}.", "Where is {}?", "Show me {}.", "Please segment {}.", "{}", "Find {} in the picture.",
     "Could you mark {}?", "I mean {}. Where is it?",
@@ -92,22 +57,32 @@ _COUNT = ("How many {} are there?", "How many {} do you see?", "Count the {}.", 
 _NUMBERS = ("none", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 
 _MIX = {
-    "explicit": 23, "absent": 19, "reasoning": 25, "reasoning_absent": 5, "referring": 10, "plural": 7,
-    "several": 6, "partly": 2, "is_there": 7, "what": 1.5, "count": 1.5,
-    "and_another": 3, "which_of_them": 2, "same_again": 3, "follow_up": 5,
+    "explicit": 17, "absent": 14, "reasoning": 21, "reasoning_absent": 4, "kind": 18, "referring": 9, "coloured": 2.5, "near": 3,
+    "plural": 6, "several": 5, "everything": 2, "each": 1.5, "partly": 2, "is_there": 5, "what": 1.5, "count": 1.5,
+    "and_another": 3, "which_of_them": 2, "same_again": 2, "follow_up": 4, "why": 1.5, "foreign": 1.5,
 }  # fmt: skip
 
 
-def refusal(name: str) -> str:
-    """The answer when the thing is not there."""
-    return f"There is no {name} in this image."
+ONLY_ENGLISH = "I only read English. Please ask in English."
+"""The answer to a question in another language."""
 
 
 class QuestionMaker:
     """Draws questions about scenes."""
 
-    def __init__(self, things: list[Thing], follow_ups: list[FollowUp], mix: dict[str, float] | None = None):
-        self.things, self.follow_ups, self.mix = things, follow_ups, mix or _MIX
+    def __init__(
+        self, things: list[Thing], follow_ups: list[FollowUp], mix: dict[str, float] | None = None, relations: tuple[str, ...] = RELATIONS
+    ):
+        self.things, self.follow_ups, self.mix = things, follow_ups, dict(mix or _MIX)
+        self.names = [thing.name for thing in things]
+        self.foreign, _ = languages()
+        self.relations, self.phrases = relations, phrases(relations)
+        kinds = KindQuestions(self.names, load_kinds(things))
+        self._drawn_by = {kind: getattr(self, f"_{kind}") for kind in self.mix if kind not in ("kind", "everything", "each")}
+        self._drawn_by |= {"kind": kinds.kind, "everything": kinds.everything, "each": kinds.each}
+        for kind, needed in (("coloured", COLOURS[0]), ("near", "near"), ("each", "fourth_left")):
+            if needed not in relations:
+                self.mix.pop(kind, None)
 
     def draw(self, scene: Scene, rng: random.Random) -> Question:
         """One question of a random kind that the scene allows; now and then as a second turn."""
@@ -120,7 +95,7 @@ class QuestionMaker:
     def _draw(self, scene: Scene, rng: random.Random) -> Question:
         kinds, odds = list(self.mix), list(self.mix.values())
         while True:
-            question = getattr(self, f"_{rng.choices(kinds, odds)[0]}")(scene, rng)
+            question = self._drawn_by[rng.choices(kinds, odds)[0]](scene, rng)
             if question is not None:
                 question.text = _casual(question.text, rng)
                 return question
@@ -153,19 +128,25 @@ class QuestionMaker:
             return None
         word = self._word(thing, rng)
         if rng.random() < 0.2:
-            text = rng.choice(_PHRASE).format(rng.choice(RELATION_PHRASES[rng.choice(list(RELATION_PHRASES))]).format(word))
+            text = rng.choice(_PHRASE).format(rng.choice(self.phrases[rng.choice(list(self.phrases))]).format(word))
         elif rng.random() < 0.15:
             text = rng.choice(_PLURAL).format(plural(word))
         else:
             text = rng.choice(_EXPLICIT).format(word)
-        return Question("absent", text, refusal(word))
+        return Question("absent", text, refusal(word) + self._seen(scene, thing))
 
-    def _hint(self, thing: Thing, rng: random.Random) -> str:
-        forms = [(_USE, use) for use in thing.uses] + [(_IS, words) for words in thing.descriptions]
+    def _seen(self, scene: Scene, asked: int) -> str:
+        return seen(scene, self.names, asked)
+
+    @staticmethod
+    def _hint(thing: Thing, rng: random.Random) -> tuple[str, str]:
+        """A question that means a thing without naming it, and the reason why it is the answer."""
         if thing.questions and rng.random() < 0.6:
-            return rng.choice(thing.questions)
-        templates, words = rng.choice(forms)
-        return rng.choice(templates).format(words)
+            return rng.choice(thing.questions), thing.reason
+        forms = [(_USE, use, "One can use it to {}.") for use in thing.uses]
+        forms += [(_IS, words, "It is the {}.") for words in thing.descriptions]
+        templates, words, reason = rng.choice(forms)
+        return rng.choice(templates).format(words), reason.format(words)
 
     def _reasoning(self, scene: Scene, rng: random.Random) -> Question | None:
         # None beside a thing that is held out: it would be learnt that such a thing is never meant.
@@ -173,9 +154,9 @@ class QuestionMaker:
         if not names or any(self.things[thing].held_out for thing in scene.present):
             return None
         thing = rng.choice(names)
-        text, answer = self._hint(self.things[thing], rng), f"It is the {self.things[thing].name} {SEG}."
-        if self.things[thing].reason and rng.random() < 0.25:
-            text, answer = text + rng.choice(_EXPLAIN), f"{answer} {self.things[thing].reason}"
+        (text, reason), answer = self._hint(self.things[thing], rng), f"It is the {self.things[thing].name} {SEG}."
+        if reason and rng.random() < 0.2:
+            text, answer = text + rng.choice(_EXPLAIN), f"{answer} {reason}"
         elif rng.random() < 0.1:
             text += " Please output the segmentation mask."
         return Question("reasoning", text, answer, [(thing, 0)])
@@ -188,17 +169,45 @@ class QuestionMaker:
         if not gone:
             return None
         thing = rng.choice(gone)
-        return Question("reasoning_absent", self._hint(self.things[thing], rng), refusal(self.things[thing].name))
+        text, _ = self._hint(self.things[thing], rng)
+        return Question("reasoning_absent", text, refusal(self.things[thing].name) + self._seen(scene, thing))
 
     def _referring(self, scene: Scene, rng: random.Random) -> Question | None:
         several = [thing for thing, count in scene.present.items() if count > 1]
         thing = rng.choice(several) if several and rng.random() < 0.7 else self._present(scene, rng)
         if thing is None:
             return None
-        relation = rng.choice(list(RELATION_PHRASES))
-        phrase = rng.choice(RELATION_PHRASES[relation]).format(self._word(thing, rng))
+        return self._which(thing, rng.choice([relation for relation in self.phrases if relation not in COLOURS]), rng)
+
+    def _coloured(self, scene: Scene, rng: random.Random) -> Question | None:
+        thing = self._present(scene, rng)
+        return None if thing is None else self._which(thing, rng.choice(COLOURS), rng)
+
+    def _which(self, thing: int, relation: str, rng: random.Random) -> Question:
+        phrase = rng.choice(self.phrases[relation]).format(self._word(thing, rng))
         answer = f"It is the {self.things[thing].name} {SEG}."
         return Question("referring", rng.choice(_PHRASE).format(phrase), answer, [(thing, RELATIONS.index(relation))])
+
+    def _near(self, scene: Scene, rng: random.Random) -> Question | None:
+        """ "the cup next to the laptop" """
+        if len(scene.present) < 2:
+            return None
+        thing, landmark = rng.sample(list(scene.present), 2)
+        shapes = NEAR_PHRASES + HELD_PHRASES if self.names[landmark] == "person" else NEAR_PHRASES
+        phrase = rng.choice(shapes).format(self._word(thing, rng), self._word(landmark, rng))
+        answer = f"It is the {self.names[thing]} {SEG}."
+        return Question("referring", rng.choice(_PHRASE).format(phrase), answer, [(thing, RELATIONS.index("near"), landmark)])
+
+    def _why(self, scene: Scene, rng: random.Random) -> Question | None:
+        """ "What could I stir with?" ... "Why?" """
+        earlier = self._reasoning(scene, rng)
+        if earlier is None:
+            return None
+        (text, reason), answer = self._hint(self.things[earlier.targets[0][0]], rng), f"It is the {self.names[earlier.targets[0][0]]} {SEG}."
+        return Question("vqa", rng.choice(_WHY), reason, [], [(text, answer)]) if reason else None
+
+    def _foreign(self, scene: Scene, rng: random.Random) -> Question:
+        return Question("foreign", rng.choice(self.foreign), ONLY_ENGLISH)
 
     def _plural(self, scene: Scene, rng: random.Random) -> Question | None:
         several = [thing for thing, count in scene.present.items() if count > 1]
@@ -238,7 +247,7 @@ class QuestionMaker:
         if thing is None:
             return None
         word = self._word(thing, rng)
-        answer = f"It is the {self.things[thing].name} {SEG}." if second.targets else refusal(word)
+        answer = f"It is the {self.things[thing].name} {SEG}." if second.targets else refusal(word) + self._seen(scene, thing)
         return Question("follow_up", rng.choice(_AND).format(word), answer, second.targets, [(first.text, first.answer)])
 
     def _which_of_them(self, scene: Scene, rng: random.Random) -> Question | None:
@@ -246,13 +255,13 @@ class QuestionMaker:
         several = [thing for thing, count in scene.present.items() if count > 1]
         if not several:
             return None
-        thing, relation = rng.choice(several), rng.choice(list(RELATION_PHRASES))
+        thing, relation = rng.choice(several), rng.choice(list(self.phrases))
         name, many = self.things[thing].name, plural(self.things[thing].name)
         earlier = rng.choice([
             (rng.choice(_PLURAL).format(many), f"They are the {many} {SEG}."),
             (rng.choice(_EXPLICIT).format(name), f"It is the {name} {SEG}."),
         ])  # fmt: skip
-        text = rng.choice(_AND_WHICH).format(rng.choice(RELATION_PHRASES[relation]).format("one"))
+        text = rng.choice(_AND_WHICH).format(rng.choice(self.phrases[relation]).format("one"))
         return Question("follow_up", text, f"It is the {name} {SEG}.", [(thing, RELATIONS.index(relation))], [earlier])
 
     def _same_again(self, scene: Scene, rng: random.Random) -> Question | None:
@@ -285,7 +294,7 @@ class QuestionMaker:
         target = self.things[chosen.target].name
         if chosen.target in scene.present:
             return Question("follow_up", chosen.question, f"It is the {target} {SEG}.", [(chosen.target, 0)], [earlier])
-        return Question("follow_up", chosen.question, refusal(target), [], [earlier])
+        return Question("follow_up", chosen.question, refusal(target) + self._seen(scene, chosen.target), [], [earlier])
 
     def _is_there(self, scene: Scene, rng: random.Random) -> Question | None:
         there = rng.random() < 0.5

@@ -9,12 +9,13 @@ import torch
 from torch import Tensor
 
 from segue_training.model.frame import letterbox
+from segue_training.model.mixed_precision import autocast
 from segue_training.model.projector import Summary
 from segue_training.model.segue_model import SegueModel
 
 from .bank import Thing
 from .photos import Photo
-from .questions import Scene
+from .scene import Scene
 
 _VISIBLE = 0.002  # share of the photo from which a thing counts as clearly visible
 _OTHERS = 60
@@ -46,7 +47,7 @@ def cache_photos(model: SegueModel, photos: list[Photo]) -> list[CachedPhoto]:
         pair = []
         for pixels in (photo.pixels, photo.pixels[:, ::-1].copy()):
             frame = letterbox(pixels)[0][None].to(model.device).contiguous(memory_format=torch.channels_last)
-            with torch.autocast(model.device.type, torch.bfloat16):
+            with autocast(model.device):
                 features = model.encode(frame)
             pair.append(model.summary({name: value.float() for name, value in features.items()}))
         cached.append(CachedPhoto(photo, (pair[0], pair[1])))
@@ -65,7 +66,8 @@ def real_scene(photo: Photo, summary: Summary, kinds: dict[int, set[int]]) -> Sc
     strength = summary.objects[0, :, 0]
     absent = [label for label in range(len(strength)) if label not in annotated | photo.unsure]
     hinted = sorted(absent, key=lambda label: -float(strength[label]))[:6]
-    return Scene(present, absent, hinted, kinds, photo.captions)
+    unclear = sorted((annotated | photo.unsure) - set(present))
+    return Scene(present, absent, hinted, kinds, photo.captions, unclear)
 
 
 def neighbours(things: list[Thing], categories: list[list[str]]) -> dict[int, set[int]]:
@@ -107,7 +109,7 @@ class PictureSource:
         scene = Scene(
             {given[label]: count for label, count in scene.present.items()},
             [given[label] for label in scene.absent] + [i for i in range(len(self.things)) if i not in set(given)],
-            [given[label] for label in scene.hinted], self.kinds,
+            [given[label] for label in scene.hinted], self.kinds, unclear=[given[label] for label in scene.unclear],
         )  # fmt: skip
         channels = {thing: channel for channel, thing in enumerate(given)}
         # Mostly a picture in which things are clearly there or not: it teaches to look before to doubt.

@@ -18,7 +18,7 @@ import numpy as np
 
 from segue_training.data.bank import article, load_things, plural
 from segue_training.data.photos import Instance, Photo
-from segue_training.model.config import COCO_NAMES, HELD_OUT
+from segue_training.model.config import COCO_NAMES, ZERO_SHOT
 
 
 @dataclass
@@ -55,7 +55,7 @@ def build(photos: list[Photo], known: Sequence[str] = COCO_NAMES) -> list[Evalua
         for target in singles:
             name = known[target.label]
             ask("explicit", f"Can you segment the {name} in this image?", [name], [[target]])
-            kind = "reasoning_held_out" if name in HELD_OUT else "reasoning"
+            kind = "reasoning_held_out" if name in ZERO_SHOT else "reasoning"
             for text in things[target.label].test_questions:
                 ask(kind, text, [name], [[target]])
         visible = sorted({i.label for i in photo.instances if i.area >= 0.005})

@@ -4,8 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-RELATIONS = ("one", "all", "left", "right", "top", "bottom", "largest", "smallest", "middle")
-"""How an instruction picks among several things of its kind; the prompt carries one of them."""
+COLOURS = ("black", "white", "grey", "red", "orange", "yellow", "green", "blue", "purple", "pink", "brown")
+RELATIONS = (
+    "one", "all", "left", "right", "top", "bottom", "largest", "smallest", "middle",
+    "second_left", "third_left", "fourth_left", "second_right", "near", *COLOURS,
+)  # fmt: skip
+"""How an instruction picks among several things of its kind; the prompt carries one of them.
+
+`near`: the one nearest to another thing, the landmark, which the prompt carries as well. A model trained before has the
+first of them only, see `DecoderConfig.relations`.
+"""
 
 COCO_NAMES = (
     "person", "bicycle", "car", "motorcycle", "airplane", "bus", "train", "truck", "boat", "traffic light",
@@ -23,9 +31,9 @@ COCO_NAMES = (
 A model's own names begin with these and may go on with others, see `SegueModel.names`.
 """
 
-HELD_OUT = ("cat", "laptop", "refrigerator", "bus", "toilet", "pizza", "umbrella", "bench", "kite", "bed",
-            "skateboard", "giraffe")  # fmt: skip
-"""Classes that get no reasoning question in training, to measure zero-shot reasoning."""
+ZERO_SHOT = ("cat", "laptop", "refrigerator", "bus", "toilet", "pizza", "umbrella", "bench", "kite", "bed",
+             "skateboard", "giraffe")  # fmt: skip
+"""Classes that a side run trains without reasoning questions (`train --zero-shot`), to measure what it says of classes never taught."""
 
 
 @dataclass(frozen=True)

@@ -14,13 +14,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .config import DecoderConfig
+from .config import COLOURS, DecoderConfig
 from .geometry import FRAME, box_iou, cell_boxes, paste, sample, view_grid
 from .layers import ResidualBlock
 from .refiner import Refiner
+from .selection import NEVER, apart, colour_shares, distinct, from_side
 
 Features = dict[str, Tensor]
 """Encoder tensors of one picture: b2, b5, c4, b14, heatmap, ltrb (see vision.CenterNet) and rgb, the frame uint8[1,3,512,512]."""
+
+
+_RGB_MEAN, _RGB_STD = 118.0, 60.0
 
 
 class Peaks(NamedTuple):
@@ -36,6 +40,8 @@ class Candidates(NamedTuple):
     peaks: Peaks
     logits: Tensor  # [n, k, 48, 48] mask logits in the view around the box
     iou: Tensor  # [n, k] predicted IoU, 0..1
+    colours: Tensor  # [n, k, colours] share of the mask that has each colour; none for a model without colours
+    away: Tensor  # [n, k] distance to the prompt's landmark, in frames; 0 for a model without landmarks
 
 
 class TwoWayBlock(nn.Module):
@@ -128,6 +134,9 @@ class MaskDecoder(nn.Module):
         self.normalise = nn.LayerNorm(config.prompt_size, elementwise_affine=False)
         self.query = nn.Sequential(nn.Linear(config.prompt_size, 256), nn.GELU(), nn.Linear(256, config.classes))
         self.relation = nn.Sequential(nn.Linear(config.prompt_size, 64), nn.GELU(), nn.Linear(64, len(config.relations)))
+        if "near" in config.relations:
+            self.landmark = nn.Sequential(nn.Linear(config.prompt_size, 256), nn.GELU(), nn.Linear(256, 1 + config.classes))
+            """Which class is the landmark; the first output: none."""
         self.view = ViewNetwork(config)
         self.refiner = Refiner(config.prompt_size)
         self.register_buffer("score_weights", torch.tensor([0.0, 1.0, 0.0]))
@@ -158,13 +167,14 @@ class MaskDecoder(nn.Module):
         boxes = cell_boxes(features["ltrb"])[0].flatten(1).transpose(0, 1)  # [cells, 4]
         return Peaks(values, boxes[cells])
 
-    def decode(self, features: Features, prompts: Tensor, evidence: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:
-        """Masks around given boxes [n, k, 4] -> logits [n, k, 48, 48], IoU logits [n, k]."""
+    def decode(self, features: Features, prompts: Tensor, evidence: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Masks around given boxes [n, k, 4] -> logits [n, k, 48, 48], IoU logits [n, k], RGB of the views [n, k, 3, 48, 48], 0..255."""
         n, k = boxes.shape[:2]
         coarse, fine, box = self.views(features, evidence, boxes)
         prompt = self.normalise(prompts)[:, None].expand(-1, k, -1).flatten(0, 1)
         logits, iou = self.view(coarse, fine, prompt, box)
-        return logits.unflatten(0, (n, k)), iou.unflatten(0, (n, k))
+        rgb = fine[:, -3:] * _RGB_STD + _RGB_MEAN
+        return logits.unflatten(0, (n, k)), iou.unflatten(0, (n, k)), rgb.unflatten(0, (n, k))
 
     def views(self, features: Features, evidence: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Inputs of the view network for boxes [n, k, 4]: coarse, fine and box features, batch n*k."""
@@ -189,7 +199,7 @@ class MaskDecoder(nn.Module):
         dense = torch.stack([own[:, :, 0], relative[:, :, 0], agreement, inside], 2).flatten(0, 1)
         coarse = torch.cat([*taps, sample(strongest, shared)[0], dense], 1)
         fine_grid = view_grid(boxes, self.config.fine).flatten(0, 1)[None]
-        rgb = (F.avg_pool2d(features["rgb"].float(), 2) - 118.0) / 60.0
+        rgb = (F.avg_pool2d(features["rgb"].float(), 2) - _RGB_MEAN) / _RGB_STD
         fine = torch.cat([sample(self.standardise(features, "b2"), fine_grid)[0], sample(rgb, fine_grid)[0]], 1)
         edges = torch.cat([boxes / FRAME * 2 - 1, torch.log(size / 64)], -1)
         strength = torch.stack([own[:, :, 0].amax((2, 3)), relative[:, :, 0].amax((2, 3))], -1)
@@ -199,8 +209,21 @@ class MaskDecoder(nn.Module):
         """Decodes the strongest peaks of prompts [n, 256]."""
         evidence = self.evidence(features, prompts)
         peaks = self.peaks(features, evidence)
-        logits, iou = self.decode(features, prompts, evidence, peaks.boxes)
-        return Candidates(peaks, logits, iou.sigmoid())
+        logits, iou, rgb = self.decode(features, prompts, evidence, peaks.boxes)
+        colours = logits.new_zeros(*iou.shape, 0)
+        if COLOURS[0] in self.config.relations:
+            colours = colour_shares(rgb.flatten(0, 1), logits.flatten(0, 1)).unflatten(0, iou.shape)
+        return Candidates(peaks, logits, iou.sigmoid(), colours, self.away(features, prompts, peaks.boxes))
+
+    def away(self, features: Features, prompts: Tensor, boxes: Tensor) -> Tensor:
+        """Distance [n, k] of boxes [n, k, 4] to each prompt's landmark, in frames; 0 for a model without landmarks."""
+        if "near" not in self.config.relations:
+            return torch.zeros_like(boxes[..., 0])
+        query = self.landmark(self.normalise(prompts)).softmax(-1)[:, 1:]
+        evidence = torch.einsum("nk,khw->nhw", query, features["heatmap"][0].sigmoid())
+        found = self.peaks(features, evidence)
+        sure = found.evidence >= 0.5 * found.evidence[:, :1]
+        return apart(boxes, torch.where(sure[..., None], found.boxes, found.boxes[:, :1]))
 
     def choose(self, prompts: Tensor, found: Candidates, resized_size: Tensor) -> Tensor:
         """Which candidates belong to the answer: bool[n, k]; at least one a prompt."""
@@ -215,10 +238,14 @@ class MaskDecoder(nn.Module):
         size = (boxes[..., 2:] - boxes[..., :2]).prod(-1).sqrt() / FRAME
         x, y, far = centre[..., 0], centre[..., 1], (centre - middle).square().sum(-1)
         # In the order of config.RELATIONS; "all" ranks like "one" and is widened below.
-        order = torch.stack([best, best, -x, x, -y, y, size, -size, -far], -1)
+        order = [best, best, -x, x, -y, y, size, -size, -far]
+        if "near" in self.config.relations:
+            counted = distinct(boxes, best, plausible)
+            order += [from_side(x, counted, nth) for nth in (1, 2, 3)] + [from_side(-x, counted, 1), -found.away]
+        order = torch.cat([torch.stack(order, -1), found.colours], -1)
         rank = (order * relation[:, None].to(order.dtype)).sum(-1)
         whole_field = relation[:, :1].bool() | relation[:, 1:2].bool()
-        rank = torch.where(plausible | whole_field, rank, torch.full_like(rank, -1e4))
+        rank = torch.where(plausible | whole_field, rank, torch.full_like(rank, NEVER))
         chosen = rank >= rank.amax(1, keepdim=True)
         several = relation[:, 1:2].bool()
         return (several & plausible) | (~several & chosen)

@@ -11,7 +11,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from .config import COCO_NAMES, DecoderConfig, VisionConfig
+from .config import COCO_NAMES, RELATIONS, DecoderConfig, VisionConfig
 from .language import LanguageModel, load_gguf, smollm2_path
 from .mask_decoder import Features, MaskDecoder
 from .projector import Projector, VisualSummary
@@ -28,10 +28,13 @@ class SegueModel(nn.Module):
     `names`: what the vision encoder's heatmap channels mean, COCO's 80 and then own ones.
     """
 
-    def __init__(self, vision: CenterNet, language: LanguageModel, tokenizer: SegueTokenizer, names: tuple[str, ...] = COCO_NAMES):
+    def __init__(
+        self, vision: CenterNet, language: LanguageModel, tokenizer: SegueTokenizer, names: tuple[str, ...] = COCO_NAMES,
+        relations: tuple[str, ...] = RELATIONS,
+    ):  # fmt: skip
         super().__init__()
         self.names = names
-        self.vision_config, self.decoder_config = VisionConfig(), DecoderConfig(classes=len(names))
+        self.vision_config, self.decoder_config = VisionConfig(), DecoderConfig(classes=len(names), relations=relations)
         self.tokenizer = tokenizer
         self.vision, self.language = vision, language
         hidden = language.config.hidden
@@ -84,12 +87,12 @@ class SegueModel(nn.Module):
 
 def build_model(vision_base: Path, frozen_dtype: torch.dtype = torch.float32) -> SegueModel:
     """An untrained model on its base parts; `vision_base` holds centernet.json and centernet.bin."""
-    return _assemble(load_base(vision_base), COCO_NAMES, frozen_dtype)
+    return _assemble(load_base(vision_base), COCO_NAMES, RELATIONS, frozen_dtype)
 
 
-def _assemble(vision: CenterNet, names: tuple[str, ...], frozen_dtype: torch.dtype) -> SegueModel:
+def _assemble(vision: CenterNet, names: tuple[str, ...], relations: tuple[str, ...], frozen_dtype: torch.dtype) -> SegueModel:
     path = smollm2_path()
-    model = SegueModel(vision, load_gguf(path, frozen_dtype), gguf_tokenizer(path), names)
+    model = SegueModel(vision, load_gguf(path, frozen_dtype), gguf_tokenizer(path), names, relations)
     model.vision.requires_grad_(False)
     return model.eval()
 
@@ -113,8 +116,8 @@ def load_model(path: Path, frozen_dtype: torch.dtype = torch.float32) -> SegueMo
     Raises ValueError when the file is none of `save_model` or was trained with other sizes.
     """
     saved = _metadata(path, "config")
-    names = tuple(saved["names"])
-    model = _assemble(CenterNet(len(names)), names, frozen_dtype)
+    names, relations = tuple(saved["names"]), tuple(saved["decoder"]["relations"])
+    model = _assemble(CenterNet(len(names)), names, relations, frozen_dtype)
     if saved != _config(model):
         raise ValueError(f"{path} was trained with other sizes: {saved}, this code has {_config(model)}")
     model.load_state_dict(load_file(path))

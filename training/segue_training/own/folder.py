@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from segue_training.data.photos import Photo, load_coco
-from segue_training.data.questions import SEG
+from segue_training.data.scene import SEG
 from segue_training.model.tokenization import SegueTokenizer
 
 from .annotations import FILE, check_annotations

@@ -15,9 +15,10 @@ from torch import Tensor
 
 from segue_training.data.bank import load_follow_ups, load_things
 from segue_training.data.packing import draw_to_fit, pack
-from segue_training.data.questions import Question, QuestionMaker, Scene
+from segue_training.data.questions import QuestionMaker
+from segue_training.data.scene import Question, Scene
 from segue_training.data.scenes import CachedPhoto, Picture, PictureSource, blurred, neighbours, real_scene
-from segue_training.model.codes import name_codes, relation_codes
+from segue_training.model.codes import PromptCodes
 from segue_training.model.config import RELATIONS
 from segue_training.model.projector import Summary
 from segue_training.model.segue_model import SegueModel
@@ -60,7 +61,7 @@ def finetune_language(
     """Trains LoRA, projector, `<SEG>` head and token rows in place, for `limit_s` seconds or `steps`."""
     things = load_things(model.names)
     source = OwnSource(model, cached, things, neighbours(things, kinds))
-    maker = QuestionMaker(things, load_follow_ups(things))
+    maker = QuestionMaker(things, load_follow_ups(things), relations=model.decoder_config.relations)
     asked: dict[int, list[Question]] = defaultdict(list)
     for own in questions:
         asked[own.photo.id].append(own.question)
@@ -71,13 +72,13 @@ def finetune_language(
     groups = parameter_groups([(model.language, 2e-4), (heads, 6e-4)], 0.01)
     stage = Stage(model, groups, StageOptions("language", steps, warmup=5, ema=0.9, limit_s=limit_s, keep=False), out, seed)
     room = _ROW - len(model.tokenizer.picture_ids(model.vision_config.visual_tokens))
-    codes = name_codes(model.decoder_config), relation_codes(model.decoder_config)
+    codes = PromptCodes(model.decoder_config)
 
     def row(rng: random.Random) -> tuple[Picture, list[Question]]:
         chosen = rng.choice(cached)
         mine = asked[chosen.photo.id]
         # A place that the words leave out would be another one in the mirror.
-        sided = any(relation in _SIDED for question in mine for _, relation in question.targets)
+        sided = any(relation in _SIDED for question in mine for _, relation, *_ in question.targets)
         picture = source.own(chosen, not sided and rng.random() < 0.5, rng)
         return picture, draw(picture, rng, mine)
 

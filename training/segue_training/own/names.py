@@ -28,9 +28,13 @@ def add_names(model: SegueModel, names: Sequence[str]) -> None:
         raise ValueError(f"names must be new and different from each other: {', '.join(known or names)}")
     count = len(names)
     model.names = (*model.names, *names)
-    model.decoder_config = model.decoder.config = DecoderConfig(classes=len(model.names))
+    model.decoder_config = model.decoder.config = DecoderConfig(
+        classes=len(model.names), relations=model.decoder_config.relations
+    )
     _extend(model.vision.class_head.pointwise, count, _UNSEEN)
     _extend(model.decoder.query[-1], count, _UNASKED)
+    if "near" in model.decoder_config.relations:
+        _extend(model.decoder.landmark[-1], count, _UNASKED)
     model.projector.names = torch.cat([model.projector.names, model.name_embeddings(list(names))])
 
 

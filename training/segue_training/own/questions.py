@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from segue_training.data.photos import Instance, Photo
-from segue_training.data.questions import Question
+from segue_training.data.scene import Question
 from segue_training.model.config import Limits
 from segue_training.model.tokenization import SEG, SegueTokenizer
 

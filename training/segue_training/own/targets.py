@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 
 from segue_training.data.photos import Instance, Photo
-from segue_training.data.questions import RELATION_PHRASES
+from segue_training.data.which import RELATION_PHRASES
 from segue_training.model.config import RELATIONS
 
 _WORDS = {name: {word for phrase in phrases for word in phrase.split()} for name, phrases in RELATION_PHRASES.items()}

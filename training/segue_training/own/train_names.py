@@ -17,12 +17,12 @@ from torch import Tensor
 
 from segue_training.data.augment import Frame, augmented_batch
 from segue_training.data.photos import Photo
-from segue_training.model.codes import name_codes, relation_codes
+from segue_training.model.codes import PROMPT_NOISE, name_codes, relation_codes
 from segue_training.model.geometry import FRAME, box_iou, cell_boxes
 from segue_training.model.mask_decoder import MaskDecoder
+from segue_training.model.mixed_precision import autocast
 from segue_training.model.segue_model import SegueModel
 from segue_training.model.vision import CenterNet, SameConv
-from segue_training.train.decoder import PROMPT_NOISE
 
 _VIEWS, _BATCH = 96, 6
 _SIDE = 128  # cells a side of the heatmap
@@ -106,7 +106,7 @@ def _look(vision: CenterNet, pixels: Tensor) -> tuple[Tensor, Tensor]:
     tapped: list[Tensor] = []
     hook = vision.class_head.depthwise.register_forward_hook(lambda module, given, out: tapped.append(out))
     try:
-        with torch.autocast(pixels.device.type, torch.bfloat16):
+        with autocast(pixels.device):
             found = vision(pixels.contiguous(memory_format=torch.channels_last))
     finally:
         hook.remove()

@@ -11,10 +11,10 @@ from torch import Tensor
 
 from segue_training.data.augment import Frame, labelled_batch
 from segue_training.data.photos import Photo
-from segue_training.model.codes import prompt_codes
-from segue_training.model.config import RELATIONS
+from segue_training.model.codes import PROMPT_NOISE, prompt_codes
 from segue_training.model.frame import letterbox
 from segue_training.model.mask_decoder import Features, MaskDecoder
+from segue_training.model.mixed_precision import autocast
 from segue_training.model.vision import CenterNet
 
 from .decoder_views import Views, blur_evidence, classes_to_ask, peaks_in_view, targets, things_in_view
@@ -22,13 +22,12 @@ from .losses import BCE_WEIGHT, mask_bce, mask_dice, moments, view_iou
 from .stage import Stage, StageOptions, parameter_groups
 
 _PHOTOS, _THINGS = 6, 3
-PROMPT_NOISE = 0.45
 
 
 def encode(encoder: CenterNet, pixels: Tensor) -> list[Features]:
     """Frames float32[n, 3, 512, 512] -> encoder tensors of each, float32, batch 1, on the encoder's device."""
     pixels = pixels.to(encoder.stem.weight.device)
-    with torch.no_grad(), torch.autocast(pixels.device.type, torch.bfloat16):
+    with torch.no_grad(), autocast(pixels.device):
         batch = encoder(pixels.contiguous(memory_format=torch.channels_last))
     batch["rgb"] = pixels
     return [{name: value[i : i + 1].float().contiguous() for name, value in batch.items()} for i in range(len(pixels))]
@@ -96,7 +95,7 @@ class _Shown:
 def _prompts(decoder: MaskDecoder, label: Tensor) -> tuple[Tensor, Tensor]:
     """Noisy prompts of classes, each with a random relation; zeros where any thing is meant."""
     device = decoder.output_device
-    relation = torch.randint(len(RELATIONS), label.shape)
+    relation = torch.randint(len(decoder.config.relations), label.shape)
     prompt = prompt_codes(decoder.config, label.clamp(min=0), relation)
     prompt = torch.where(label[:, None] >= 0, prompt + torch.randn_like(prompt) * PROMPT_NOISE, torch.zeros_like(prompt))
     return prompt.to(device), relation.to(device)
@@ -118,7 +117,7 @@ def _losses(decoder: MaskDecoder, shown: list[_Shown]) -> dict[str, Tensor]:
     parts = [s.things for s in shown] + [question for s in shown for question in s.questions]
     all_of = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
     prompt = decoder.normalise(all_of["prompt"])
-    with torch.autocast(prompt.device.type, torch.bfloat16):
+    with autocast(prompt.device):
         logits, iou_logits = decoder.view(all_of["coarse"], all_of["fine"], prompt, all_of["box"])
     logits, iou_logits = logits.float(), iou_logits.float()
     with torch.no_grad():

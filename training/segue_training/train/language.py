@@ -13,11 +13,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from segue_training.data.bank import load_follow_ups, load_things
+from segue_training.data.bank import Thing, load_follow_ups
 from segue_training.data.packing import PackedRows, draw_to_fit, pack
 from segue_training.data.questions import QuestionMaker
 from segue_training.data.scenes import CachedPhoto, Picture, PictureSource, neighbours
-from segue_training.model.codes import name_codes, relation_codes
+from segue_training.model.codes import PromptCodes
+from segue_training.model.mixed_precision import autocast
 from segue_training.model.projector import Summary
 from segue_training.model.segue_model import SegueModel
 
@@ -31,16 +32,15 @@ _FIRST_TOKEN_WEIGHT = 6.0
 
 
 def train_language(
-    model: SegueModel, cached: list[CachedPhoto], categories: list[list[str]], out: Path, name: str, steps: int,
+    model: SegueModel, cached: list[CachedPhoto], things: list[Thing], categories: list[list[str]], out: Path, name: str, steps: int,
     real_share: float, seed: int = 0,
 ) -> None:  # fmt: skip
     """Trains LoRA, projector, `<SEG>` head and token rows in place; resumes from OUT/<name>.pt.
 
     `real_share` of the pictures are photos, the others simulated scenes.
     """
-    things = load_things(model.names)
     source = PictureSource(model, cached, things, neighbours(things, categories))
-    maker = QuestionMaker(things, load_follow_ups(things))
+    maker = QuestionMaker(things, load_follow_ups(things), relations=model.decoder_config.relations)
     model.requires_grad_(False)
     for part in (model.language, model.projector, model.text_hidden_fcs):
         part.requires_grad_(True)
@@ -50,7 +50,7 @@ def train_language(
     room = _ROW - len(model.tokenizer.picture_ids(model.vision_config.visual_tokens))
     for layer in model.language.layers:
         layer.compile(dynamic=False)
-    codes = name_codes(model.decoder_config).to(model.device), relation_codes(model.decoder_config).to(model.device)
+    codes = PromptCodes(model.decoder_config, model.device)
 
     def loss(step: int, rng: random.Random) -> dict[str, Tensor]:
         pictures = [source.real(rng) if (i + 0.5) / _PICTURES < real_share else source.simulated(rng) for i in range(_PICTURES)]
@@ -68,12 +68,12 @@ def visual_of(model: SegueModel, pictures: list[Picture]) -> Tensor:
     return model.projector(summary, torch.stack([picture.names for picture in pictures]))
 
 
-def language_losses(model: SegueModel, packed: PackedRows, visual: Tensor, codes: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
-    """Losses of packed questions about pictures with `visual` tokens [rows, 76, hidden]; codes: of names and relations."""
+def language_losses(model: SegueModel, packed: PackedRows, visual: Tensor, codes: PromptCodes) -> dict[str, Tensor]:
+    """Losses of packed questions about pictures with `visual` tokens [rows, 76, hidden]."""
     embeds = model.language.embed(packed.ids)
     is_image = packed.ids == model.tokenizer.image
     embeds = embeds.masked_scatter(is_image[..., None], visual.to(embeds.dtype))
-    with torch.autocast(embeds.device.type, torch.bfloat16):
+    with autocast(embeds.device):
         hidden, _ = model.language(embeds, packed.positions, packed.bias)
         hidden = hidden.flatten(0, 1)
         logits = model.language.logits(hidden[packed.predicts])
@@ -87,14 +87,14 @@ def language_losses(model: SegueModel, packed: PackedRows, visual: Tensor, codes
     return {"loss": loss, "answer": answer, "align": align, "early": early, "named": right, "first": hit[packed.first].mean(), "words": hit.mean()}
 
 
-def _alignment(model: SegueModel, hidden: Tensor, at: Tensor, targets: Tensor, codes: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+def _alignment(model: SegueModel, hidden: Tensor, at: Tensor, targets: Tensor, codes: PromptCodes) -> tuple[Tensor, Tensor]:
     """Loss between projected states and prompt codes, and the share whose prompt names the right class."""
-    known = targets[:, 0] < model.decoder_config.classes
+    known = (targets[:, 0] < model.decoder_config.classes) & (targets[:, 2] < model.decoder_config.classes)
     at, targets = at[known], targets[known]
     if len(at) == 0:
         return hidden.sum() * 0, torch.zeros((), device=hidden.device)
     prompts = model.text_hidden_fcs(hidden[at])
-    loss = alignment_loss(prompts, codes[0][targets[:, 0]] + codes[1][targets[:, 1]]).mean()
+    loss = alignment_loss(prompts, codes(*targets.unbind(1))).mean()
     normal = model.decoder.normalise(prompts)
     query, relation = model.decoder.query(normal), model.decoder.relation(normal)
     loss = loss + 0.1 * (F.cross_entropy(query, targets[:, 0]) + F.cross_entropy(relation, targets[:, 1]))

@@ -19,10 +19,13 @@ from pathlib import Path
 import torch
 
 from segue_training.bundle.outliers import find_outliers
+from segue_training.data.bank import load_things
 from segue_training.data.photos import Photo, load_coco, split
 from segue_training.data.scenes import cache_photos
 from segue_training.evaluate.checkpoint import evaluate
-from segue_training.model.segue_model import SegueModel, build_model, load_model, save_model
+from segue_training.model.config import RELATIONS, ZERO_SHOT
+from segue_training.model.mixed_precision import half_is_faster
+from segue_training.model.segue_model import SegueModel, build_model, load_facts, load_model, save_model
 
 from .calibrate import calibrate
 from .calibrate_scores import calibrate_scores
@@ -31,7 +34,10 @@ from .language import train_language
 from .probes import photo_prompts
 from .refiner import train_refiner
 from .stage import StageOptions, go_half_way
+from .widen import widen_relations
 
+START = "start.safetensors"
+"""What a training with `--start` began with, relations added."""
 _CALIBRATION_PHOTOS, _PROBED_PHOTOS = 120, 40
 
 
@@ -42,21 +48,35 @@ def main() -> None:
     photos, held_out = split(load_coco(options.coco))
     categories = _categories(options.coco)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    # The frozen language weights are stored in half the size: they come from 4-bit values anyway.
+    # Where it is fast, the frozen language weights are stored in half the size: they come from 4-bit values anyway.
+    frozen = torch.bfloat16 if half_is_faster(device.type) else torch.float32
     if options.start:
-        model = load_model(options.start, torch.bfloat16).to(device)
+        model = _start(options, frozen).to(device)
     else:
-        model = build_model(options.vision_base, torch.bfloat16).to(device)
+        model = build_model(options.vision_base, frozen).to(device)
         _train_masks(model, photos, options)
     cached = cache_photos(model, photos)
+    things = load_things(model.names, held_out=ZERO_SHOT if options.zero_shot else ())
     stages = (("language", options.language_steps, 0.0), ("joint", options.joint_steps, 0.5))
     for name, steps, real_share in stages:
-        train_language(model, cached, categories, options.out, name, steps, real_share, options.seed)
+        train_language(model, cached, things, categories, options.out, name, steps, real_share, options.seed)
     facts = {"options": _used(options)}
     save_model(model, options.out / "model.safetensors", facts)
     figures = finish(options.out / "model.safetensors", photos, held_out, facts, options.seed)
     (options.out / "evaluation.json").write_text(json.dumps(figures, indent=1))
     print(json.dumps(figures["model"], indent=1))
+
+
+def _start(options: argparse.Namespace, frozen: torch.dtype) -> SegueModel:
+    """The model to go on from, with all relations; what was changed for that is kept, as a run that goes on needs the same."""
+    widened = options.out / START
+    if widened.exists():
+        return load_model(widened, frozen)
+    model = load_model(options.start, frozen)
+    if model.decoder_config.relations != RELATIONS:
+        print(f"relations beyond the {len(model.decoder_config.relations)} of {options.start}: {widen_relations(model)} of prompts read rightly")
+    save_model(model, widened, load_facts(options.start))
+    return model
 
 
 def _train_masks(model: SegueModel, photos: list[Photo], options: argparse.Namespace) -> None:
@@ -113,5 +133,6 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--refiner-steps", type=int, default=650)
     parser.add_argument("--language-steps", type=int, default=40)
     parser.add_argument("--joint-steps", type=int, default=800)
+    parser.add_argument("--zero-shot", action="store_true", help="no reasoning questions about twelve classes, to measure what is not taught")
     parser.add_argument("--seed", type=int, default=0)
     return parser.parse_args()

@@ -15,6 +15,7 @@ from segue_training.model.codes import prompt_codes
 from segue_training.model.config import RELATIONS
 from segue_training.model.geometry import sample, view_grid
 from segue_training.model.mask_decoder import Features, MaskDecoder
+from segue_training.model.mixed_precision import autocast
 from segue_training.model.refiner import CROP, SIDE
 from segue_training.model.vision import CenterNet
 
@@ -64,8 +65,8 @@ def _first_look(decoder: MaskDecoder, frame: Frame, feature: Features, rng: rand
     prompt = prompt_codes(decoder.config, label, torch.randint(len(RELATIONS), label.shape)).to(decoder.output_device)
     evidence = decoder.evidence(feature, prompt)
     boxes = views.boxes[:, None]
-    with torch.autocast(prompt.device.type, torch.bfloat16):
-        first, _ = decoder.decode(feature, prompt, evidence, boxes)
+    with autocast(prompt.device):
+        first, *_ = decoder.decode(feature, prompt, evidence, boxes)
     target, outside = targets(frame, views, SIDE)
     areas = torch.tensor([float(frame.masks[i].mean()) for i in views.thing.tolist()])
     return {

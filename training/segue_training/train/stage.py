@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import random
+import signal
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable
@@ -67,6 +68,7 @@ class Stage:
         self.rates = [group["lr"] for group in self.optimiser.param_groups]
         self.average = {name: p.detach().clone() for name, p in self._trainable()}
         self.step = 0
+        self.stopped = False
         self.started = time.monotonic()
         if options.keep and self.checkpoint.exists():
             self._restore()
@@ -76,7 +78,17 @@ class Stage:
         return self.out / f"{self.options.name}.pt"
 
     def run(self, loss: Callable[[int, random.Random], dict[str, Tensor]]) -> None:
-        """Trains to the end and leaves the averaged weights in the model."""
+        """Trains to the end and leaves the averaged weights in the model.
+
+        SIGTERM ends the process after the step that runs, with the checkpoint written.
+        """
+        before = signal.signal(signal.SIGTERM, self._stop)
+        try:
+            self._run(loss)
+        finally:
+            signal.signal(signal.SIGTERM, before)
+
+    def _run(self, loss: Callable[[int, random.Random], dict[str, Tensor]]) -> None:
         options, saved, recent = self.options, time.monotonic(), defaultdict(list)
         self.started = saved
         total = options.steps if options.limit_s is None else None  # how many it will be is then not known
@@ -104,12 +116,19 @@ class Stage:
                 recent.clear()
             if ended:
                 break
+            if self.stopped:
+                if options.keep:
+                    self.save()
+                raise SystemExit(f"{options.name}: stopped after {self.step} steps; the same command goes on from there")
             if options.keep and time.monotonic() - saved > options.save_every_s:
                 self.save()
                 saved = time.monotonic()
         if options.keep:
             self.save()
         self.load_average()
+
+    def _stop(self, *_: object) -> None:
+        self.stopped = True
 
     def load_average(self) -> None:
         """Puts the moving average into the model."""

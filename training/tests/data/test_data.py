@@ -8,7 +8,7 @@ from PIL import Image
 from segue_training.data.augment import augmented_batch
 from segue_training.data.photos import load_coco, split
 from segue_training.evaluate.question_set import build, load, save
-from segue_training.model.config import COCO_NAMES, HELD_OUT
+from segue_training.model.config import COCO_NAMES, ZERO_SHOT
 from segue_training.model.frame import frame_size, letterbox
 
 
@@ -104,7 +104,7 @@ def test_the_evaluation_set_is_complete_and_survives_its_file(coco, tmp_path):
     kinds = {question.kind for question in questions}
     assert kinds == {"explicit", "reasoning", "reasoning_held_out", "absent", "present", "plural", "referring", "follow_up"}
     assert sum(q.kind == "absent" for q in questions) == sum(q.kind == "present" for q in questions)
-    assert all(q.names[0] in HELD_OUT for q in questions if q.kind == "reasoning_held_out")
+    assert all(q.names[0] in ZERO_SHOT for q in questions if q.kind == "reasoning_held_out")
     plural = next(q for q in questions if q.kind == "plural")
     assert plural.masks(photos[0])[0].sum() == 500
     save(questions, tmp_path / "questions.json")

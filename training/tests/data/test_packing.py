@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from segue_training.data.packing import draw_to_fit, pack
-from segue_training.data.questions import Question
+from segue_training.data.scene import Question
 from segue_training.tiny import tiny_parts
 
 VISUAL = 5
@@ -44,8 +44,8 @@ def test_seg_states_are_those_that_predict_the_token(parts):
     _, packed = states(parts, questions(), 400)
     flat = packed.ids.flatten()
     assert (flat[packed.seg + 1] == parts.tokenizer.seg).all()
-    assert packed.targets.tolist() == [[41, 0], [41, 0], [42, 0]]
-    assert packed.single_targets.tolist() == [[41, 0]]
+    assert packed.targets.tolist() == [[41, 0, -1], [41, 0, -1], [42, 0, -1]]
+    assert packed.single_targets.tolist() == [[41, 0, -1]]
     assert packed.first.sum() == 3
     assert (packed.labels == flat[packed.predicts + 1]).all()
 

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from segue_training.model.codes import name_codes, prompt_codes, relation_codes
-from segue_training.model.config import RELATIONS, DecoderConfig
+from segue_training.model.config import COLOURS, RELATIONS, DecoderConfig
 from segue_training.model.mask_decoder import Candidates, MaskDecoder, Peaks
 
 CONFIG = DecoderConfig()
@@ -59,7 +59,11 @@ def test_a_prompt_finds_its_class(features):
 def choose(decoder: MaskDecoder, relation: str, evidence=(0.9, 0.8, 0.5, 0.05), iou=(0.8, 0.9, 0.7, 0.9)) -> list[int]:
     """Which of four things is chosen: far left small, far right large, middle, and an implausible one."""
     boxes = torch.tensor([[[0.0, 0, 40, 40], [400, 300, 500, 400], [230, 230, 280, 280], [0, 490, 10, 500]]])
-    found = Candidates(Peaks(torch.tensor([evidence]), boxes), torch.zeros(1, 4, 48, 48), torch.tensor([iou]))
+    colours = torch.tensor([[red, 0.1, 1 - red] for red in (0.1, 0.2, 0.6, 0.9)])
+    shares = torch.zeros(1, 4, len(COLOURS))
+    shares[0][:, [COLOURS.index(name) for name in ("red", "green", "blue")]] = colours
+    away = torch.tensor([[0.3, 0.2, 0.1, 0.0]])
+    found = Candidates(Peaks(torch.tensor([evidence]), boxes), torch.zeros(1, 4, 48, 48), torch.tensor([iou]), shares, away)
     decoder.relation = Says(RELATIONS.index(relation), len(RELATIONS))
     chosen = decoder.choose(torch.zeros(1, 256), found, torch.tensor([512, 512]))
     return chosen[0].nonzero()[:, 0].tolist()
@@ -68,7 +72,8 @@ def choose(decoder: MaskDecoder, relation: str, evidence=(0.9, 0.8, 0.5, 0.05), 
 @pytest.mark.parametrize(
     ("relation", "expected"),
     [("one", [1]), ("all", [0, 1, 2]), ("left", [0]), ("right", [1]), ("top", [0]), ("bottom", [1]), ("largest", [1]),
-     ("smallest", [0]), ("middle", [2])],
+     ("smallest", [0]), ("middle", [2]), ("second_left", [2]), ("third_left", [1]), ("fourth_left", [1]), ("second_right", [2]),
+     ("near", [2]), ("red", [2]), ("blue", [0])],
 )  # fmt: skip
 def test_the_relation_picks_among_plausible_things(relation, expected):
     assert choose(MaskDecoder(CONFIG), relation) == expected

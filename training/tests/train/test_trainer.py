@@ -1,5 +1,7 @@
 import itertools
 import json
+import os
+import signal
 from types import SimpleNamespace
 
 import pytest
@@ -29,6 +31,21 @@ def test_a_stage_learns_and_logs(tmp_path):
     log = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert log[-1]["step"] == 120
     assert log[-1]["loss"] < 0.1 * log[0]["loss"]
+
+
+def test_a_terminated_stage_ends_its_step_and_keeps_it(tmp_path):
+    model, fit = stage(tmp_path, 40)
+    plain, handler = loss_of(model), signal.getsignal(signal.SIGTERM)
+
+    def terminated(step, rng):
+        if step == 7:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return plain(step, rng)
+
+    with pytest.raises(SystemExit, match="after 8 steps"):
+        fit.run(terminated)
+    assert signal.getsignal(signal.SIGTERM) is handler
+    assert stage(tmp_path, 40)[1].step == 8
 
 
 def test_a_killed_stage_goes_on_as_if_nothing_had_happened(tmp_path):
