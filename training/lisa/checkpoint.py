@@ -50,9 +50,7 @@ class Checkpoint:
             for target, name in keys.items():
                 stored = self.tensor(name)
                 if stored.shape != targets[target].shape:
-                    raise ValueError(
-                        f"{name} has the shape {tuple(stored.shape)}, but {tuple(targets[target].shape)} is needed"
-                    )
+                    raise ValueError(f"{name} has the shape {tuple(stored.shape)}, but {tuple(targets[target].shape)} is needed")
                 targets[target].copy_(stored)
 
     def release(self) -> None:

@@ -121,9 +121,13 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--name", help="of the bundle; the checkpoint's folder unless given")
     parser.add_argument("--version", default="1.0.0", help="of the bundle")
     parser.add_argument(
-        "--golden", nargs=2, action="append", default=[], metavar=("PICTURE", "QUESTION"),
+        "--golden",
+        nargs=2,
+        action="append",
+        default=[],
+        metavar=("PICTURE", "QUESTION"),
         help="a case to compute in PyTorch as well; the whole model must fit into memory as float32",
-    )  # fmt: skip
+    )
     options = parser.parse_args(arguments)
     logging.basicConfig(format="%(message)s")
     logging.getLogger("lisa").setLevel(logging.INFO)

@@ -85,7 +85,6 @@ def bundle_name(folder: str) -> str:
 def _revision(config: dict) -> str:
     return str(
         config.get("_commit_hash")
-        or config.get("transformers_version")
-        and f"transformers {config['transformers_version']}"
+        or (config.get("transformers_version") and f"transformers {config['transformers_version']}")
         or "unknown"
     )

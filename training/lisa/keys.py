@@ -10,8 +10,14 @@ import re
 from collections.abc import Iterable, Mapping
 
 ENCODER, DECODER, PROMPT, PROJECTOR, SEG_HEAD, LANGUAGE, UNUSED = (
-    "sam_encoder", "sam_mask_decoder", "sam_prompt_encoder", "projector", "text_hidden_fcs", "language", "unused",
-)  # fmt: skip
+    "sam_encoder",
+    "sam_mask_decoder",
+    "sam_prompt_encoder",
+    "projector",
+    "text_hidden_fcs",
+    "language",
+    "unused",
+)
 
 TABLE: tuple[tuple[str, str, str], ...] = (
     # name in the checkpoint (a regular expression), part, name in the part's module

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -87,9 +88,12 @@ class MaskDecoder(nn.Module):
         self.iou_token, self.mask_tokens = nn.Embedding(1, c), nn.Embedding(config.mask_tokens, c)
         self.transformer = TwoWayTransformer(config)
         self.output_upscaling = nn.Sequential(
-            nn.ConvTranspose2d(c, c // 4, 2, stride=2), LayerNorm2d(c // 4), nn.GELU(),
-            nn.ConvTranspose2d(c // 4, c // 8, 2, stride=2), nn.GELU(),
-        )  # fmt: skip
+            nn.ConvTranspose2d(c, c // 4, 2, stride=2),
+            LayerNorm2d(c // 4),
+            nn.GELU(),
+            nn.ConvTranspose2d(c // 4, c // 8, 2, stride=2),
+            nn.GELU(),
+        )
         filters = (ReluMlp((c, c, c, c // 8)) for _ in range(config.mask_tokens))
         self.output_hypernetworks_mlps = nn.ModuleList(filters)
         hidden = config.iou_hidden
@@ -181,7 +185,7 @@ class LinearPair(nn.Module):
 class ReluMlp(nn.Module):
     def __init__(self, sizes: tuple[int, ...]):
         super().__init__()
-        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in zip(sizes, sizes[1:], strict=False))
+        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(sizes))
 
     def forward(self, x: Tensor) -> Tensor:
         for layer in self.layers[:-1]:

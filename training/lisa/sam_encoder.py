@@ -65,9 +65,11 @@ class SamImageEncoder(nn.Module):
         self.pos_embed = nn.Parameter(torch.zeros(1, c.grid, c.grid, c.width))
         self.blocks = nn.ModuleList(Block(c, window) for window in c.windows)
         self.neck = nn.Sequential(
-            nn.Conv2d(c.width, c.out, 1, bias=False), LayerNorm2d(c.out),
-            nn.Conv2d(c.out, c.out, 3, padding=1, bias=False), LayerNorm2d(c.out),
-        )  # fmt: skip
+            nn.Conv2d(c.width, c.out, 1, bias=False),
+            LayerNorm2d(c.out),
+            nn.Conv2d(c.out, c.out, 3, padding=1, bias=False),
+            LayerNorm2d(c.out),
+        )
 
     def forward(self, pixels: Tensor) -> Tensor:
         x = self.patch_embed(pixels) + self.pos_embed

@@ -39,9 +39,12 @@ SEED = 39
 HIDDEN, PROMPT, PIECES = 64, 32, 400
 SAM = SamEncoderConfig(frame=96, patch=16, width=32, heads=2, mlp=64, out=PROMPT, windows=(4, 0, 4, 0))
 QUESTIONS = (
-    "What is here?", "Where is the cat?", "Segment the red ball and the tree.", "Is there a dog on the table?",
+    "What is here?",
+    "Where is the cat?",
+    "Segment the red ball and the tree.",
+    "Is there a dog on the table?",
     "Birds have wings.",
-)  # fmt: skip
+)
 FAMILIES = {
     # Added tokens in the order of their ids, and layers of the projector.
     "v1": (("<im_patch>", "<im_start>", "<im_end>", "[SEG]"), 1),
@@ -69,15 +72,35 @@ def save_tiny(folder: Path, family: str = "v1", seed: int = SEED, legacy: bool =
         save_sharded(lisa, tensors, shards=2)
         _save_clip(clip)
     config = {
-        "architectures": ["LISAForCausalLM"], "model_type": "llava", "transformers_version": "4.31.0",
-        "vocab_size": vocabulary, "hidden_size": HIDDEN, "intermediate_size": 128, "num_hidden_layers": 2,
-        "num_attention_heads": 4, "num_key_value_heads": 4, "max_position_embeddings": 512, "rms_norm_eps": 1e-6,
-        "hidden_act": "silu", "rope_scaling": None, "tie_word_embeddings": False, "torch_dtype": "bfloat16",
-        "bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 0, "use_cache": False, "out_dim": PROMPT,
-        "train_mask_decoder": True, "image_aspect_ratio": "square", "mm_hidden_size": 32, "mm_use_im_start_end": True,
-        "mm_use_im_patch_token": False, "mm_vision_select_layer": -2, "mm_vision_select_feature": "patch",
+        "architectures": ["LISAForCausalLM"],
+        "model_type": "llava",
+        "transformers_version": "4.31.0",
+        "vocab_size": vocabulary,
+        "hidden_size": HIDDEN,
+        "intermediate_size": 128,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 4,
+        "max_position_embeddings": 512,
+        "rms_norm_eps": 1e-6,
+        "hidden_act": "silu",
+        "rope_scaling": None,
+        "tie_word_embeddings": False,
+        "torch_dtype": "bfloat16",
+        "bos_token_id": 1,
+        "eos_token_id": 2,
+        "pad_token_id": 0,
+        "use_cache": False,
+        "out_dim": PROMPT,
+        "train_mask_decoder": True,
+        "image_aspect_ratio": "square",
+        "mm_hidden_size": 32,
+        "mm_use_im_start_end": True,
+        "mm_use_im_patch_token": False,
+        "mm_vision_select_layer": -2,
+        "mm_vision_select_feature": "patch",
         "vision_tower": "openai/clip-vit-large-patch14",
-    }  # fmt: skip
+    }
     _write(lisa / "config.json", config)
     return LisaCheckpoint(lisa, clip)
 
@@ -98,26 +121,36 @@ def export_tiny_lisa(folder: Path, seed: int = SEED) -> None:
 def _save_tokenizer(folder: Path, added: tuple[str, ...], legacy: bool) -> sentencepiece.SentencePieceProcessor:
     """A tokenizer of Llama's kind, trained on a few sentences."""
     sentencepiece.SentencePieceTrainer.train(
-        sentence_iterator=iter(SENTENCES), model_prefix=str(folder / "tokenizer"), model_type="bpe",
-        vocab_size=PIECES, byte_fallback=True, split_digits=True, normalization_rule_name="identity",
-        remove_extra_whitespaces=False, allow_whitespace_only_pieces=True, character_coverage=1.0,
-        num_threads=1, minloglevel=2,
-    )  # fmt: skip
+        sentence_iterator=iter(SENTENCES),
+        model_prefix=str(folder / "tokenizer"),
+        model_type="bpe",
+        vocab_size=PIECES,
+        byte_fallback=True,
+        split_digits=True,
+        normalization_rule_name="identity",
+        remove_extra_whitespaces=False,
+        allow_whitespace_only_pieces=True,
+        character_coverage=1.0,
+        num_threads=1,
+        minloglevel=2,
+    )
     (folder / "tokenizer.vocab").unlink()
     pieces = sentencepiece.SentencePieceProcessor(model_file=str(folder / "tokenizer.model"))
     _write(folder / "added_tokens.json", {token: pieces.get_piece_size() + index for index, token in enumerate(added)})
-    _write(
-        folder / "tokenizer_config.json", {"tokenizer_class": "LlamaTokenizer", "legacy": legacy, "model_max_length": 512}
-    )
+    _write(folder / "tokenizer_config.json", {"tokenizer_class": "LlamaTokenizer", "legacy": legacy, "model_max_length": 512})
     return pieces
 
 
 def _language(pieces: sentencepiece.SentencePieceProcessor, added: tuple[str, ...]) -> dict[str, Tensor]:
     size = pieces.get_piece_size() + len(added)
     config = LlamaConfig(
-        vocab_size=size, hidden_size=HIDDEN, intermediate_size=128, num_hidden_layers=2, num_attention_heads=4,
+        vocab_size=size,
+        hidden_size=HIDDEN,
+        intermediate_size=128,
+        num_hidden_layers=2,
+        num_attention_heads=4,
         rms_norm_eps=1e-6,
-    )  # fmt: skip
+    )
     model = LlamaForCausalLM(config)
     for name, parameter in model.named_parameters():
         if parameter.dim() == 2:
@@ -189,9 +222,14 @@ def _named(prefix: str, module: nn.Module, dtype: torch.dtype = torch.float32) -
 def _save_clip(folder: Path) -> None:
     """A CLIP with both towers, as published; 28 pixels in patches of 7 give 16 visual tokens."""
     vision = {
-        "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 3, "num_attention_heads": 4,
-        "image_size": 28, "patch_size": 7, "projection_dim": 16,
-    }  # fmt: skip
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_hidden_layers": 3,
+        "num_attention_heads": 4,
+        "image_size": 28,
+        "patch_size": 7,
+        "projection_dim": 16,
+    }
     text = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "vocab_size": 99}
     model = CLIPModel(CLIPConfig(vision_config=vision, text_config=text, projection_dim=16))
     for parameter in model.vision_model.parameters():
@@ -201,9 +239,15 @@ def _save_clip(folder: Path) -> None:
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
     _write(folder / "config.json", {"model_type": "clip", "vision_config": vision, "text_config": text})
     processor = {
-        "do_resize": True, "size": 28, "resample": 3, "do_center_crop": True, "crop_size": 28, "do_normalize": True,
-        "image_mean": [0.48145466, 0.4578275, 0.40821073], "image_std": [0.26862954, 0.26130258, 0.27577711],
-    }  # fmt: skip
+        "do_resize": True,
+        "size": 28,
+        "resample": 3,
+        "do_center_crop": True,
+        "crop_size": 28,
+        "do_normalize": True,
+        "image_mean": [0.48145466, 0.4578275, 0.40821073],
+        "image_std": [0.26862954, 0.26130258, 0.27577711],
+    }
     _write(folder / "preprocessor_config.json", processor)
 
 

@@ -1,9 +1,31 @@
 """Sentences that the tiny LISA's tokenizer is trained on, written for it."""
 
 WORDS = (
-    "the", "a", "cup", "cat", "dog", "red", "left", "large", "is", "it", "and", "in", "on", "of", "here", "there",
-    "see", "table", "tree", "ball", "Sure", "image", ".", ",",
-)  # fmt: skip
+    "the",
+    "a",
+    "cup",
+    "cat",
+    "dog",
+    "red",
+    "left",
+    "large",
+    "is",
+    "it",
+    "and",
+    "in",
+    "on",
+    "of",
+    "here",
+    "there",
+    "see",
+    "table",
+    "tree",
+    "ball",
+    "Sure",
+    "image",
+    ".",
+    ",",
+)
 
 SENTENCES = (
     "A chat between a curious human and an artificial intelligence assistant.",

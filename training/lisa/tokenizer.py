@@ -1,8 +1,8 @@
 """LISA's tokenizer as `tokenizer.json`, and its prompt.
 
-The file gives the ids of the slow tokenizer (`tests/lisa_model/slow_tokenizer.py`) with one deliberate difference, at the first word behind
-an added token where the checkpoint's setting is `legacy: false`. Upstream cuts that word with a blank before it and then
-drops the blank, which loses words ("Which", "Birds") to `<unk>`; here it is cut without the blank, as later versions of
+The file gives the ids of the slow tokenizer (`tests/lisa_model/slow_tokenizer.py`) with one deliberate difference, at the first
+word behind an added token where the checkpoint's setting is `legacy: false`. Upstream cuts that word with a blank before it and
+then drops the blank, which loses words ("Which", "Birds") to `<unk>`; here it is cut without the blank, as later versions of
 transformers do. Most words give the same piece both ways, and all words behind the first are equal.
 """
 
@@ -87,9 +87,12 @@ def build_tokenizer(model: Path, added: Mapping[str, int], legacy: bool) -> Toke
         [
             # Blanks around `<SEG>` are not among the ids; a reader wants the one before it.
             decoders.Replace(SEG, f" {SEG}"),
-            decoders.Replace(BLANK, " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0),
+            decoders.Replace(BLANK, " "),
+            decoders.ByteFallback(),
+            decoders.Fuse(),
+            decoders.Strip(" ", 1, 0),
         ]
-    )  # fmt: skip
+    )
     tokenizer.add_special_tokens([AddedToken(pieces.id_to_piece(index), normalized=False) for index in range(3)])
     for token in (*(SEG if token == PUBLISHED_SEG else token for token in added), IMAGE):
         flags = {"lstrip": True, "rstrip": True, "normalized": False, "special": token != SEG}

@@ -42,9 +42,7 @@ def load_vision_tower(checkpoint: Checkpoint, clip: Checkpoint, keys: dict[str, 
     vision = VisionTower(config, projector).eval().requires_grad_(False)
     checkpoint.fill(projector, keys)
     tower = sort_keys(clip.names, CLIP_TABLE)["tower"]
-    above = tuple(
-        f"encoder.layers.{index}." for index in range(config.num_hidden_layers, _vision(clip)["num_hidden_layers"])
-    )
+    above = tuple(f"encoder.layers.{index}." for index in range(config.num_hidden_layers, _vision(clip)["num_hidden_layers"]))
     tower = {target: name for target, name in tower.items() if not target.startswith(above)}
     wanted = [name for name in vision.tower.state_dict() if not name.startswith("post_layernorm.")]
     check_complete("CLIP's vision tower", wanted, tower)

@@ -97,7 +97,9 @@ def _shape(path: Path, number: int, entry: object) -> Shape | None:
     except (TypeError, ValueError):
         points = np.zeros(0)
     if points.ndim != 2 or points.shape[1] != 2 or not (np.abs(points) < 2**31).all():
-        raise _wrong(path, f"shape {number} ({label}) has no usable `points`", "Write [[x, y], ...] in pixels, or remove the shape.")
+        raise _wrong(
+            path, f"shape {number} ({label}) has no usable `points`", "Write [[x, y], ...] in pixels, or remove the shape."
+        )
     # Towards zero, not to the nearest pixel: that is what upstream's cast does.
     return Shape(IGNORE if "ignore" in label.lower() else TARGET, points.astype(np.int32))
 

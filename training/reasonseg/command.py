@@ -46,12 +46,16 @@ def evaluate(options: argparse.Namespace) -> dict:
     return {
         **header("ReasonSeg layout", options, way, scores),
         "data": {
-            "folder": str(options.data), "split": options.split or options.data.resolve().name,
-            "pictures": len(groups), SHORT: groups.count(SHORT), LONG: groups.count(LONG),
-            "without_target": folder.without_target, "skipped": [asdict(problem) for problem in folder.skipped],
+            "folder": str(options.data),
+            "split": options.split or options.data.resolve().name,
+            "pictures": len(groups),
+            SHORT: groups.count(SHORT),
+            LONG: groups.count(LONG),
+            "without_target": folder.without_target,
+            "skipped": [asdict(problem) for problem in folder.skipped],
         },
         **scores.as_json(),
-    }  # fmt: skip
+    }
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -61,7 +65,11 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder of one split: NAME.jpg beside NAME.json")
     parser.add_argument("--split", help="name of the split in the report; the folder's name otherwise")
     parser.add_argument("--skip-broken", action="store_true", help="leave out what cannot be scored, and list it")
-    parser.add_argument("--without-polygons", choices=get_args(WithoutPolygons), default="stop",
-                        help="an annotation without polygons: refuse it, expect an empty mask as LISA's code does, or leave it out")
+    parser.add_argument(
+        "--without-polygons",
+        choices=get_args(WithoutPolygons),
+        default="stop",
+        help="an annotation without polygons: refuse it, expect an empty mask as LISA's code does, or leave it out",
+    )
     add_options(parser)
     run(parser, evaluate, arguments)

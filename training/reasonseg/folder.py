@@ -56,7 +56,9 @@ def read_folder(path: Path, skip_broken: bool = False, without_polygons: Without
     if problems:
         raise ProblemError(problems)
     if not folder.samples:
-        raise ProblemError([Problem(str(path), "every picture of the folder was skipped", "Mend the files first."), *folder.skipped])
+        raise ProblemError(
+            [Problem(str(path), "every picture of the folder was skipped", "Mend the files first."), *folder.skipped]
+        )
     return folder
 
 

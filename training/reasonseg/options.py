@@ -20,13 +20,22 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     way = parser.add_mutually_exclusive_group(required=True)
     way.add_argument("--bundle", type=Path, metavar="DIR", help="an exported bundle, run in this process")
     way.add_argument("--through", metavar="HOST:PORT", help="a running service's gRPC address; https://HOST:PORT for TLS")
-    parser.add_argument("--mode", type=Mode, choices=list(Mode), default=Mode.TEACHER_FORCED, help="default: %(default)s, as in the paper")
-    parser.add_argument("--several", type=Several, choices=list(Several), default=Several.FIRST,
-                        help="which masks of a free answer are scored: the first (as LISA's demo) or all as one")  # fmt: skip
+    parser.add_argument(
+        "--mode", type=Mode, choices=list(Mode), default=Mode.TEACHER_FORCED, help="default: %(default)s, as in the paper"
+    )
+    parser.add_argument(
+        "--several",
+        type=Several,
+        choices=list(Several),
+        default=Several.FIRST,
+        help="which masks of a free answer are scored: the first (as LISA's demo) or all as one",
+    )
     parser.add_argument("--model", default="", help="with --through: a model's name; the service's default otherwise")
     parser.add_argument("--timeout-s", type=float, default=300.0, help="with --through: for one answer")
     parser.add_argument("--threads", type=int, default=1, help="with --bundle: threads of ONNX Runtime")
-    parser.add_argument("--contaminated", metavar="WHY", help="say beside the figures that the model was trained on this data, and how")
+    parser.add_argument(
+        "--contaminated", metavar="WHY", help="say beside the figures that the model was trained on this data, and how"
+    )
     parser.add_argument("--out", type=Path, metavar="FILE", help="write everything to this JSON file as well")
 
 
@@ -41,13 +50,20 @@ def header(name: str, options: argparse.Namespace, way: Way, scores: Scores) -> 
     """What every report says before its figures."""
     return {
         "benchmark": name,
-        "mode": {"name": options.mode, "meaning": MEANING[options.mode],
-                 "several_masks": None if options.mode is Mode.TEACHER_FORCED else options.several},
+        "mode": {
+            "name": options.mode,
+            "meaning": MEANING[options.mode],
+            "several_masks": None if options.mode is Mode.TEACHER_FORCED else options.several,
+        },
         "way": {**way.describe(), "model": scores.model},
-        "templates": {"phrase": PHRASE, "sentence": SENTENCE, "upstream_prefix": UPSTREAM_PREFIX,
-                      "prefix_comes_from": "the model's own template"},
+        "templates": {
+            "phrase": PHRASE,
+            "sentence": SENTENCE,
+            "upstream_prefix": UPSTREAM_PREFIX,
+            "prefix_comes_from": "the model's own template",
+        },
         "contaminated": options.contaminated,
-    }  # fmt: skip
+    }
 
 
 def run(parser: argparse.ArgumentParser, command: Callable[[argparse.Namespace], dict], arguments: list[str] | None) -> None:

@@ -29,7 +29,12 @@ def questions(photos: list[Photo]) -> Iterator[tuple[Path, list[Question]]]:
     """Every expression of every photo that has any."""
     for photo in photos:
         asked = [
-            Question(text := expression.text.strip().lower(), instruction(text, is_sentence=False), expression.kind, expression.target.mask)
+            Question(
+                text := expression.text.strip().lower(),
+                instruction(text, is_sentence=False),
+                expression.kind,
+                expression.target.mask,
+            )
             for expression in expressions(photo)
         ]
         if asked:
@@ -47,7 +52,12 @@ def evaluate(options: argparse.Namespace) -> dict:
     scores = score(way, options.mode, options.several, KINDS, tqdm(asked, desc=NAME))
     return {
         **header(f"{NAME} (Segue's own, not refCOCO)", options, way, scores),
-        "data": {"folder": str(options.coco), "split": "development photos", "photos": len(photos), "photos_asked_about": len(asked)},
+        "data": {
+            "folder": str(options.coco),
+            "split": "development photos",
+            "photos": len(photos),
+            "photos_asked_about": len(asked),
+        },
         **scores.as_json(),
     }
 

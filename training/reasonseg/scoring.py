@@ -76,7 +76,9 @@ def score(
             reply = ask(question.instruction)
             if mode is Mode.TEACHER_FORCED and len(reply.masks) != 1:
                 what = f"{len(reply.masks)} masks instead of one to {question.instruction!r}"
-                raise ProblemError([Problem(str(picture), what, "The model does not keep to the mask_only mode; use --mode free.")])
+                raise ProblemError(
+                    [Problem(str(picture), what, "The model does not keep to the mask_only mode; use --mode free.")]
+                )
             truth = question.truth()
             predicted = reply.scored(truth.shape, several)
             if predicted.shape != truth.shape:

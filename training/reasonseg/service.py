@@ -25,12 +25,15 @@ _RETRY = {
         {
             "name": [{"service": _SERVICE}],
             "retryPolicy": {
-                "maxAttempts": 5, "initialBackoff": "1s", "maxBackoff": "20s", "backoffMultiplier": 2,
+                "maxAttempts": 5,
+                "initialBackoff": "1s",
+                "maxBackoff": "20s",
+                "backoffMultiplier": 2,
                 "retryableStatusCodes": ["UNAVAILABLE", "RESOURCE_EXHAUSTED"],
             },
         }
     ]
-}  # fmt: skip
+}
 _OPTIONS = [
     ("grpc.max_receive_message_length", -1),
     ("grpc.max_send_message_length", -1),
@@ -58,7 +61,9 @@ class ServiceWay:
             pool = DescriptorPool(ProtoReflectionDescriptorDatabase(self._channel))
             method = pool.FindServiceByName(_SERVICE).FindMethodByName("Segment")
         except grpc.FutureTimeoutError as error:
-            raise ServiceError(f"{address}: no gRPC service answers here. Give the gRPC port (50051 unless set otherwise).") from error
+            raise ServiceError(
+                f"{address}: no gRPC service answers here. Give the gRPC port (50051 unless set otherwise)."
+            ) from error
         except (grpc.RpcError, KeyError) as error:
             raise ServiceError(f"{address}: no {_SERVICE} with reflection here: {error}") from error
         self._request = GetMessageClass(method.input_type)
@@ -76,9 +81,13 @@ class ServiceWay:
 
         def ask(question: str) -> Reply:
             request = self._request(
-                **shown, instruction=question, mode=_NAMES[self._mode], model=self._model,
-                timeout_ms=int(self._timeout_s * 1000), mask_format="MASK_FORMAT_RLE",
-            )  # fmt: skip
+                **shown,
+                instruction=question,
+                mode=_NAMES[self._mode],
+                model=self._model,
+                timeout_ms=int(self._timeout_s * 1000),
+                mask_format="MASK_FORMAT_RLE",
+            )
             try:
                 answer = self._segment(request, timeout=self._timeout_s)
             except grpc.RpcError as error:

@@ -32,9 +32,29 @@ SEED = 153
 PROMPT, CHANNELS, GRID = 16, 16, 4
 CONTROL = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
 WORDS = (
-    "the", "a", "cup", "cat", "dog", "red", "left", "large", "is", "it", "and", "in", "on", "of", "here", "there",
-    "see", "table", "tree", "ball", "user", "assistant",
-)  # fmt: skip
+    "the",
+    "a",
+    "cup",
+    "cat",
+    "dog",
+    "red",
+    "left",
+    "large",
+    "is",
+    "it",
+    "and",
+    "in",
+    "on",
+    "of",
+    "here",
+    "there",
+    "see",
+    "table",
+    "tree",
+    "ball",
+    "user",
+    "assistant",
+)
 QUESTIONS = ("What is here?", "Where is the cat?", "Segment the red ball and the tree.", "Is there a dog on the table?")
 
 
@@ -91,9 +111,16 @@ def tiny_parts(seed: int) -> BundleParts:
     torch.manual_seed(seed)
     tokenizer = tiny_tokenizer()
     config = LanguageConfig(
-        vocab_size=tokenizer.seg, hidden=32, layers=2, heads=4, kv_heads=2, head_dim=8, ffn=64, lora_rank=4,
+        vocab_size=tokenizer.seg,
+        hidden=32,
+        layers=2,
+        heads=4,
+        kv_heads=2,
+        head_dim=8,
+        ffn=64,
+        lora_rank=4,
         tied_head=False,
-    )  # fmt: skip
+    )
     language = LanguageModel(config)
     with torch.no_grad():
         language.embedding.normal_()

@@ -77,9 +77,7 @@ def build_manifest(parts: BundleFacts, folder: Path) -> dict[str, Any]:
 def describe_graph(path: Path) -> dict[str, Any]:
     """File, hash, external files and borders of a graph."""
     model = onnx.load(path, load_external_data=False)
-    external = {
-        entry.value for tensor in model.graph.initializer for entry in tensor.external_data if entry.key == "location"
-    }
+    external = {entry.value for tensor in model.graph.initializer for entry in tensor.external_data if entry.key == "location"}
     return {
         **describe_file(path),
         "externalData": [describe_file(path.parent / name) for name in sorted(external)],

@@ -55,10 +55,7 @@ def model_card(manifest: dict[str, Any], notes: str = "") -> str:
         "## Parts",
         table(
             ["part", "source", "version", "licence", "note"],
-            [
-                [origin[key] if key in origin else "" for key in ("part", "source", "version", "license", "note")]
-                for origin in manifest["origins"]
-            ],
+            [[origin.get(key, "") for key in ("part", "source", "version", "license", "note")] for origin in manifest["origins"]],
         ),
         f"Pictures are brought to {image} x {image} pixels. The language model has {language['kv']['layers']} layers, "
         f"a hidden size of {language['hiddenSize']} and a context of {language['limits']['contextTokens']} tokens.",

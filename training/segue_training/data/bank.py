@@ -100,9 +100,28 @@ def lines_of(name: str) -> list[str]:
 
 _ENGLISH = inflect.engine()
 _ALREADY_PLURAL = {
-    "skis", "scissors", "glasses", "sunglasses", "headphones", "grapes", "dice", "pliers", "tongs", "tweezers", "chopsticks", "stairs",
-    "binoculars", "trousers", "jeans", "pajamas", "suspenders", "bagpipes", "dentures", "handcuffs", "cattle",
-}  # fmt: skip
+    "skis",
+    "scissors",
+    "glasses",
+    "sunglasses",
+    "headphones",
+    "grapes",
+    "dice",
+    "pliers",
+    "tongs",
+    "tweezers",
+    "chopsticks",
+    "stairs",
+    "binoculars",
+    "trousers",
+    "jeans",
+    "pajamas",
+    "suspenders",
+    "bagpipes",
+    "dentures",
+    "handcuffs",
+    "cattle",
+}
 
 
 def plural(name: str) -> str:

@@ -12,36 +12,97 @@ from .kinds import Kind
 from .scene import SEG, Question, Scene, nothing, refusal, seen
 
 _ONE = (
-    "Where is the {}?", "Segment the {}.", "Show me the {}.", "Can you find the {}?", "Can you segment the {} in this image?",
-    "Which {} is in the picture?", "What {} do you see?", "the {}", "{}", "I am looking for a {}.", "What kind of {} is this?",
-    "Please mark the {} in the photo.", "Is there a {}? Where?", "Where can I see a {}?", "Point at the {}.", "What is the {} here?",
-    "Find a {} in the image.", "Which thing is a {}?", "Highlight the {}, please.", "a {}",
-)  # fmt: skip
+    "Where is the {}?",
+    "Segment the {}.",
+    "Show me the {}.",
+    "Can you find the {}?",
+    "Can you segment the {} in this image?",
+    "Which {} is in the picture?",
+    "What {} do you see?",
+    "the {}",
+    "{}",
+    "I am looking for a {}.",
+    "What kind of {} is this?",
+    "Please mark the {} in the photo.",
+    "Is there a {}? Where?",
+    "Where can I see a {}?",
+    "Point at the {}.",
+    "What is the {} here?",
+    "Find a {} in the image.",
+    "Which thing is a {}?",
+    "Highlight the {}, please.",
+    "a {}",
+)
 _ONE_TEST = (
-    "Could you show me where the {} is?", "Which of these is a {}?", "Please outline the {}.", "Do you see a {}? Segment it.",
+    "Could you show me where the {} is?",
+    "Which of these is a {}?",
+    "Please outline the {}.",
+    "Do you see a {}? Segment it.",
     "I would like to see the {}.",
-)  # fmt: skip
+)
 _MANY = (
-    "Which {} are in this picture?", "Segment all the {}.", "Show me all {}.", "What {} do you see?", "Where are the {}?", "all {}", "{}",
-    "Find the {} in this image.", "Mark every one of the {}.", "What {} are there?", "Can you segment the {}?", "Highlight all of the {}.",
-    "Are there any {}? Show me.", "Point at all {}.", "Which {} can you find?", "Please segment all {} in this image.",
-)  # fmt: skip
-_MANY_TEST = ("What {} can be seen here?", "Please point out the {}.", "List the {} in the photo.", "Which {} does the image show?")
+    "Which {} are in this picture?",
+    "Segment all the {}.",
+    "Show me all {}.",
+    "What {} do you see?",
+    "Where are the {}?",
+    "all {}",
+    "{}",
+    "Find the {} in this image.",
+    "Mark every one of the {}.",
+    "What {} are there?",
+    "Can you segment the {}?",
+    "Highlight all of the {}.",
+    "Are there any {}? Show me.",
+    "Point at all {}.",
+    "Which {} can you find?",
+    "Please segment all {} in this image.",
+)
+_MANY_TEST = (
+    "What {} can be seen here?",
+    "Please point out the {}.",
+    "List the {} in the photo.",
+    "Which {} does the image show?",
+)
 _EVERYTHING = (
-    "Segment everything.", "Segment all objects.", "Mark everything you see.", "Show me everything in the picture.", "everything",
-    "Segment every object in this image.", "all objects", "Find all the things in the photo.", "Can you segment everything?",
-    "What is in the picture? Mark each thing.", "Highlight all you can see.", "Please segment all things here.", "Segment the whole scene.",
-    "Which things do you see? Segment them.", "Label everything.",
-)  # fmt: skip
+    "Segment everything.",
+    "Segment all objects.",
+    "Mark everything you see.",
+    "Show me everything in the picture.",
+    "everything",
+    "Segment every object in this image.",
+    "all objects",
+    "Find all the things in the photo.",
+    "Can you segment everything?",
+    "What is in the picture? Mark each thing.",
+    "Highlight all you can see.",
+    "Please segment all things here.",
+    "Segment the whole scene.",
+    "Which things do you see? Segment them.",
+    "Label everything.",
+)
 _BUT = (
-    "Segment everything except the {}.", "Everything but the {}.", "Mark all things besides the {}.", "Show me everything except the {}.",
-    "Segment all objects but the {}.", "all but the {}", "Segment everything that is not the {}.", "Highlight everything without the {}.",
-)  # fmt: skip
+    "Segment everything except the {}.",
+    "Everything but the {}.",
+    "Mark all things besides the {}.",
+    "Show me everything except the {}.",
+    "Segment all objects but the {}.",
+    "all but the {}",
+    "Segment everything that is not the {}.",
+    "Highlight everything without the {}.",
+)
 _EACH = (
-    "Segment each {} separately.", "Mark each {} on its own.", "Show me every single {} one by one.", "Segment the {s} separately.",
-    "each {} separately", "I want one mask for each {}.", "Segment the {s} one by one.", "Give every {} a mask of its own.",
-    "Separate masks for the {s}, please.", "Segment all {s} individually.",
-)  # fmt: skip
+    "Segment each {} separately.",
+    "Mark each {} on its own.",
+    "Show me every single {} one by one.",
+    "Segment the {s} separately.",
+    "each {} separately",
+    "I want one mask for each {}.",
+    "Segment the {s} one by one.",
+    "Give every {} a mask of its own.",
+    "Separate masks for the {s}, please.",
+    "Segment all {s} individually.",
+)
 _WHY = (" Why?", " Explain.", " Please explain why.", " Give a reason.", " And why?", " Explain your answer.")
 _ALL = re.compile(r"\b(everything|things|every|all|whatever|anything|beings|segments?)\b", re.IGNORECASE)
 _NTH = ("first", "second", "third", "fourth")
@@ -115,7 +176,10 @@ class KindQuestions:
         return Question("each", text, answer, [(thing, RELATIONS.index(relation)) for relation in _FROM_LEFT[:count]])
 
     def named(self, scene: Scene, found: list[int], many: bool, listed: bool = False) -> tuple[str, list[tuple[int, int]]]:
-        """An answer that names these things, and its targets. many: all of a kind are meant; listed: in a list even when it is one."""
+        """An answer that names these things, and its targets.
+
+        many: all of a kind are meant; listed: in a list even when it is one.
+        """
         words, targets = [], []
         for thing in found:
             name = self.names[thing]
@@ -130,7 +194,7 @@ class KindQuestions:
 def with_article(shape: str, words: str) -> str:
     """The words in a sentence: "a {}" becomes "an animal", and loses its article before what is no single thing."""
     uncounted = words in ("furniture", "kitchenware", "tableware", "cutlery", "silverware", "luggage", "food")
-    if uncounted or words.startswith(("piece", "means")) and shape == "a {}":
+    if uncounted or (words.startswith(("piece", "means")) and shape == "a {}"):
         shape = re.sub(r"\ba \{\}", "{}", shape)
     if words[0] in "aeiou":
         shape = re.sub(r"\b([aA]) \{\}", r"\1n {}", shape)

@@ -81,10 +81,17 @@ def pack(tokenizer: SegueTokenizer, rows: list[list[Question]], visual_tokens: i
     allowed = (index[:, None] >= index) & ((group[:, None] == 0) | (group[:, None] == group[:, :, None]))
     bias = torch.zeros(allowed.shape).masked_fill(~allowed, -math.inf)[:, None]
     return PackedRows(
-        ids, positions, bias, torch.tensor(predicts), torch.tensor(labels), torch.tensor(first),
-        torch.tensor(seg, dtype=torch.long), torch.tensor(targets, dtype=torch.long).reshape(-1, 3),
-        torch.tensor(single, dtype=torch.long), torch.tensor(single_targets, dtype=torch.long).reshape(-1, 3),
-    )  # fmt: skip
+        ids,
+        positions,
+        bias,
+        torch.tensor(predicts),
+        torch.tensor(labels),
+        torch.tensor(first),
+        torch.tensor(seg, dtype=torch.long),
+        torch.tensor(targets, dtype=torch.long).reshape(-1, 3),
+        torch.tensor(single, dtype=torch.long),
+        torch.tensor(single_targets, dtype=torch.long).reshape(-1, 3),
+    )
 
 
 def _block(tokenizer: SegueTokenizer, question: Question) -> tuple[list[int], list[int]]:

@@ -83,22 +83,28 @@ def load_coco(folder: Path, known: Sequence[str] = COCO_NAMES) -> list[Photo]:
         raise ValueError(f"{folder}/annotations.json: categories outside the model's {len(known)}: {', '.join(unknown)}")
     photos = {
         image["id"]: Photo(
-            image["id"], folder / "images" / image["file_name"], image["width"], image["height"],
+            image["id"],
+            folder / "images" / image["file_name"],
+            image["width"],
+            image["height"],
             image.get("captions", []),
         )
         for image in content["images"]
-    }  # fmt: skip
+    }
     for annotation in content["annotations"]:
         photo = photos[annotation["image_id"]]
         encoded = encode(annotation["segmentation"], photo.height, photo.width)
         x, y, w, h = rle.toBbox(encoded).tolist()  # of the outline itself, which cannot contradict it
         photo.instances.append(
             Instance(
-                annotation["id"], known.index(names[annotation["category_id"]]), encoded,
-                float(rle.area(encoded)) / (photo.width * photo.height), (x, y, x + w, y + h),
+                annotation["id"],
+                known.index(names[annotation["category_id"]]),
+                encoded,
+                float(rle.area(encoded)) / (photo.width * photo.height),
+                (x, y, x + w, y + h),
                 bool(annotation.get("iscrowd", 0)),
             )
-        )  # fmt: skip
+        )
     return [photos[key] for key in sorted(photos)]
 
 

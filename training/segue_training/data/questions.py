@@ -13,54 +13,144 @@ from .scene import SEG, Question, Scene, refusal, seen
 from .which import HELD_PHRASES, NEAR_PHRASES, phrases
 
 _EXPLICIT = (
-    "Can you segment the {} in this image?", "Can you segment the {} in this image?", "Please segment the {} in this image.",
-    "What is the {} in this image? Please respond with a segmentation mask.", "Segment the {}.", "Where is the {}?",
-    "Show me the {}.", "Find the {} in the picture.", "Could you outline the {}?", "the {}", "{}", "Mark the {}, please.",
-    "I am looking for the {}. Where is it?", "Please give me the mask of the {}.", "Highlight the {}.", "Select the {} here.",
-)  # fmt: skip
+    "Can you segment the {} in this image?",
+    "Can you segment the {} in this image?",
+    "Please segment the {} in this image.",
+    "What is the {} in this image? Please respond with a segmentation mask.",
+    "Segment the {}.",
+    "Where is the {}?",
+    "Show me the {}.",
+    "Find the {} in the picture.",
+    "Could you outline the {}?",
+    "the {}",
+    "{}",
+    "Mark the {}, please.",
+    "I am looking for the {}. Where is it?",
+    "Please give me the mask of the {}.",
+    "Highlight the {}.",
+    "Select the {} here.",
+)
 _PLURAL = (
-    "Segment all the {}.", "Can you segment all the {} in this image?", "all {}", "Show me all of the {}.", "Mark every one of the {}.",
-    "Please segment the {} in this image, all of them.", "Where are the {}?", "Find all {} in the picture.", "Segment the {}.",
-    "Can you segment the {} in this image?", "Highlight each of the {}.",
-)  # fmt: skip
+    "Segment all the {}.",
+    "Can you segment all the {} in this image?",
+    "all {}",
+    "Show me all of the {}.",
+    "Mark every one of the {}.",
+    "Please segment the {} in this image, all of them.",
+    "Where are the {}?",
+    "Find all {} in the picture.",
+    "Segment the {}.",
+    "Can you segment the {} in this image?",
+    "Highlight each of the {}.",
+)
 _USE = (
-    "What here could I use to {}?", "What in this picture could I use to {}?", "Which object would help me to {}?",
-    "I want to {}. What do I need?", "If I wanted to {}, which thing here would I need?", "I would like to {}. Segment what I need.",
-    "Which of these things does one need to {}?", "What should I take to {}?", "Please segment what someone would use to {}.",
-    "My plan is to {}. What in the image can help?", "something to {}",
-)  # fmt: skip
+    "What here could I use to {}?",
+    "What in this picture could I use to {}?",
+    "Which object would help me to {}?",
+    "I want to {}. What do I need?",
+    "If I wanted to {}, which thing here would I need?",
+    "I would like to {}. Segment what I need.",
+    "Which of these things does one need to {}?",
+    "What should I take to {}?",
+    "Please segment what someone would use to {}.",
+    "My plan is to {}. What in the image can help?",
+    "something to {}",
+)
 _IS = (
-    "Show me the {}.", "Segment the {}.", "Where is the {}?", "Can you find the {}?", "Can you segment the {} in this image?", "the {}",
-    "Which thing in the picture is the {}?", "Please mark the {}.", "I am looking for the {}.",
-)  # fmt: skip
-_EXPLAIN = (" Please explain why.", " Explain your choice.", " Why?", " Please output the mask and explain why.", " Give a reason.")
+    "Show me the {}.",
+    "Segment the {}.",
+    "Where is the {}?",
+    "Can you find the {}?",
+    "Can you segment the {} in this image?",
+    "the {}",
+    "Which thing in the picture is the {}?",
+    "Please mark the {}.",
+    "I am looking for the {}.",
+)
+_EXPLAIN = (
+    " Please explain why.",
+    " Explain your choice.",
+    " Why?",
+    " Please output the mask and explain why.",
+    " Give a reason.",
+)
 _WHY = ("Why?", "Why that?", "Why is that?", "Can you explain?", "How do you know?", "Why this one?", "Explain, please.", "why")
 _PHRASE = (
-    "Can you segment {} in this image?", "Segment {}.", "Where is {}?", "Show me {}.", "Please segment {}.", "{}", "Find {} in the picture.",
-    "Could you mark {}?", "I mean {}. Where is it?",
-)  # fmt: skip
+    "Can you segment {} in this image?",
+    "Segment {}.",
+    "Where is {}?",
+    "Show me {}.",
+    "Please segment {}.",
+    "{}",
+    "Find {} in the picture.",
+    "Could you mark {}?",
+    "I mean {}. Where is it?",
+)
 _SEVERAL = (
-    "Segment {}.", "Can you segment {} in this image?", "Where are {}?", "Please mark {}.", "Show me {}.", "Find {}.", "{}",
+    "Segment {}.",
+    "Can you segment {} in this image?",
+    "Where are {}?",
+    "Please mark {}.",
+    "Show me {}.",
+    "Find {}.",
+    "{}",
     "I need the masks of {}.",
-)  # fmt: skip
+)
 _AND = (
-    "And the {}?", "What about the {}?", "And where is the {}?", "Now the {}.", "And the {}, please.", "Also the {}.", "How about the {}?",
+    "And the {}?",
+    "What about the {}?",
+    "And where is the {}?",
+    "Now the {}.",
+    "And the {}, please.",
+    "Also the {}.",
+    "How about the {}?",
 )
 _AND_WHICH = ("And {}?", "What about {}?", "I mean {}.", "Only {}, please.", "And which is {}?", "Just {}.")
 _SAME = (
-    "Segment it.", "Where is it?", "Show me where it is.", "Can you mark it?", "Please segment it in the image.", "Then show it to me.",
-    "Give me its mask.", "Highlight it.",
-)  # fmt: skip
+    "Segment it.",
+    "Where is it?",
+    "Show me where it is.",
+    "Can you mark it?",
+    "Please segment it in the image.",
+    "Then show it to me.",
+    "Give me its mask.",
+    "Highlight it.",
+)
 _IS_THERE = ("Is there {} in this image?", "Can you see {}?", "Do you see {} here?", "Does the picture show {}?")
-_WHAT = ("What do you see?", "What is in this image?", "Describe the picture.", "Which things are in the picture?", "What can be seen here?")
+_WHAT = (
+    "What do you see?",
+    "What is in this image?",
+    "Describe the picture.",
+    "Which things are in the picture?",
+    "What can be seen here?",
+)
 _COUNT = ("How many {} are there?", "How many {} do you see?", "Count the {}.", "What is the number of {} in the image?")
 _NUMBERS = ("none", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 
 _MIX = {
-    "explicit": 17, "absent": 14, "reasoning": 21, "reasoning_absent": 4, "kind": 18, "referring": 9, "coloured": 2.5, "near": 3,
-    "plural": 6, "several": 5, "everything": 2, "each": 1.5, "partly": 2, "is_there": 5, "what": 1.5, "count": 1.5,
-    "and_another": 3, "which_of_them": 2, "same_again": 2, "follow_up": 4, "why": 1.5, "foreign": 1.5,
-}  # fmt: skip
+    "explicit": 17,
+    "absent": 14,
+    "reasoning": 21,
+    "reasoning_absent": 4,
+    "kind": 18,
+    "referring": 9,
+    "coloured": 2.5,
+    "near": 3,
+    "plural": 6,
+    "several": 5,
+    "everything": 2,
+    "each": 1.5,
+    "partly": 2,
+    "is_there": 5,
+    "what": 1.5,
+    "count": 1.5,
+    "and_another": 3,
+    "which_of_them": 2,
+    "same_again": 2,
+    "follow_up": 4,
+    "why": 1.5,
+    "foreign": 1.5,
+}
 
 
 ONLY_ENGLISH = "I only read English. Please ask in English."
@@ -71,7 +161,11 @@ class QuestionMaker:
     """Draws questions about scenes."""
 
     def __init__(
-        self, things: list[Thing], follow_ups: list[FollowUp], mix: dict[str, float] | None = None, relations: tuple[str, ...] = RELATIONS
+        self,
+        things: list[Thing],
+        follow_ups: list[FollowUp],
+        mix: dict[str, float] | None = None,
+        relations: tuple[str, ...] = RELATIONS,
     ):
         self.things, self.follow_ups, self.mix = things, follow_ups, dict(mix or _MIX)
         self.names = [thing.name for thing in things]
@@ -163,9 +257,10 @@ class QuestionMaker:
 
     def _reasoning_absent(self, scene: Scene, rng: random.Random) -> Question | None:
         gone = [
-            thing for thing in scene.absent
+            thing
+            for thing in scene.absent
             if self.things[thing].reasoned and not scene.neighbours.get(thing, set()) & set(scene.present)
-        ]  # fmt: skip
+        ]
         if not gone:
             return None
         thing = rng.choice(gone)
@@ -203,7 +298,10 @@ class QuestionMaker:
         earlier = self._reasoning(scene, rng)
         if earlier is None:
             return None
-        (text, reason), answer = self._hint(self.things[earlier.targets[0][0]], rng), f"It is the {self.names[earlier.targets[0][0]]} {SEG}."
+        (text, reason), answer = (
+            self._hint(self.things[earlier.targets[0][0]], rng),
+            f"It is the {self.names[earlier.targets[0][0]]} {SEG}.",
+        )
         return Question("vqa", rng.choice(_WHY), reason, [], [(text, answer)]) if reason else None
 
     def _foreign(self, scene: Scene, rng: random.Random) -> Question:
@@ -257,10 +355,12 @@ class QuestionMaker:
             return None
         thing, relation = rng.choice(several), rng.choice(list(self.phrases))
         name, many = self.things[thing].name, plural(self.things[thing].name)
-        earlier = rng.choice([
-            (rng.choice(_PLURAL).format(many), f"They are the {many} {SEG}."),
-            (rng.choice(_EXPLICIT).format(name), f"It is the {name} {SEG}."),
-        ])  # fmt: skip
+        earlier = rng.choice(
+            [
+                (rng.choice(_PLURAL).format(many), f"They are the {many} {SEG}."),
+                (rng.choice(_EXPLICIT).format(name), f"It is the {name} {SEG}."),
+            ]
+        )
         text = rng.choice(_AND_WHICH).format(rng.choice(self.phrases[relation]).format("one"))
         return Question("follow_up", text, f"It is the {name} {SEG}.", [(thing, RELATIONS.index(relation))], [earlier])
 
@@ -271,10 +371,12 @@ class QuestionMaker:
             return None
         name = self.things[thing].name
         words = article(name)
-        earlier = rng.choice([
-            (rng.choice(_IS_THERE).format(words), f"Yes, there {'is' if words != name else 'are'} {words}."),
-            (rng.choice(_EXPLICIT).format(name), f"It is the {name} {SEG}."),
-        ])  # fmt: skip
+        earlier = rng.choice(
+            [
+                (rng.choice(_IS_THERE).format(words), f"Yes, there {'is' if words != name else 'are'} {words}."),
+                (rng.choice(_EXPLICIT).format(name), f"It is the {name} {SEG}."),
+            ]
+        )
         return Question("follow_up", rng.choice(_SAME), f"It is the {name} {SEG}.", [(thing, 0)], [earlier])
 
     def _follow_up(self, scene: Scene, rng: random.Random) -> Question | None:
@@ -287,10 +389,12 @@ class QuestionMaker:
             return None
         chosen = rng.choice(pool)
         name = self.things[chosen.about].name
-        earlier = rng.choice([
-            (rng.choice(_EXPLICIT).format(name), f"It is the {name} {SEG}."),
-            (rng.choice(_IS_THERE).format(article(name)), f"Yes, there is {article(name)}."),
-        ])  # fmt: skip
+        earlier = rng.choice(
+            [
+                (rng.choice(_EXPLICIT).format(name), f"It is the {name} {SEG}."),
+                (rng.choice(_IS_THERE).format(article(name)), f"Yes, there is {article(name)}."),
+            ]
+        )
         target = self.things[chosen.target].name
         if chosen.target in scene.present:
             return Question("follow_up", chosen.question, f"It is the {target} {SEG}.", [(chosen.target, 0)], [earlier])

@@ -49,7 +49,10 @@ def nothing(need: str) -> str:
 
 
 def seen(scene: Scene, names: list[str], asked: int | None = None, most: int = 3) -> str:
-    """What is there instead, said after a refusal: things of the asked one's kind first, then the largest. Empty where nothing is."""
+    """What is there instead, said after a refusal: things of the asked one's kind first, then the largest.
+
+    Empty where nothing is.
+    """
     akin = scene.neighbours.get(asked, set()) if asked is not None else set()
     order = sorted(scene.present, key=lambda thing: thing not in akin)[:most]
     return f" I see {join([article(names[thing]) for thing in order])}." if order else ""

@@ -84,9 +84,7 @@ class PictureSource:
         self.cached, self.things, self.kinds = cached, things, kinds
         self.classes = len(model.names)
         self.names = model.name_embeddings([thing.name for thing in things])
-        self.synonyms = {
-            i: model.name_embeddings(thing.synonyms) for i, thing in enumerate(things) if thing.synonyms
-        }  # fmt: skip
+        self.synonyms = {i: model.name_embeddings(thing.synonyms) for i, thing in enumerate(things) if thing.synonyms}
 
     def real(self, rng: random.Random) -> Picture:
         """A photo or its mirror image; the detector's confidence is blurred, as it knows these photos too well."""
@@ -109,8 +107,10 @@ class PictureSource:
         scene = Scene(
             {given[label]: count for label, count in scene.present.items()},
             [given[label] for label in scene.absent] + [i for i in range(len(self.things)) if i not in set(given)],
-            [given[label] for label in scene.hinted], self.kinds, unclear=[given[label] for label in scene.unclear],
-        )  # fmt: skip
+            [given[label] for label in scene.hinted],
+            self.kinds,
+            unclear=[given[label] for label in scene.unclear],
+        )
         channels = {thing: channel for channel, thing in enumerate(given)}
         # Mostly a picture in which things are clearly there or not: it teaches to look before to doubt.
         summary = _clear(summary, scene, rng, channels) if rng.random() < 0.75 else blurred(summary, scene, 0.4, rng, channels)

@@ -3,9 +3,9 @@
     python -m segue_training.evaluate --coco DIR --model FILE --out DIR
 
 writes OUT/evaluation.json (figures), OUT/questions.json (the questions, for `evaluate.service`) and
-OUT/answers.json (what the model said, and the signals behind its scores). Beside the model stand two yardsticks: `control`, which ignores
-the question and takes the class that the detector is surest of, and `ceiling`, the mask decoder given
-the true name.
+OUT/answers.json (what the model said, and the signals behind its scores). Beside the model stand two
+yardsticks: `control`, which ignores the question and takes the class that the detector is surest of, and
+`ceiling`, the mask decoder given the true name.
 """
 
 from __future__ import annotations
@@ -45,16 +45,27 @@ def evaluate(model: SegueModel, photos: list[Photo]) -> tuple[dict, list[dict]]:
         if not questions:
             continue
         picture = answerer.look(photo.pixels)
-        said = answerer.answer(picture, [question.question for question in questions], [question.history for question in questions])
+        said = answerer.answer(
+            picture, [question.question for question in questions], [question.history for question in questions]
+        )
         forced = answerer.prompts_only(picture, [question.question for question in questions])
         blind = answerer.masks(picture, _surest(model, picture))
         for i, (question, answer) in enumerate(zip(questions, said, strict=True)):
             truth = question.masks(photo)
             masks, signals = answerer.segments(picture, answer.prompts)
             greedy.add(question, answer.text, masks, truth)
-            entry = {"photo": photo.id, "kind": question.kind, "question": question.question, "answer": answer.text,
-                     "iou": [0.0 if expected is None else round(iou_of(mask, expected), 3) for mask, expected in zip_longest(masks, truth[: len(masks)])],
-                     "signals": signals.tolist(), "logprobs": answer.logprobs}  # fmt: skip
+            entry = {
+                "photo": photo.id,
+                "kind": question.kind,
+                "question": question.question,
+                "answer": answer.text,
+                "iou": [
+                    0.0 if expected is None else round(iou_of(mask, expected), 3)
+                    for mask, expected in zip_longest(masks, truth[: len(masks)])
+                ],
+                "signals": signals.tolist(),
+                "logprobs": answer.logprobs,
+            }
             answers.append(entry)
             if question.kind not in _WITH_MASKS:
                 continue

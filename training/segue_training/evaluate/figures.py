@@ -46,8 +46,13 @@ class Figures:
         """All figures by kind, rounded to four digits."""
         result: dict = {}
         for kind, score in self.scores.items():
-            result[kind] = {"targets": score.masks, "giou": round(score.giou, 4), "ciou": round(score.ciou, 4),
-                            "answered": _share(self.answered[kind]), "named": _share(self.named[kind])}  # fmt: skip
+            result[kind] = {
+                "targets": score.masks,
+                "giou": round(score.giou, 4),
+                "ciou": round(score.ciou, 4),
+                "answered": _share(self.answered[kind]),
+                "named": _share(self.named[kind]),
+            }
         if self.answered["absent"]:
             refused = [not answered for answered in self.answered["absent"]]
             result["absent"] = {"questions": len(refused), "accuracy": _share(refused)}

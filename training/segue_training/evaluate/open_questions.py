@@ -97,8 +97,17 @@ def measure(ask: Asker, photos: Iterable[Photo], questions: list[OpenQuestion] |
             text, masks = answer(question.question)
             truths = question.truths(by_photo[key])
             right = best_iou(masks, truths) if truths else float(len(masks) == 0)
-            answers.append({"photo": key, "kind": question.kind, "question": question.question, "answer": text,
-                            "masks": len(masks), "right": round(right, 3), "target": bool(truths)})  # fmt: skip
+            answers.append(
+                {
+                    "photo": key,
+                    "kind": question.kind,
+                    "question": question.question,
+                    "answer": text,
+                    "masks": len(masks),
+                    "right": round(right, 3),
+                    "target": bool(truths),
+                }
+            )
     return summary(answers), answers
 
 

@@ -12,6 +12,7 @@ import json
 import random
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -40,14 +41,18 @@ class EvaluationQuestion:
 
 
 def build(photos: list[Photo], known: Sequence[str] = COCO_NAMES) -> list[EvaluationQuestion]:
-    """All evaluation questions about photos whose labels are indices into `known`; they depend on nothing but these and the bank."""
+    """All evaluation questions about photos whose labels are indices into `known`; they depend on these and the bank alone."""
     things, rng, questions = load_things(known), random.Random(0), []
     for photo in photos:
 
         def ask(
-            kind: str, text: str, names: list[str], targets: list[list[Instance]], photo: Photo = photo,
+            kind: str,
+            text: str,
+            names: list[str],
+            targets: list[list[Instance]],
+            photo: Photo = photo,
             history: tuple[str, str] | None = None,
-        ) -> None:  # fmt: skip
+        ) -> None:
             ids, turns = [[instance.id for instance in target] for target in targets], [history] if history else []
             questions.append(EvaluationQuestion(photo.id, photo.path.name, kind, text, names, ids, turns))
 
@@ -73,11 +78,22 @@ def build(photos: list[Photo], known: Sequence[str] = COCO_NAMES) -> list[Evalua
                 ask("plural", f"Can you segment all the {plural(name)} in this image?", [name], [same])
                 earlier = (f"Segment all the {plural(name)}.", f"They are the {plural(name)} <SEG>.")
                 for phrase, target in _referred(same):
-                    ask("follow_up", f"Now only the {'one ' + phrase if phrase.startswith('on') else phrase + ' one'}, please.", [name],
-                        [[target]], history=earlier)  # fmt: skip
-                    ask("referring", f"Can you segment the {name} {phrase} in this image?" if phrase.startswith("on")
-                        else f"Can you segment the {phrase} {name} in this image?", [name], [[target]])  # fmt: skip
-        for first, second in zip(singles, singles[1:], strict=False):
+                    ask(
+                        "follow_up",
+                        f"Now only the {'one ' + phrase if phrase.startswith('on') else phrase + ' one'}, please.",
+                        [name],
+                        [[target]],
+                        history=earlier,
+                    )
+                    ask(
+                        "referring",
+                        f"Can you segment the {name} {phrase} in this image?"
+                        if phrase.startswith("on")
+                        else f"Can you segment the {phrase} {name} in this image?",
+                        [name],
+                        [[target]],
+                    )
+        for first, second in pairwise(singles):
             names = [known[first.label], known[second.label]]
             ask("several", f"Segment the {names[0]} and the {names[1]}.", names, [[first], [second]])
             earlier = (f"Can you segment the {names[0]} in this image?", f"It is the {names[0]} <SEG>.")

@@ -28,9 +28,11 @@ def ask(url: str, picture: Path, instruction: str, history: Turns, timeout_s: fl
     turns = [{"instruction": question, "answer": answer} for question, answer in history]
     with picture.open("rb") as file:
         response = requests.post(
-            f"{url}/v1/segment", files={"image": (picture.name, file, "image/jpeg")},
-            data={"instruction": instruction, "history": json.dumps(turns)}, timeout=timeout_s,
-        )  # fmt: skip
+            f"{url}/v1/segment",
+            files={"image": (picture.name, file, "image/jpeg")},
+            data={"instruction": instruction, "history": json.dumps(turns)},
+            timeout=timeout_s,
+        )
     if response.status_code != 200:
         raise RuntimeError(f"{url} answered {response.status_code} to {instruction!r} about {picture.name}: {response.text}")
     answer = response.json()

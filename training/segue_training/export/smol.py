@@ -19,7 +19,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="segue-export smol", description="Write the bundle of a trained checkpoint.")
     parser.add_argument("--checkpoint", type=Path, required=True, help="file that training wrote")
     parser.add_argument("--out", type=Path, required=True, help="folder of the bundle; what is in it is replaced")
-    parser.add_argument("--precision", choices=(INT8, INT4, FLOAT16, FLOAT32), default=INT8, help="of the language model's base weights")
+    parser.add_argument(
+        "--precision", choices=(INT8, INT4, FLOAT16, FLOAT32), default=INT8, help="of the language model's base weights"
+    )
     parser.add_argument("--data", type=Path, help="for a fine-tuned checkpoint: its own data, which give the golden questions")
     options = parser.parse_args(arguments)
     try:

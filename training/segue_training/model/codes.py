@@ -1,7 +1,7 @@
 """The prompt space: where in the 256-d space a class name and a relation lie.
 
-A prompt is the code of a name plus the code of a relation and, for "the cup next to the laptop", that of the landmark. Codes are fixed random directions, almost
-orthogonal in 256 dimensions, so the mask decoder and the language model can be trained apart and
+A prompt is the code of a name plus the code of a relation and, for "the cup next to the laptop", that of the landmark. Codes are
+fixed random directions, almost orthogonal in 256 dimensions, so the mask decoder and the language model can be trained apart and
 still meet: one learns to read the codes, the other to write them.
 """
 

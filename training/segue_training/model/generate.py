@@ -98,7 +98,9 @@ class Answerer:
             for row, state, likely in zip(rows, states, logprobs, strict=True)
         ]
 
-    def _read(self, picture: Picture, questions: list[str], histories: list[Turns] | None = None) -> tuple[Tensor, KeyValues, KeyValues, Tensor, Tensor]:
+    def _read(
+        self, picture: Picture, questions: list[str], histories: list[Turns] | None = None
+    ) -> tuple[Tensor, KeyValues, KeyValues, Tensor, Tensor]:
         """Runs the prompts behind the picture.
 
         Returns the state of each last row [n, hidden], new and past key/values, which columns behind the

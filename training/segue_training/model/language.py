@@ -239,8 +239,16 @@ def load_gguf(path: Path, frozen_dtype: torch.dtype = torch.float32, **overrides
 
 
 _LAYER_PARTS = (
-    "attn_norm", "attn_q", "attn_k", "attn_v", "attn_output", "ffn_norm", "ffn_gate", "ffn_up", "ffn_down",
-)  # fmt: skip
+    "attn_norm",
+    "attn_q",
+    "attn_k",
+    "attn_v",
+    "attn_output",
+    "ffn_norm",
+    "ffn_gate",
+    "ffn_up",
+    "ffn_down",
+)
 
 
 def half_rotation(weight: Tensor, heads: int) -> Tensor:

@@ -72,8 +72,7 @@ class Attention(nn.Module):
 
     def forward(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         q, k, v = (
-            layer(x).unflatten(-1, (self.heads, -1)).transpose(1, 2)
-            for layer, x in ((self.q, q), (self.k, k), (self.v, v))
+            layer(x).unflatten(-1, (self.heads, -1)).transpose(1, 2) for layer, x in ((self.q, q), (self.k, k), (self.v, v))
         )
         # Written out: with a handful of tokens on one side the fused kernels are slower, backwards above all.
         weights = (q @ k.transpose(-1, -2) * q.shape[-1] ** -0.5).softmax(-1)
@@ -168,7 +167,10 @@ class MaskDecoder(nn.Module):
         return Peaks(values, boxes[cells])
 
     def decode(self, features: Features, prompts: Tensor, evidence: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Masks around given boxes [n, k, 4] -> logits [n, k, 48, 48], IoU logits [n, k], RGB of the views [n, k, 3, 48, 48], 0..255."""
+        """Masks around given boxes [n, k, 4].
+
+        Returns logits [n, k, 48, 48], IoU logits [n, k], RGB of the views [n, k, 3, 48, 48], 0..255.
+        """
         n, k = boxes.shape[:2]
         coarse, fine, box = self.views(features, evidence, boxes)
         prompt = self.normalise(prompts)[:, None].expand(-1, k, -1).flatten(0, 1)
@@ -276,6 +278,10 @@ class MaskDecoder(nn.Module):
         frames = torch.full((n, FRAME, FRAME), -1e4, device=pasted.device)
         frames = frames.scatter_reduce(0, owner[:, None, None].expand(-1, FRAME, FRAME), pasted, "amax")
         judged = torch.logit(found.iou.flatten()[index], eps=1e-4)
-        signals = torch.stack([torch.ones_like(judged), judged, torch.log(found.peaks.evidence.flatten()[index].clamp(min=1e-4))], 1)
-        summed = torch.zeros(n, signals.shape[1], device=signals.device).scatter_add(0, owner[:, None].expand(-1, signals.shape[1]), signals)
+        signals = torch.stack(
+            [torch.ones_like(judged), judged, torch.log(found.peaks.evidence.flatten()[index].clamp(min=1e-4))], 1
+        )
+        summed = torch.zeros(n, signals.shape[1], device=signals.device).scatter_add(
+            0, owner[:, None].expand(-1, signals.shape[1]), signals
+        )
         return frames, summed / summed[:, :1]

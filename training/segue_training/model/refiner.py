@@ -25,14 +25,26 @@ class Refiner(nn.Module):
     def __init__(self, prompt_size: int):
         super().__init__()
         self.trunk = Trunk()
-        self.taps = nn.ModuleDict({
-            name: nn.Sequential(nn.GroupNorm(groups, inputs), nn.Conv2d(inputs, outputs, 1))
-            for name, groups, inputs, outputs in (("stem", 4, 16, 16), ("b2", 8, 24, 32), ("b5", 8, 32, 64), ("c4", 8, 88, 96))
-        })  # fmt: skip
+        self.taps = nn.ModuleDict(
+            {
+                name: nn.Sequential(nn.GroupNorm(groups, inputs), nn.Conv2d(inputs, outputs, 1))
+                for name, groups, inputs, outputs in (
+                    ("stem", 4, 16, 16),
+                    ("b2", 8, 24, 32),
+                    ("b5", 8, 32, 64),
+                    ("c4", 8, 88, 96),
+                )
+            }
+        )
         self.hints = nn.ModuleDict({"64": nn.Conv2d(2, 32, 3, padding=1), "16": nn.Conv2d(2, 96, 3, padding=1)})
         self.film = nn.Linear(prompt_size, 2 * 96)
         self.blocks = nn.ModuleDict({str(side): ResidualBlock(channels) for side, channels in ((16, 96), (32, 64), (64, 32))})
-        self.ups = nn.ModuleDict({str(side): nn.Conv2d(inputs, 4 * outputs, 1) for side, inputs, outputs in ((32, 96, 64), (64, 64, 32), (128, 32, 16))})
+        self.ups = nn.ModuleDict(
+            {
+                str(side): nn.Conv2d(inputs, 4 * outputs, 1)
+                for side, inputs, outputs in ((32, 96, 64), (64, 64, 32), (128, 32, 16))
+            }
+        )
         self.out = nn.Sequential(nn.GELU(), nn.Conv2d(16, 16, 3, padding=1), nn.GELU(), nn.Conv2d(16, 1, 1))
         for layer in (self.film, self.out[-1]):
             nn.init.zeros_(layer.weight)

@@ -29,9 +29,13 @@ class SegueModel(nn.Module):
     """
 
     def __init__(
-        self, vision: CenterNet, language: LanguageModel, tokenizer: SegueTokenizer, names: tuple[str, ...] = COCO_NAMES,
+        self,
+        vision: CenterNet,
+        language: LanguageModel,
+        tokenizer: SegueTokenizer,
+        names: tuple[str, ...] = COCO_NAMES,
         relations: tuple[str, ...] = RELATIONS,
-    ):  # fmt: skip
+    ):
         super().__init__()
         self.names = names
         self.vision_config, self.decoder_config = VisionConfig(), DecoderConfig(classes=len(names), relations=relations)

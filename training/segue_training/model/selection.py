@@ -40,7 +40,10 @@ def distinct(boxes: Tensor, best: Tensor, plausible: Tensor) -> Tensor:
 
 
 def from_side(position: Tensor, counted: Tensor, nth: int) -> Tensor:
-    """Rank float[n, k] that is largest for the nth (from 0) of the counted candidates in ascending `position`; for the last if there are fewer."""
+    """Rank float[n, k] that is largest for the nth (from 0) of the counted candidates in ascending `position`.
+
+    For the last if there are fewer.
+    """
     before = ((position[:, None] < position[:, :, None]) & counted[:, None]).sum(2)
     return torch.where(counted, -(before - nth).abs().to(position.dtype), torch.full_like(position, NEVER))
 
@@ -60,13 +63,18 @@ def colour_shares(rgb: Tensor, logits: Tensor) -> Tensor:
 def _lab(rgb: Tensor) -> Tensor:
     """sRGB [m, 3, p], 0..255 -> CIELAB (D65) of the same shape"""
     linear = (rgb / 255).clamp(min=0.0) ** 2.2
-    to_xyz = rgb.new_tensor([[0.4339, 0.3762, 0.1899], [0.2126, 0.7152, 0.0722], [0.0177, 0.1095, 0.8728]])  # rows sum to 1: white is 1
+    to_xyz = rgb.new_tensor(
+        [[0.4339, 0.3762, 0.1899], [0.2126, 0.7152, 0.0722], [0.0177, 0.1095, 0.8728]]
+    )  # rows sum to 1: white is 1
     x, y, z = (to_xyz @ linear).clamp(min=1e-4).pow(1 / 3).unbind(1)
     return torch.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], 1)
 
 
 def apart(boxes: Tensor, landmarks: Tensor) -> Tensor:
-    """How far boxes [n, k, 4] are from the nearest of landmarks [n, l, 4]: the gap, and a little for the centres' distance; in frames [n, k]"""
+    """How far boxes [n, k, 4] are from the nearest of landmarks [n, l, 4]: [n, k] in frames.
+
+    The gap counts, and a little the centres' distance.
+    """
     a, b = boxes[:, :, None], landmarks[:, None]
     gap = torch.maximum(b[..., :2] - a[..., 2:], a[..., :2] - b[..., 2:]).clamp(min=0)
     centre = (a[..., :2] + a[..., 2:] - b[..., :2] - b[..., 2:]) / 2

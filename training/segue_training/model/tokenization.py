@@ -50,9 +50,7 @@ class ControlTokens:
 class SegueTokenizer:
     """Text <-> ids."""
 
-    def __init__(
-        self, tokenizer: Tokenizer, template: PromptTemplate | None = None, control: ControlTokens | None = None
-    ):
+    def __init__(self, tokenizer: Tokenizer, template: PromptTemplate | None = None, control: ControlTokens | None = None):
         self.tokenizer = tokenizer
         self.template = template or PromptTemplate()
         self.control = control = control or ControlTokens()
@@ -88,9 +86,7 @@ class SegueTokenizer:
         begin = [] if self.begin is None else [self.begin]
         return begin + self.encode(self.template.image_prefix) + [self.image] * visual_tokens
 
-    def question_ids(
-        self, question: str, turns: Sequence[tuple[str, str]] = (), answer_prefix: str = ""
-    ) -> list[int]:
+    def question_ids(self, question: str, turns: Sequence[tuple[str, str]] = (), answer_prefix: str = "") -> list[int]:
         """Ids behind the picture: earlier turns and the question, neutralised, and how the answer must begin."""
         safe = [(neutralise(q, self.added), neutralise(a, self.added, allowed=(self.control.seg,))) for q, a in turns]
         return self.encode(self.template.behind_picture(neutralise(question, self.added), safe) + answer_prefix)

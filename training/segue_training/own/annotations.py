@@ -76,7 +76,10 @@ def _by_id(entries: list[Any], kind: str, found: Findings) -> dict[int, dict[str
     for number, entry in enumerate(entries, 1):
         if not isinstance(entry, dict) or isinstance(entry.get("id"), bool) or not isinstance(entry.get("id"), int):
             found.error(
-                FILE, line_of(entry), f"{kind} number {number} has no whole number as `id`", "Give every entry an `id` of its own."
+                FILE,
+                line_of(entry),
+                f"{kind} number {number} has no whole number as `id`",
+                "Give every entry an `id` of its own.",
             )
         elif entry["id"] in by_id:
             first = line_of(by_id[entry["id"]])
@@ -102,7 +105,9 @@ def _check_twice(entries: list[dict[str, Any]], key: str, kind: str, found: Find
             seen[value] = entry
 
 
-def _check_categories(categories: dict[int, dict[str, Any]], known: Sequence[str], control: Sequence[str], found: Findings) -> None:
+def _check_categories(
+    categories: dict[int, dict[str, Any]], known: Sequence[str], control: Sequence[str], found: Findings
+) -> None:
     for number, entry in categories.items():
         name, line = entry.get("name"), line_of(entry)
         if not isinstance(name, str) or not name.strip():
@@ -145,10 +150,13 @@ def _check_image(folder: Path, entry: dict[str, Any], found: Findings) -> None:
         )
         return
     except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
-        found.error(FILE, line, f"image {number}: images/{name} cannot be read ({error})", "Save the picture again as JPEG or PNG.")
+        found.error(
+            FILE, line, f"image {number}: images/{name} cannot be read ({error})", "Save the picture again as JPEG or PNG."
+        )
         return
     if (entry.get("width"), entry.get("height")) != size:
-        what = f"image {number}: `width` and `height` say {entry.get('width')} x {entry.get('height')}, images/{name} has {size[0]} x {size[1]}"
+        said = f"{entry.get('width')} x {entry.get('height')}"
+        what = f"image {number}: `width` and `height` say {said}, images/{name} has {size[0]} x {size[1]}"
         found.error(
             FILE, line, what, "Use the picture that was annotated, or correct the two numbers if the outlines fit this one."
         )
@@ -213,7 +221,10 @@ def _polygon_problem(polygons: list[Any], height: int, width: int) -> tuple[str,
 
 def _rle_problem(shape: Any, height: int, width: int) -> tuple[str, str] | None:
     if not isinstance(shape, dict) or not isinstance(shape.get("counts"), (list, str)):
-        return "`segmentation` is neither polygons nor run lengths", 'Write polygons, or {"size": [height, width], "counts": ...}.'
+        return (
+            "`segmentation` is neither polygons nor run lengths",
+            'Write polygons, or {"size": [height, width], "counts": ...}.',
+        )
     if shape.get("size") != [height, width]:
         return (
             f"the run lengths are for {shape.get('size')}, the picture has [{height}, {width}]",

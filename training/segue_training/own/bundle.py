@@ -34,13 +34,20 @@ def own_parts(model: SegueModel, facts: dict, name: str) -> BundleParts:
     own = facts["own"]
     parts = parts_of(model, facts, name)
     tuned = {
-        "part": "fine-tuning", "source": "segue-finetune on own data", "version": "1", "license": "yours to state",
+        "part": "fine-tuning",
+        "source": "segue-finetune on own data",
+        "version": "1",
+        "license": "yours to state",
         "note": f"{own['pictures']} pictures, {own['questions']} questions about {', '.join(own['categories'])}",
-    }  # fmt: skip
+    }
     return dataclasses.replace(
-        parts, version="0.1.0", phrase_pattern=_PHRASE, origins=[*parts.origins, tuned], training=_training(own),
+        parts,
+        version="0.1.0",
+        phrase_pattern=_PHRASE,
+        origins=[*parts.origins, tuned],
+        training=_training(own),
         description=f"segue-smol {parts.version}, fine-tuned on own pictures of {' and '.join(own['categories'])}.",
-    )  # fmt: skip
+    )
 
 
 def golden_questions(model: SegueModel, folder: Path) -> list[GoldenQuestion]:

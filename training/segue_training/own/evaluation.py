@@ -19,9 +19,12 @@ from .folder import OwnData
 
 _SURE, _UNSEEN, _ABSENT = 0.4, 0.05, 3
 KINDS = (
-    ("own", "your questions"), ("own_refused", "your questions about what is not there"), ("named", "your categories by name"),
-    ("absent", "things that are not there"), ("before", "what it knew before"),
-)  # fmt: skip
+    ("own", "your questions"),
+    ("own_refused", "your questions about what is not there"),
+    ("named", "your categories by name"),
+    ("absent", "things that are not there"),
+    ("before", "what it knew before"),
+)
 """Kinds of questions and what they are called. What it knew before has no true masks: its gIoU is with the mask of before."""
 
 
@@ -51,7 +54,9 @@ def measure(model: SegueModel, data: OwnData, photos: list[Photo], kept: Kept, b
 def _questions(data: OwnData, photo: Photo, picture: Picture, model: SegueModel) -> list[EvaluationQuestion]:
     asked = []
 
-    def ask(kind: str, text: str, names: list[str], targets: list[list[int]], history: list[tuple[str, str]] | None = None) -> None:
+    def ask(
+        kind: str, text: str, names: list[str], targets: list[list[int]], history: list[tuple[str, str]] | None = None
+    ) -> None:
         asked.append(EvaluationQuestion(photo.id, photo.path.name, kind, text, names, targets, history or []))
 
     for own in data.questions:
@@ -110,9 +115,12 @@ def _summary(figures: Figures) -> dict[str, dict[str, float]]:
             continue
         score, named = figures.scores[kind], figures.named[kind]
         result[kind] = {
-            "questions": len(answered), "giou": round(score.giou, 3), "ciou": round(score.ciou, 3),
-            "named": round(sum(named) / len(named), 3), "answered": round(share, 3),
-        }  # fmt: skip
+            "questions": len(answered),
+            "giou": round(score.giou, 3),
+            "ciou": round(score.ciou, 3),
+            "named": round(sum(named) / len(named), 3),
+            "answered": round(share, 3),
+        }
     return result
 
 

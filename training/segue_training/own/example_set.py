@@ -56,7 +56,14 @@ def _annotation(number: int, image: int, kind: str, polygons: list[list[Point]])
     flat = [[round(value, 1) for point in polygon for value in point] for polygon in polygons]
     xs, ys = [v for p in flat for v in p[::2]], [v for p in flat for v in p[1::2]]
     box = [min(xs), min(ys), round(max(xs) - min(xs), 1), round(max(ys) - min(ys), 1)]
-    return {"id": number, "image_id": image, "category_id": NAMES.index(kind) + 1, "bbox": box, "iscrowd": 0, "segmentation": flat}
+    return {
+        "id": number,
+        "image_id": image,
+        "category_id": NAMES.index(kind) + 1,
+        "bbox": box,
+        "iscrowd": 0,
+        "segmentation": flat,
+    }
 
 
 def _paint(counts: tuple[int, int], rng: random.Random) -> tuple[Image.Image, list[tuple[str, float, list[list[Point]]]]]:
@@ -90,7 +97,9 @@ def _pipes(draw: ImageDraw.ImageDraw, places: list[Point], rng: random.Random) -
         half, across = rng.uniform(7, 13), rng.random() < 0.5
         for step in range(6):  # lighter towards the middle, as something round
             inset, shade = half * step / 6, grey + step * 14
-            ends = (0, y - half + inset, SIZE[0], y + half - inset) if across else (x - half + inset, y, x + half - inset, SIZE[1])
+            ends = (
+                (0, y - half + inset, SIZE[0], y + half - inset) if across else (x - half + inset, y, x + half - inset, SIZE[1])
+            )
             draw.rectangle([value * _FINE for value in ends], fill=(shade, shade, shade + 4))
 
 

@@ -52,8 +52,10 @@ def main(arguments: list[str] | None = None) -> None:
     for problem in data.warnings:
         print(problem)
     training, held_out = hold_out(data.photos)
-    print(f"{options.data}: {len(training)} pictures to train on, {len(held_out)} to measure; {len(data.questions)} questions; "
-          f"new names: {', '.join(data.new) or 'none'}")  # fmt: skip
+    print(
+        f"{options.data}: {len(training)} pictures to train on, {len(held_out)} to measure; {len(data.questions)} questions; "
+        f"new names: {', '.join(data.new) or 'none'}"
+    )
     if options.check:
         return
     options.out.mkdir(parents=True, exist_ok=True)
@@ -94,8 +96,12 @@ def finetune(model: SegueModel, data: OwnData, photos: list[Photo], seconds: flo
     OUT/log.jsonl gets the figures of the training.
     """
     end = time.monotonic() + seconds
-    facts: dict = {"categories": [data.names[label] for label in data.labels], "new": list(data.new), "pictures": len(data.photos),
-                   "questions": len(data.questions)}  # fmt: skip
+    facts: dict = {
+        "categories": [data.names[label] for label in data.labels],
+        "new": list(data.new),
+        "pictures": len(data.photos),
+        "questions": len(data.questions),
+    }
     if data.new:
         clock.say(f"Teaching the detector {', '.join(data.new)}")
         add_names(model, data.new)

@@ -97,7 +97,10 @@ def _mark_unsure(photos: list[Photo], names: tuple[str, ...]) -> None:
 
 
 def hold_out(photos: list[Photo], share: float = 0.2) -> tuple[list[Photo], list[Photo]]:
-    """(training, held out); by ids alone. Of every category some picture stays for training, and one to measure if there are two."""
+    """(training, held out); by ids alone.
+
+    Of every category some picture stays for training, and one to measure if there are two.
+    """
     ids = sorted(photo.id for photo in photos)
     count = max(1, round(len(ids) * share))
     wanted = {label for photo in photos for label in photo.labels}

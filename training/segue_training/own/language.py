@@ -55,9 +55,15 @@ def own_scene(source: CachedPhoto, summary: Summary, kinds: dict[int, set[int]])
 
 
 def finetune_language(
-    model: SegueModel, cached: list[CachedPhoto], questions: list[OwnQuestion], kinds: list[list[str]], out: Path, limit_s: float,
-    steps: int = 10_000, seed: int = 0,
-) -> None:  # fmt: skip
+    model: SegueModel,
+    cached: list[CachedPhoto],
+    questions: list[OwnQuestion],
+    kinds: list[list[str]],
+    out: Path,
+    limit_s: float,
+    steps: int = 10_000,
+    seed: int = 0,
+) -> None:
     """Trains LoRA, projector, `<SEG>` head and token rows in place, for `limit_s` seconds or `steps`."""
     things = load_things(model.names)
     source = OwnSource(model, cached, things, neighbours(things, kinds))

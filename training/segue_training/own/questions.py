@@ -18,7 +18,7 @@ from segue_training.model.config import Limits
 from segue_training.model.tokenization import SEG, SegueTokenizer
 
 from .problems import Findings
-from .targets import NoRelation, relation_of
+from .targets import NoRelationError, relation_of
 
 FILE = "questions.jsonl"
 LIMITS = Limits()
@@ -125,7 +125,9 @@ class QuestionReader:
             isinstance(t, list) and len(t) == 2 and all(isinstance(part, str) for part in t) for t in turns
         )
         if not pairs:
-            self._error(line, "`history` is no list of [question, answer] pairs", 'Write [["...", "..."]], the oldest turn first.')
+            self._error(
+                line, "`history` is no list of [question, answer] pairs", 'Write [["...", "..."]], the oldest turn first.'
+            )
         targets = entry.get("targets", [])
         lists = isinstance(targets, list) and all(
             isinstance(t, list) and all(isinstance(i, int) and not isinstance(i, bool) for i in t) for t in targets
@@ -205,8 +207,11 @@ class QuestionReader:
             name = self.things[ids[0]].name
             try:
                 relation, said = relation_of(photo, group, text)
-            except NoRelation:
-                advice = "It can point at the only one, at all, or at the leftmost, rightmost, top, bottom, largest, smallest or middle one."
+            except NoRelationError:
+                advice = (
+                    "It can point at the only one, at all, or at the leftmost, rightmost, top, bottom, largest, smallest or "
+                    "middle one."
+                )
                 self.found.warn(
                     FILE,
                     line,
@@ -216,7 +221,12 @@ class QuestionReader:
                 return None
             if not said:
                 advice = 'Better say it ("the left one"): the model knows places and sizes, no colours, states or brands.'
-                self.found.warn(FILE, line, f"{ids} is not the only {name}, and the texts do not say which one is meant by place or size; "
-                                "its place is taught all the same", advice)  # fmt: skip
+                self.found.warn(
+                    FILE,
+                    line,
+                    f"{ids} is not the only {name}, and the texts do not say which one is meant by place or size; "
+                    "its place is taught all the same",
+                    advice,
+                )
             targets.append((group[0].label, relation))
         return OwnQuestion(photo, Question("own", entry["question"].strip(), entry["answer"].strip(), targets, turns), things)

@@ -21,23 +21,23 @@ _NEUTRAL = {
 }
 
 
-class NoRelation(Exception):
+class NoRelationError(Exception):
     """No relation picks exactly these things."""
 
 
 def relation_of(photo: Photo, things: list[Instance], text: str) -> tuple[int, bool]:
     """(index into RELATIONS, whether the text says so) for things of one class, as the mask decoder would pick them.
 
-    text: question and answer; a relation that it spells out is preferred. Raises NoRelation.
+    text: question and answer; a relation that it spells out is preferred. Raises NoRelationError.
     """
     same = photo.of(things[0].label)
     if len(things) == len(same):
         return RELATIONS.index("all" if len(same) > 1 or same[0].crowd else "one"), True
     if len(things) > 1:
-        raise NoRelation
+        raise NoRelationError
     picking = [name for name in RELATION_PHRASES if _picked(photo, same, name) is things[0]]
     if not picking:
-        raise NoRelation
+        raise NoRelationError
     words = set(text.lower().replace(",", " ").replace(".", " ").replace("?", " ").split())
     said = [name for name in picking if words & (_WORDS[name] - _NEUTRAL)]
     return RELATIONS.index((said or picking)[0]), bool(said)

@@ -114,7 +114,7 @@ def _look(vision: CenterNet, pixels: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def heat(frame: Frame, labels: range) -> tuple[Tensor, Tensor]:
-    """Targets float32[labels, 128, 128]: 1 at the centre of a box, falling off as a Gaussian; and which of them count [labels]."""
+    """Targets float32[labels, 128, 128]: 1 at the centre of a box, falling off as a Gaussian; and which count [labels]."""
     target = torch.zeros(len(labels), _SIDE, _SIDE)
     cells = torch.arange(_SIDE)
     for label, (x1, y1, x2, y2) in zip(frame.labels, frame.boxes().tolist(), strict=True):

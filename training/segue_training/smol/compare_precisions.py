@@ -39,8 +39,12 @@ def measure(folder: Path, photos: list) -> dict:
     spoken = figures["model"]
     size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) / 1e6
     kinds = ("explicit", "reasoning", "reasoning_held_out", "several")
-    return {"mb": round(size, 1), **{kind: spoken[kind]["giou"] for kind in kinds},
-            "presence": spoken["presence"]["balanced_accuracy"], "golden": _golden(folder)}  # fmt: skip
+    return {
+        "mb": round(size, 1),
+        **{kind: spoken[kind]["giou"] for kind in kinds},
+        "presence": spoken["presence"]["balanced_accuracy"],
+        "golden": _golden(folder),
+    }
 
 
 def _golden(folder: Path) -> str:
@@ -57,7 +61,12 @@ def _times(runtime: Runtime) -> dict:
     look = runtime.look(Image.open(EXAMPLES / "coffee.jpg"))
     hidden, ids = runtime.manifest["language"]["hiddenSize"], np.full((1, _PREFILL_TOKENS), 100)
     past = {"past_kv": look.prefix, "past_lengths": np.array([look.prefix.shape[3]])}
-    fed = {"input_ids": ids, "lengths": np.array([_PREFILL_TOKENS]), "visual_tokens": np.zeros((1, 1, hidden), np.float32), **past}
+    fed = {
+        "input_ids": ids,
+        "lengths": np.array([_PREFILL_TOKENS]),
+        "visual_tokens": np.zeros((1, 1, hidden), np.float32),
+        **past,
+    }
     prefill = _median(lambda: runtime.stages.run("prefill", fed))
     decode = _median(lambda: runtime.stages.run("decode", {"token": np.array([100]), "steps": np.array(_STEPS), **past}))
     return {"prefill_ms": round(prefill, 1), "token_ms": round(decode / _STEPS, 1)}

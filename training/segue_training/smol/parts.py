@@ -61,7 +61,10 @@ def smol_parts(checkpoint: Path, name: str = "segue-smol") -> BundleParts:
 
 
 def parts_of(model: SegueModel, facts: dict, name: str) -> BundleParts:
-    """`facts`: what the checkpoint says about its training and measured quality. Raises ValueError for a name that no bundle may have."""
+    """`facts`: what the checkpoint says about its training and measured quality.
+
+    Raises ValueError for a name that no bundle may have.
+    """
     if not _NAME.fullmatch(name):
         raise ValueError(f"{name!r} cannot be a bundle's name: use lower-case letters, digits, dots and dashes for the folder")
     return BundleParts(

@@ -30,8 +30,8 @@ def calibrate(model: SegueModel, photos: list[Photo], seed: int = 0) -> dict[str
             questions.append(("explicit", f"Can you segment the {model.names[label]} in this image?"))
             if things[label].questions:
                 questions.append(("reasoning", rng.choice(things[label].questions)))
-        for label in rng.sample(gone, len(visible)):
-            questions.append(("absent", f"Can you segment the {model.names[label]} in this image?"))
+        asked = rng.sample(gone, len(visible))
+        questions += [("absent", f"Can you segment the {model.names[label]} in this image?") for label in asked]
         if not questions:
             continue
         found = answerer.refusal_margins(answerer.look(photo.pixels), [text for _, text in questions])

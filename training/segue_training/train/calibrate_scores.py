@@ -82,8 +82,9 @@ def brier(scores: Tensor, right: Tensor) -> float:
 def _records(answers: list[dict]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     rows = [
         (signals, float(iou >= RIGHT), answer["photo"], logprob)
-        for answer in answers if answer["kind"] != "present"
+        for answer in answers
+        if answer["kind"] != "present"
         for signals, iou, logprob in zip(answer["signals"], answer["iou"], answer["logprobs"], strict=True)
-    ]  # fmt: skip
+    ]
     signals, right, photos, logprobs = (list(column) for column in zip(*rows, strict=True))
     return torch.tensor(signals), torch.tensor(right), torch.tensor(photos), torch.tensor(logprobs)

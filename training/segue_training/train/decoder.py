@@ -43,9 +43,15 @@ def measure_moments(encoder: CenterNet, decoder: MaskDecoder, photos: list[Photo
 
 
 def train_decoder(
-    encoder: CenterNet, decoder: MaskDecoder, photos: list[Photo], out: Path, options: StageOptions, seed: int = 0,
-    rate: float = 8e-4, batch: int = _PHOTOS,
-) -> None:  # fmt: skip
+    encoder: CenterNet,
+    decoder: MaskDecoder,
+    photos: list[Photo],
+    out: Path,
+    options: StageOptions,
+    seed: int = 0,
+    rate: float = 8e-4,
+    batch: int = _PHOTOS,
+) -> None:
     """Trains what is not frozen of `decoder` but for its refiner, in place; resumes from OUT/<name>.pt. batch: photos a step."""
     decoder.refiner.requires_grad_(False)
     stage = Stage(decoder, parameter_groups([(decoder, rate)], 0.02), options, out, seed)
@@ -107,10 +113,17 @@ def _part(decoder: MaskDecoder, frame: Frame, views: Views, prompt: Tensor, rela
     weight = torch.tensor([min(1.0, area / 0.003) ** 0.5 for area in areas]) * views.draws
     target, outside = targets(frame, views, decoder.config.fine)
     return {
-        "coarse": inputs[0], "fine": inputs[1], "box": inputs[2], "prompt": prompt, "relation": relation,
-        "label": views.label.to(device), "real": (views.thing >= 0).to(device), "weight": weight.to(device),
-        "target": target, "outside": outside,
-    }  # fmt: skip
+        "coarse": inputs[0],
+        "fine": inputs[1],
+        "box": inputs[2],
+        "prompt": prompt,
+        "relation": relation,
+        "label": views.label.to(device),
+        "real": (views.thing >= 0).to(device),
+        "weight": weight.to(device),
+        "target": target,
+        "outside": outside,
+    }
 
 
 def _losses(decoder: MaskDecoder, shown: list[_Shown]) -> dict[str, Tensor]:

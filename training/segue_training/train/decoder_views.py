@@ -42,7 +42,12 @@ def things_in_view(frame: Frame, feature: Features, count: int, rng: random.Rand
         labels.append(NOTHING if rng.random() < 0.09 else frame.labels[index])
         things.append(index)
     stacked = (torch.stack(boxes) if boxes else truth[:0]).to(feature["ltrb"].device)
-    return Views(torch.tensor(labels, dtype=torch.long), stacked, torch.tensor(things, dtype=torch.long), torch.ones(len(labels), dtype=torch.bool))
+    return Views(
+        torch.tensor(labels, dtype=torch.long),
+        stacked,
+        torch.tensor(things, dtype=torch.long),
+        torch.ones(len(labels), dtype=torch.bool),
+    )
 
 
 def classes_to_ask(frame: Frame, feature: Features, rng: random.Random) -> list[int]:
@@ -84,7 +89,11 @@ def blur_evidence(feature: Features, rng: random.Random) -> Features:
     heatmap = feature["heatmap"]
     classes, side = heatmap.shape[1], heatmap.shape[-1]
     field = torch.randn(1, classes, 8, 8, device=heatmap.device) * 0.4
-    heatmap = heatmap + F.interpolate(field, size=(side, side), mode="bilinear") + torch.randn(1, classes, 1, 1, device=heatmap.device) * 0.3
+    heatmap = (
+        heatmap
+        + F.interpolate(field, size=(side, side), mode="bilinear")
+        + torch.randn(1, classes, 1, 1, device=heatmap.device) * 0.3
+    )
     for label in rng.sample(range(classes), classes // 8):
         y, x = divmod(int(heatmap[0, label].argmax()), side)
         heatmap[0, label, max(0, y - 2) : y + 3, max(0, x - 2) : x + 3] -= 3.0

@@ -32,9 +32,16 @@ _FIRST_TOKEN_WEIGHT = 6.0
 
 
 def train_language(
-    model: SegueModel, cached: list[CachedPhoto], things: list[Thing], categories: list[list[str]], out: Path, name: str, steps: int,
-    real_share: float, seed: int = 0,
-) -> None:  # fmt: skip
+    model: SegueModel,
+    cached: list[CachedPhoto],
+    things: list[Thing],
+    categories: list[list[str]],
+    out: Path,
+    name: str,
+    steps: int,
+    real_share: float,
+    seed: int = 0,
+) -> None:
     """Trains LoRA, projector, `<SEG>` head and token rows in place; resumes from OUT/<name>.pt.
 
     `real_share` of the pictures are photos, the others simulated scenes.
@@ -84,7 +91,15 @@ def language_losses(model: SegueModel, packed: PackedRows, visual: Tensor, codes
     align, right = _alignment(model, hidden.float(), packed.seg, packed.targets, codes)
     early, _ = _alignment(model, hidden.float(), packed.single, packed.single_targets, codes)
     loss = answer + 2.0 * align + 0.5 * early
-    return {"loss": loss, "answer": answer, "align": align, "early": early, "named": right, "first": hit[packed.first].mean(), "words": hit.mean()}
+    return {
+        "loss": loss,
+        "answer": answer,
+        "align": align,
+        "early": early,
+        "named": right,
+        "first": hit[packed.first].mean(),
+        "words": hit.mean(),
+    }
 
 
 def _alignment(model: SegueModel, hidden: Tensor, at: Tensor, targets: Tensor, codes: PromptCodes) -> tuple[Tensor, Tensor]:

@@ -74,7 +74,8 @@ def _start(options: argparse.Namespace, frozen: torch.dtype) -> SegueModel:
         return load_model(widened, frozen)
     model = load_model(options.start, frozen)
     if model.decoder_config.relations != RELATIONS:
-        print(f"relations beyond the {len(model.decoder_config.relations)} of {options.start}: {widen_relations(model)} of prompts read rightly")
+        known = len(model.decoder_config.relations)
+        print(f"relations beyond the {known} of {options.start}: {widen_relations(model)} of prompts read rightly")
     save_model(model, widened, load_facts(options.start))
     return model
 
@@ -133,6 +134,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--refiner-steps", type=int, default=650)
     parser.add_argument("--language-steps", type=int, default=40)
     parser.add_argument("--joint-steps", type=int, default=800)
-    parser.add_argument("--zero-shot", action="store_true", help="no reasoning questions about twelve classes, to measure what is not taught")
+    parser.add_argument(
+        "--zero-shot", action="store_true", help="no reasoning questions about twelve classes, to measure what is not taught"
+    )
     parser.add_argument("--seed", type=int, default=0)
     return parser.parse_args()

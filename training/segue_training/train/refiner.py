@@ -30,9 +30,16 @@ _FROZEN_BLOCKS = 3
 
 
 def train_refiner(
-    encoder: CenterNet, decoder: MaskDecoder, photos: list[Photo], out: Path, options: StageOptions, seed: int = 0,
-    rate: float = 1e-3, batch: int = _PHOTOS, fresh: bool = True,
-) -> None:  # fmt: skip
+    encoder: CenterNet,
+    decoder: MaskDecoder,
+    photos: list[Photo],
+    out: Path,
+    options: StageOptions,
+    seed: int = 0,
+    rate: float = 1e-3,
+    batch: int = _PHOTOS,
+    fresh: bool = True,
+) -> None:
     """Trains `decoder.refiner` in place; resumes from OUT/<name>.pt. batch: photos a step; fresh: starts from the encoder."""
     refiner = decoder.refiner
     if fresh and not (out / f"{options.name}.pt").exists():
@@ -70,10 +77,13 @@ def _first_look(decoder: MaskDecoder, frame: Frame, feature: Features, rng: rand
     target, outside = targets(frame, views, SIDE)
     areas = torch.tensor([float(frame.masks[i].mean()) for i in views.thing.tolist()])
     return {
-        "crops": sample(feature["rgb"], view_grid(views.boxes, CROP)[None])[0], "first": first[:, 0].float(),
-        "prompt": decoder.normalise(prompt), "target": target, "outside": outside,
+        "crops": sample(feature["rgb"], view_grid(views.boxes, CROP)[None])[0],
+        "first": first[:, 0].float(),
+        "prompt": decoder.normalise(prompt),
+        "target": target,
+        "outside": outside,
         "weight": (areas / 0.003).clamp(max=1.0).sqrt().to(prompt.device),
-    }  # fmt: skip
+    }
 
 
 def _losses(decoder: MaskDecoder, batch: dict[str, Tensor]) -> dict[str, Tensor]:

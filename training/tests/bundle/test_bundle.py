@@ -91,7 +91,9 @@ def test_seg_embeddings_are_the_pytorch_ones(folder, manifest):
 def test_masks_depend_on_the_picture(folder):
     runtime = Runtime.open(folder)
     noise = Image.fromarray(np.random.default_rng(0).integers(0, 255, (60, 96, 3), np.uint8))
-    masks = [runtime.mask_only(runtime.look(picture), "the ball").mask for picture in (noise, Image.open(folder / "golden/wide.png"))]
+    masks = [
+        runtime.mask_only(runtime.look(picture), "the ball").mask for picture in (noise, Image.open(folder / "golden/wide.png"))
+    ]
     assert masks[0].shape == masks[1].shape == (60, 96)
     assert (masks[0] != masks[1]).mean() > 0.05
 

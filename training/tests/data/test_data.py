@@ -22,13 +22,25 @@ def coco(tmp_path):
 
     def thing(number: int, image: int, category: int, x: float, y: float, w: float, h: float) -> dict:
         polygon = [x, y, x + w, y, x + w, y + h, x, y + h]
-        return {"id": number, "image_id": image, "category_id": category, "bbox": [x, y, w, h], "segmentation": [polygon], "iscrowd": 0}
+        return {
+            "id": number,
+            "image_id": image,
+            "category_id": category,
+            "bbox": [x, y, w, h],
+            "segmentation": [polygon],
+            "iscrowd": 0,
+        }
 
     content = {
         "categories": [{"id": 47, "name": "cup"}, {"id": 18, "name": "dog"}, {"id": 17, "name": "cat"}],
         "images": [{"id": i, "file_name": f"{i}.jpg", "width": 80, "height": 60} for i in range(3)],
-        "annotations": [thing(1, 0, 47, 0, 0, 20, 20), thing(2, 0, 47, 50, 0, 10, 10), thing(3, 0, 18, 30, 30, 20, 20), thing(4, 1, 17, 10, 10, 40, 40)],
-    }  # fmt: skip
+        "annotations": [
+            thing(1, 0, 47, 0, 0, 20, 20),
+            thing(2, 0, 47, 50, 0, 10, 10),
+            thing(3, 0, 18, 30, 30, 20, 20),
+            thing(4, 1, 17, 10, 10, 40, 40),
+        ],
+    }
     (tmp_path / "annotations.json").write_text(json.dumps(content))
     return tmp_path
 

@@ -8,7 +8,9 @@ from segue_training.data.scene import SEG, Scene
 from segue_training.model.config import COCO_NAMES, COLOURS, RELATIONS, ZERO_SHOT
 
 THINGS = load_things()
-SCENE = Scene({0: 3, 41: 1, 17: 2, 55: 1}, absent=[5, 16, 24, 61], hinted=[5], neighbours={16: {17}}, captions=["A horse with a cup."])
+SCENE = Scene(
+    {0: 3, 41: 1, 17: 2, 55: 1}, absent=[5, 16, 24, 61], hinted=[5], neighbours={16: {17}}, captions=["A horse with a cup."]
+)
 
 
 @pytest.fixture(scope="module")
@@ -52,9 +54,22 @@ def test_each_seg_token_has_a_target_and_refusals_have_none(drawn):
 def test_all_kinds_are_drawn_and_name_what_they_point_at(drawn):
     kinds = {question.kind for question in drawn}
     assert kinds == {
-        "explicit", "absent", "reasoning", "reasoning_absent", "referring", "plural", "several", "partly", "vqa", "follow_up",
-        "kind", "kind_absent", "everything", "each", "foreign",
-    }  # fmt: skip
+        "explicit",
+        "absent",
+        "reasoning",
+        "reasoning_absent",
+        "referring",
+        "plural",
+        "several",
+        "partly",
+        "vqa",
+        "follow_up",
+        "kind",
+        "kind_absent",
+        "everything",
+        "each",
+        "foreign",
+    }
     plurals = [question for question in drawn if question.kind == "plural"]
     assert all(question.targets[0][1] == RELATIONS.index("all") for question in plurals)
     assert any(question.history for question in drawn)
@@ -93,7 +108,9 @@ def test_what_is_asked_for_a_reason_gets_the_property_that_was_asked_about(drawn
     for question in explained:
         thing = THINGS[question.targets[0][0]]
         reason = question.answer.partition(f"{SEG}. ")[2]
-        assert reason == thing.reason or any(words in reason and words.lower() in question.text.lower() for words in thing.uses + thing.descriptions)
+        assert reason == thing.reason or any(
+            words in reason and words.lower() in question.text.lower() for words in thing.uses + thing.descriptions
+        )
 
 
 def test_other_languages_are_told_that_only_english_is_read(drawn):
@@ -111,7 +128,12 @@ def test_a_model_with_fewer_relations_is_not_asked_for_the_others():
 
 def test_words():
     assert [plural(name) for name in ("person", "bus", "bench", "knife", "cup", "puppy")] == [
-        "people", "buses", "benches", "knives", "cups", "puppies",
-    ]  # fmt: skip
+        "people",
+        "buses",
+        "benches",
+        "knives",
+        "cups",
+        "puppies",
+    ]
     assert (article("apple"), article("cup"), article("skis")) == ("an apple", "a cup", "skis")
     assert join(["a", "b", "c"]) == "a, b and c" and join(["a"]) == "a"

@@ -27,7 +27,12 @@ def test_a_missing_mask_counts_as_empty_and_a_superfluous_one_not_at_all():
 def test_a_name_counts_where_it_is_pointed_at():
     """Not in a refusal, and not inside another word."""
     none, one = np.zeros((0, 1, 10), np.uint8), bar(0, 4)[None]
-    said = {"There is no cup in this image.": none, "It is the cupboard <SEG>.": one, "They are the cups <SEG>.": one, "A cup <SEG>.": one}
+    said = {
+        "There is no cup in this image.": none,
+        "It is the cupboard <SEG>.": one,
+        "They are the cups <SEG>.": one,
+        "A cup <SEG>.": one,
+    }
     for kind, (text, masks) in zip("abcd", said.items(), strict=True):
         figures = Figures()
         figures.add(question(kind, ["cup"]), text, masks, [bar(0, 4)])

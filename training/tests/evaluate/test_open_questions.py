@@ -26,7 +26,13 @@ def column(left: int, right: int) -> np.ndarray:
 
 def test_one_all_of_a_kind_and_all_together_are_right():
     truths = OpenQuestion(1, "need", "What could I drink from?", of=["cup", "bowl"]).truths(SHOWN)
-    for masks in ([column(0, 10)], [column(0, 20)], [column(0, 20), column(30, 40)], [column(0, 10), column(10, 20)], [column(30, 40)]):
+    for masks in (
+        [column(0, 10)],
+        [column(0, 20)],
+        [column(0, 20), column(30, 40)],
+        [column(0, 10), column(10, 20)],
+        [column(30, 40)],
+    ):
         assert best_iou(np.stack(masks), truths) == 1.0
     assert best_iou(np.stack([column(10, 40)]), truths) == 0.5
     assert best_iou(np.zeros((0, 10, 40), np.uint8), truths) == 0
@@ -56,7 +62,10 @@ def test_the_questions_are_many_and_about_known_things():
 
 def test_an_answer_without_a_mask_is_right_where_nothing_is():
     _, examples = load()
-    silent = lambda _: lambda _: ("There is nothing.", np.zeros((0, 0, 0), np.uint8))
+
+    def silent(_):
+        return lambda _: ("There is nothing.", np.zeros((0, 0, 0), np.uint8))
+
     cat = next(photo for photo in examples if photo.path.name == "cat.jpg")
     questions = [q for q in load()[0] if q.photo == "cat.jpg"]
     figures, answers = measure(silent, [cat], questions)

@@ -94,19 +94,25 @@ class Reference:
         image = {"image_size": grid * patch, "patch_size": patch}
         config = SamConfig(
             vision_config={
-                **image, "hidden_size": width, "output_channels": channels, "num_hidden_layers": len(tables),
-                "num_attention_heads": width // tables[0].shape[1], "num_pos_feats": channels // 2,
+                **image,
+                "hidden_size": width,
+                "output_channels": channels,
+                "num_hidden_layers": len(tables),
+                "num_attention_heads": width // tables[0].shape[1],
+                "num_pos_feats": channels // 2,
                 "global_attn_indexes": [index for index, size in enumerate(rows) if size == 2 * grid - 1],
-                "window_size": (min(rows) + 1) // 2, "mlp_dim": stored["image_encoder.blocks.0.mlp.lin1.weight"].shape[0],
+                "window_size": (min(rows) + 1) // 2,
+                "mlp_dim": stored["image_encoder.blocks.0.mlp.lin1.weight"].shape[0],
             },
             prompt_encoder_config={**image, "hidden_size": channels, "image_embedding_size": grid},
             mask_decoder_config={
                 # Segment Anything's own; transformers' default differs in the fourth digit of the logits.
                 "layer_norm_eps": 1e-5,
-                "hidden_size": channels, "mlp_dim": stored["mask_decoder.transformer.layers.0.mlp.lin1.weight"].shape[0],
+                "hidden_size": channels,
+                "mlp_dim": stored["mask_decoder.transformer.layers.0.mlp.lin1.weight"].shape[0],
                 "iou_head_hidden_dim": stored["mask_decoder.iou_prediction_head.layers.0.weight"].shape[0],
             },
-        )  # fmt: skip
+        )
         model = SamModel(config)
         renamed = {}
         for name, value in stored.items():
@@ -128,9 +134,7 @@ class Reference:
         width, height = picture.size
         scale = frame * 1.0 / max(height, width)
         size = (int(height * scale + 0.5), int(width * scale + 0.5))
-        values = (
-            torch.from_numpy(np.array(picture.convert("RGB").resize(size[::-1], Image.BILINEAR))).permute(2, 0, 1).float()
-        )
+        values = torch.from_numpy(np.array(picture.convert("RGB").resize(size[::-1], Image.BILINEAR))).permute(2, 0, 1).float()
         mean, std = (torch.tensor(part).view(-1, 1, 1) for part in ([123.675, 116.28, 103.53], [58.395, 57.12, 57.375]))
         values = (values - mean) / std
         return F.pad(values, (0, frame - size[1], 0, frame - size[0]))[None], size
@@ -183,14 +187,18 @@ class Reference:
         if count == 0:
             return torch.zeros(0, 1, 1), torch.zeros(0, *original, dtype=torch.bool)
         dense = self.tensors["model.visual_model.prompt_encoder.no_mask_embed.weight"].view(1, -1, 1, 1)
-        low = torch.cat([
-            self.sam.mask_decoder(
-                image_embeddings=image, image_positional_embeddings=self.sam.get_image_wide_positional_embeddings(),
-                sparse_prompt_embeddings=one[None, None, None], dense_prompt_embeddings=dense.expand(1, -1, *image.shape[2:]),
-                multimask_output=False,
-            )[0][0, 0]
-            for one in embeddings
-        ])  # fmt: skip
+        low = torch.cat(
+            [
+                self.sam.mask_decoder(
+                    image_embeddings=image,
+                    image_positional_embeddings=self.sam.get_image_wide_positional_embeddings(),
+                    sparse_prompt_embeddings=one[None, None, None],
+                    dense_prompt_embeddings=dense.expand(1, -1, *image.shape[2:]),
+                    multimask_output=False,
+                )[0][0, 0]
+                for one in embeddings
+            ]
+        )
         frame = (self.sam.config.vision_config.image_size,) * 2
         full = F.interpolate(low[:, None].float(), frame, mode="bilinear", align_corners=False)[..., : size[0], : size[1]]
         return low, F.interpolate(full, original, mode="bilinear", align_corners=False)[:, 0] > 0
@@ -198,9 +206,7 @@ class Reference:
     def _hidden(self, ids: list[int], visual: Tensor) -> Tensor:
         at = ids.index(-200)
         parts = [self.llama.model.embed_tokens(torch.tensor([part])) for part in (ids[:at], ids[at + 1 :])]
-        return self.llama.model(
-            inputs_embeds=torch.cat((parts[0], visual, parts[1]), dim=1), use_cache=False
-        ).last_hidden_state
+        return self.llama.model(inputs_embeds=torch.cat((parts[0], visual, parts[1]), dim=1), use_cache=False).last_hidden_state
 
     def _linear(self, x: Tensor, name: str) -> Tensor:
         return F.linear(x, self.tensors[f"{name}.weight"], self.tensors[f"{name}.bias"])

@@ -14,9 +14,12 @@ from segue_training.metrics import iou_of
 from segue_training.tiny import tiny_pictures
 
 QUESTIONS = (
-    "What is here?", "Where is the cat?", "Segment the red ball and the tree.", "Is there a dog on the table?",
+    "What is here?",
+    "Where is the cat?",
+    "Segment the red ball and the tree.",
+    "Is there a dog on the table?",
     "Can you see the cup in this image? Please output segmentation mask.",
-)  # fmt: skip
+)
 
 
 @pytest.fixture(scope="module")

@@ -47,9 +47,12 @@ def test_the_mask_decoder_is_sams(family, reference):
     dense = stage.prompt_encoder.no_mask_embed.weight.view(1, -1, 1, 1).expand(1, -1, SAM.grid, SAM.grid)
     for index, prompt in enumerate(prompts):
         logits, iou, *_ = reference.sam.mask_decoder(
-            image_embeddings=image, image_positional_embeddings=stage.positions, dense_prompt_embeddings=dense,
-            sparse_prompt_embeddings=prompt[None, None, None], multimask_output=False,
-        )  # fmt: skip
+            image_embeddings=image,
+            image_positional_embeddings=stage.positions,
+            dense_prompt_embeddings=dense,
+            sparse_prompt_embeddings=prompt[None, None, None],
+            multimask_output=False,
+        )
         got, got_iou = stage.mask_decoder(image, stage.positions, prompts[:, None], dense[..., :1, :1])
         close(got[index], logits[0, 0, 0], atol=1e-4)
         close(got_iou[index], iou[0, 0, 0], atol=1e-4)
@@ -97,10 +100,22 @@ def test_language_graphs_without_lora(source, tmp_path, precision, least):
     visual = noise(2, 2, 64).numpy()
     kv = [2 * config.layers, 2, config.kv_heads, 0, config.head_dim]
     names = [output.name for output in prefill.get_outputs()]
-    got = dict(zip(names, prefill.run(None, {
-        "input_ids": ids, "lengths": np.array([8, 5]), "visual_tokens": visual,
-        "past_kv": np.zeros(kv, np.float32), "past_lengths": np.array([0, 0]),
-    }), strict=True))  # fmt: skip
+    got = dict(
+        zip(
+            names,
+            prefill.run(
+                None,
+                {
+                    "input_ids": ids,
+                    "lengths": np.array([8, 5]),
+                    "visual_tokens": visual,
+                    "past_kv": np.zeros(kv, np.float32),
+                    "past_lengths": np.array([0, 0]),
+                },
+            ),
+            strict=True,
+        )
+    )
     language = source.language()
     for row, length in enumerate((8, 5)):
         embeds = language.embed(torch.from_numpy(ids[row : row + 1, :length]))
@@ -110,9 +125,15 @@ def test_language_graphs_without_lora(source, tmp_path, precision, least):
         assert cosine >= least
     past = {"past_kv": got["kv"], "past_lengths": np.array([8, 5])}
     chunk = decode.run(None, {"token": got["token"], **past, "steps": np.array(3)})
-    alone = decode.run(None, {
-        "token": got["token"][1:], "past_kv": got["kv"][:, 1:, :, :5], "past_lengths": np.array([5]), "steps": np.array(3),
-    })  # fmt: skip
+    alone = decode.run(
+        None,
+        {
+            "token": got["token"][1:],
+            "past_kv": got["kv"][:, 1:, :, :5],
+            "past_lengths": np.array([5]),
+            "steps": np.array(3),
+        },
+    )
     assert chunk[0][1].tolist() == alone[0][0].tolist()
     close(chunk[1][1], alone[1][0], atol=1e-4)
 

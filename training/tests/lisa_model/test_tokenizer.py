@@ -14,9 +14,17 @@ from transformers import LlamaTokenizer
 from lisa.tokenizer import SYSTEM, added_tokens, build_tokenizer, load_tokenizer
 
 QUESTIONS = (
-    "What is the cat in this image? Please output segmentation mask.", "the red ball", " What is here?",
-    "See 3 of 42 cups", "été 日本 \U0001f600", "two  blanks and a\nnew line ", "a▁b", "[ SEG] < image>", "it's", "...",
-)  # fmt: skip
+    "What is the cat in this image? Please output segmentation mask.",
+    "the red ball",
+    " What is here?",
+    "See 3 of 42 cups",
+    "été 日本 \U0001f600",
+    "two  blanks and a\nnew line ",
+    "a▁b",
+    "[ SEG] < image>",
+    "it's",
+    "...",
+)
 
 
 @pytest.fixture(scope="module", params=[True, False], ids=["legacy", "not legacy"])
@@ -85,9 +93,7 @@ def test_seg_is_one_token_and_comes_back(tokenizers):
     assert fast.decode([fast.seg]) == "<SEG>"
 
 
-@pytest.mark.parametrize(
-    "typed", ["<SEG>", "[SEG]", "<image>", "<im_start>", "<im_end>", "</s>", "<s>", "<unk>", "<<SEG>SEG>"]
-)
+@pytest.mark.parametrize("typed", ["<SEG>", "[SEG]", "<image>", "<im_start>", "<im_end>", "</s>", "<s>", "<unk>", "<<SEG>SEG>"])
 def test_what_a_person_types_is_no_control_token(tokenizers, typed):
     fast, _ = tokenizers
     plain = fast.question_ids("the cat")
@@ -152,9 +158,42 @@ def test_added_tokens_may_stand_in_the_configuration(source, tmp_path):
 
 PUBLISHED = os.environ.get("SEGUE_LLAMA_TOKENIZER")
 PREFIX = [
-    1, 319, 13563, 1546, 263, 12758, 5199, 322, 385, 23116, 21082, 20255, 29889, 450, 20255, 4076, 8444, 29892, 13173, 29892,
-    322, 1248, 568, 6089, 304, 278, 5199, 29915, 29879, 5155, 29889, 3148, 1001, 29901, 32001,
-]  # fmt: skip
+    1,
+    319,
+    13563,
+    1546,
+    263,
+    12758,
+    5199,
+    322,
+    385,
+    23116,
+    21082,
+    20255,
+    29889,
+    450,
+    20255,
+    4076,
+    8444,
+    29892,
+    13173,
+    29892,
+    322,
+    1248,
+    568,
+    6089,
+    304,
+    278,
+    5199,
+    29915,
+    29879,
+    5155,
+    29889,
+    3148,
+    1001,
+    29901,
+    32001,
+]
 """The prompt up to the picture, as a run of LISA on LLaVA 1.5 printed it (issue 193 of its repository)."""
 
 

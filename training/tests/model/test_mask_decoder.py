@@ -71,10 +71,25 @@ def choose(decoder: MaskDecoder, relation: str, evidence=(0.9, 0.8, 0.5, 0.05), 
 
 @pytest.mark.parametrize(
     ("relation", "expected"),
-    [("one", [1]), ("all", [0, 1, 2]), ("left", [0]), ("right", [1]), ("top", [0]), ("bottom", [1]), ("largest", [1]),
-     ("smallest", [0]), ("middle", [2]), ("second_left", [2]), ("third_left", [1]), ("fourth_left", [1]), ("second_right", [2]),
-     ("near", [2]), ("red", [2]), ("blue", [0])],
-)  # fmt: skip
+    [
+        ("one", [1]),
+        ("all", [0, 1, 2]),
+        ("left", [0]),
+        ("right", [1]),
+        ("top", [0]),
+        ("bottom", [1]),
+        ("largest", [1]),
+        ("smallest", [0]),
+        ("middle", [2]),
+        ("second_left", [2]),
+        ("third_left", [1]),
+        ("fourth_left", [1]),
+        ("second_right", [2]),
+        ("near", [2]),
+        ("red", [2]),
+        ("blue", [0]),
+    ],
+)
 def test_the_relation_picks_among_plausible_things(relation, expected):
     assert choose(MaskDecoder(CONFIG), relation) == expected
 
@@ -89,7 +104,9 @@ def test_an_answer_unites_what_was_chosen_and_says_why(decoder, features):
     frames, signals = decoder.answer(features, prompts, torch.tensor([512, 512]))
     assert frames.shape == (2, 512, 512) and signals.shape == (2, 3)
     torch.testing.assert_close(signals[:, 0], torch.ones(2))
-    torch.testing.assert_close(decoder(features, prompts, torch.tensor([512, 512]))[1], (signals @ decoder.score_weights).sigmoid())
+    torch.testing.assert_close(
+        decoder(features, prompts, torch.tensor([512, 512]))[1], (signals @ decoder.score_weights).sigmoid()
+    )
 
 
 def test_codes_are_fixed_and_far_apart():

@@ -5,10 +5,18 @@ from segue_training.model.config import COLOURS
 from segue_training.model.selection import apart, colour_shares, distinct, from_side
 
 PAINTS = {
-    "black": (20, 20, 22), "white": (240, 240, 238), "grey": (128, 130, 128), "red": (200, 30, 30), "orange": (240, 130, 20),
-    "yellow": (250, 220, 50), "green": (40, 140, 60), "blue": (40, 90, 190), "purple": (120, 50, 150), "pink": (240, 140, 175),
+    "black": (20, 20, 22),
+    "white": (240, 240, 238),
+    "grey": (128, 130, 128),
+    "red": (200, 30, 30),
+    "orange": (240, 130, 20),
+    "yellow": (250, 220, 50),
+    "green": (40, 140, 60),
+    "blue": (40, 90, 190),
+    "purple": (120, 50, 150),
+    "pink": (240, 140, 175),
     "brown": (105, 68, 42),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("colour", COLOURS)

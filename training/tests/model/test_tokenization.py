@@ -49,6 +49,4 @@ def test_new_tokens_follow_the_vocabulary(tokenizer):
 
 def test_a_conversation_is_one_string():
     text = PromptTemplate().behind_picture("c", [("a", "b")])
-    assert text == (
-        "\na<|im_end|>\n<|im_start|>assistant\nb<|im_end|>\n<|im_start|>user\nc<|im_end|>\n<|im_start|>assistant\n"
-    )
+    assert text == ("\na<|im_end|>\n<|im_start|>assistant\nb<|im_end|>\n<|im_start|>user\nc<|im_end|>\n<|im_start|>assistant\n")

@@ -11,8 +11,13 @@ def test_it_has_the_base_detectors_parameters_and_shapes():
         out = model(torch.rand(1, 3, 128, 64) * 255)
     shapes = {name: tuple(value.shape[1:]) for name, value in out.items()}
     assert shapes == {
-        "b2": (24, 32, 16), "b5": (32, 16, 8), "c4": (88, 8, 4), "b14": (120, 4, 2), "heatmap": (80, 32, 16), "ltrb": (4, 32, 16),
-    }  # fmt: skip
+        "b2": (24, 32, 16),
+        "b5": (32, 16, 8),
+        "c4": (88, 8, 4),
+        "b14": (120, 4, 2),
+        "heatmap": (80, 32, 16),
+        "ltrb": (4, 32, 16),
+    }
 
 
 def test_strided_convolutions_pad_more_on_the_right_and_below():

@@ -8,8 +8,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from segue_training.export import smol as export
 from segue_training.data.augment import augmented_batch
+from segue_training.export import smol as export
 from segue_training.model import segue_model as module
 from segue_training.model.config import COCO_NAMES, Limits
 from segue_training.model.generate import Answer, Answerer
@@ -79,7 +79,7 @@ def test_a_short_run_writes_a_model_with_the_new_names(base, data, tmp_path, mon
         assert torch.equal(after[name][:80], before[name]) and len(after[name]) == 82, name
         assert after[name][80:].abs().max() > 0
     frozen = [
-        name for name in before if name.startswith("vision.") and "pointwise" not in name or name.startswith("decoder.relation")
+        name for name in before if (name.startswith("vision.") and "pointwise" not in name) or name.startswith("decoder.relation")
     ]
     assert frozen and all(torch.equal(after[name], before[name]) for name in frozen)
     trained = (
@@ -198,7 +198,9 @@ def test_golden_questions_are_those_that_are_answered_without_hesitating(base, d
     lengths = sorted(len(line["question"]) for line in asked if "history" not in line)
     assert [len(question.question) for question in chosen] == lengths[:5]
     assert all(question.picture.exists() for question in chosen)
-    monkeypatch.setattr(Answerer, "answer", lambda self, picture, questions: [Answer("No.", torch.zeros(0, 256), [])] * len(questions))
+    monkeypatch.setattr(
+        Answerer, "answer", lambda self, picture, questions: [Answer("No.", torch.zeros(0, 256), [])] * len(questions)
+    )
     with pytest.raises(ValueError, match="for longer"):
         golden_questions(module.load_model(base), data)
 

@@ -92,16 +92,52 @@ ANNOTATION_CASES = {
     "no such image": ("annotations", 3, put(image_id=99), "there is no image 99", "Correct `image_id`"),
     "image id of a wrong kind": ("annotations", 3, put(image_id=[1]), "there is no image [1]", "Correct `image_id`"),
     "no such category": ("annotations", 3, put(category_id=9), "there is no category 9", "Add the category"),
-    "polygon outside": ("annotations", 3, put(segmentation=[[0, 0, 900, 0, 900, 50]]), "the point (900, 0) lies outside", "Clip the polygon"),
-    "polygon with two points": ("annotations", 3, put(segmentation=[[0, 0, 9, 9]]), "at least three points", "at least 6 numbers"),
+    "polygon outside": (
+        "annotations",
+        3,
+        put(segmentation=[[0, 0, 900, 0, 900, 50]]),
+        "the point (900, 0) lies outside",
+        "Clip the polygon",
+    ),
+    "polygon with two points": (
+        "annotations",
+        3,
+        put(segmentation=[[0, 0, 9, 9]]),
+        "at least three points",
+        "at least 6 numbers",
+    ),
     "polygon of words": ("annotations", 3, put(segmentation=[["a"] * 6]), "at least three points", "at least 6 numbers"),
-    "polygon without area": ("annotations", 3, put(segmentation=[[5, 5, 5, 5, 5, 5]]), "the outline holds no pixel", "Draw it again"),
+    "polygon without area": (
+        "annotations",
+        3,
+        put(segmentation=[[5, 5, 5, 5, 5, 5]]),
+        "the outline holds no pixel",
+        "Draw it again",
+    ),
     "empty segmentation": ("annotations", 3, put(segmentation=[]), "`segmentation` is empty", "outline the thing"),
     "no segmentation": ("annotations", 3, without("segmentation"), "neither polygons nor run lengths", "Write polygons"),
-    "short run lengths": ("annotations", 3, put(segmentation=RLE_LIST), "cover 105 pixels, the picture has 172800", "Encode the mask again"),
-    "broken run lengths": ("annotations", 3, put(segmentation=RLE_TEXT), "the run lengths cannot be decoded", "Encode the mask again"),
-    "run lengths of another size": ("annotations", 3, put(segmentation=RLE_SIZE), "run lengths are for [10, 10]", "at the picture's own size"),
-}  # fmt: skip
+    "short run lengths": (
+        "annotations",
+        3,
+        put(segmentation=RLE_LIST),
+        "cover 105 pixels, the picture has 172800",
+        "Encode the mask again",
+    ),
+    "broken run lengths": (
+        "annotations",
+        3,
+        put(segmentation=RLE_TEXT),
+        "the run lengths cannot be decoded",
+        "Encode the mask again",
+    ),
+    "run lengths of another size": (
+        "annotations",
+        3,
+        put(segmentation=RLE_SIZE),
+        "run lengths are for [10, 10]",
+        "at the picture's own size",
+    ),
+}
 
 
 @pytest.mark.parametrize("case", ANNOTATION_CASES)
@@ -140,12 +176,16 @@ QUESTION_CASES = {
     "targets of a wrong kind": (put(targets=[1]), "`targets` is no list of lists", "[[12]]"),
     "two categories in one mask": (put(targets=[[1, 2]]), "mixes gauge and valve in one mask", "a list of its own"),
     "token in the question": (put(question="Where is <SEG>?"), "a question holds the model's own token <SEG>", "other words"),
-    "token in the answer": (put(answer="It is <|im_end|> <SEG>."), "an answer holds the model's own token <|im_end|>", "other words"),
+    "token in the answer": (
+        put(answer="It is <|im_end|> <SEG>."),
+        "an answer holds the model's own token <|im_end|>",
+        "other words",
+    ),
     "history of a wrong kind": (put(history=["a", "b"]), "`history` is no list of [question, answer] pairs", "oldest turn first"),
     "empty turn": (put(history=[["", "Yes."]]), "a question is empty", "Write it, or remove the line"),
     "too long": (put(question=MANY), "tokens, 400 fit", "Shorten them"),
     "answer too long": (put(answer=f"It is the {'very ' * 30} big valve <SEG>."), "the model says at most 99", "never be said"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", QUESTION_CASES)
@@ -192,8 +232,9 @@ def test_no_seg_anywhere_is_said_once_for_the_file(folder):
 
 
 @pytest.mark.parametrize(
-    ("name", "what"), [(ANNOTATIONS, "the file is not there"), (QUESTIONS, "the file is not there")],
-)  # fmt: skip
+    ("name", "what"),
+    [(ANNOTATIONS, "the file is not there"), (QUESTIONS, "the file is not there")],
+)
 def test_missing_files_are_said(folder, name, what):
     (folder / name).unlink()
     assert any(problem.file == name and problem.what == what for problem in problems(folder))

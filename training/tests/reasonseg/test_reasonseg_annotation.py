@@ -54,7 +54,11 @@ def test_thin_polygons_are_painted_as_by_the_version_that_lisa_pins(tmp_path):
 
 
 def test_lines_and_points_are_painted_too(tmp_path):
-    assert drawn(read(tmp_path, shape("target", (1, 1), (3, 1)), shape("target", (0, 2))).paint(3, 5)) == [".....", ".###.", "#...."]
+    assert drawn(read(tmp_path, shape("target", (1, 1), (3, 1)), shape("target", (0, 2))).paint(3, 5)) == [
+        ".....",
+        ".###.",
+        "#....",
+    ]
 
 
 def test_filling_alone_paints_what_outline_and_filling_do(tmp_path):
@@ -118,7 +122,10 @@ def test_of_equally_large_polygons_the_first_lies_on_top(tmp_path):
         (b'{"text": ["a"], "shapes": []}', "`is_sentence` is missing"),
         (b'{"text": ["a"], "is_sentence": true}', "`shapes` is not a list"),
         (b'{"text": ["a"], "is_sentence": true, "shapes": [{"points": [[1, 2]]}]}', "shape 1 has no `label`"),
-        (b'{"text": ["a"], "is_sentence": true, "shapes": [{"label": "t", "points": []}]}', r"shape 1 \(t\) has no usable `points`"),
+        (
+            b'{"text": ["a"], "is_sentence": true, "shapes": [{"label": "t", "points": []}]}',
+            r"shape 1 \(t\) has no usable `points`",
+        ),
         (b'{"text": ["a"], "is_sentence": true, "shapes": [{"label": "t"}]}', "no usable `points`"),
         (b'{"text": ["a"], "is_sentence": true, "shapes": [{"label": "t", "points": [[1], [1, 2]]}]}', "no usable `points`"),
         (b'{"text": ["a"], "is_sentence": true, "shapes": [{"label": "t", "points": [[NaN, 2]]}]}', "no usable `points`"),

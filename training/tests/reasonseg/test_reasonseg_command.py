@@ -38,8 +38,14 @@ def test_the_report_says_what_was_measured_and_how(data, tmp_path, capsys):
     assert written["mode"]["name"] == "teacher-forced"
     assert written["way"] == {"kind": "bundle", "bundle": str(TINY), "model": "tiny-random@0.1.0"}
     assert written["data"] == {
-        "folder": str(data), "split": "val", "pictures": 2, "short": 1, "long": 1, "without_target": [], "skipped": [],
-    }  # fmt: skip
+        "folder": str(data),
+        "split": "val",
+        "pictures": 2,
+        "short": 1,
+        "long": 1,
+        "without_target": [],
+        "skipped": [],
+    }
     assert written["contaminated"] == "trained on val"
     assert written["templates"]["phrase"] == "What is {text} in this image? Please output segmentation mask."
     assert [(entry["query"], entry["text"]) for entry in written["questions"]] == [("the one", "<SEG>"), ("the two", "<SEG>")]
@@ -52,7 +58,10 @@ def test_the_figures_are_those_of_the_masks_that_the_bundle_gives(data, tmp_path
     written = report(["--data", str(data), "--bundle", str(TINY)], tmp_path / "r.json")
     truth, score, way = np.zeros((48, 64), np.uint8), MaskScore(), BundleWay(TINY, Mode.TEACHER_FORCED)
     truth[4:31, 4:41] = 1
-    asked = {"one": "What is the one in this image? Please output segmentation mask.", "two": "the two Please output segmentation mask."}
+    asked = {
+        "one": "What is the one in this image? Please output segmentation mask.",
+        "two": "the two Please output segmentation mask.",
+    }
     for name, question in asked.items():
         score.add(way.look(data / f"{name}.jpg")(question).masks[0], truth)
     assert written["figures"]["overall"] == {"masks": 2, "giou": score.giou, "ciou": score.ciou}
@@ -93,7 +102,10 @@ def test_the_referring_set_is_named_as_ours(tmp_path, capsys):
     referring.main(["--coco", str(tmp_path), "--bundle", str(TINY), "--out", str(tmp_path / "r.json")])
     written = json.loads((tmp_path / "r.json").read_text())
     assert written["benchmark"] == "segue-referring (Segue's own, not refCOCO)"
-    assert [(entry["group"], entry["query"]) for entry in written["questions"]] == [("class", "the cup"), ("caption", "a red cup")]
+    assert [(entry["group"], entry["query"]) for entry in written["questions"]] == [
+        ("class", "the cup"),
+        ("caption", "a red cup"),
+    ]
     assert written["figures"]["overall"]["masks"] == 2
     assert "segue-referring" in capsys.readouterr().out
     with pytest.raises(SystemExit):

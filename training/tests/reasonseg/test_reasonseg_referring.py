@@ -24,7 +24,10 @@ def named(*things: Instance, captions: tuple[str, ...] = ()) -> list[tuple[str, 
 
 
 def test_the_only_one_of_a_class_goes_by_its_name():
-    assert named(thing(1, "cup", 0, 0, 20, 20), thing(2, "dog", 30, 0, 20, 20)) == [("class", "the dog", 2), ("class", "the cup", 1)]
+    assert named(thing(1, "cup", 0, 0, 20, 20), thing(2, "dog", 30, 0, 20, 20)) == [
+        ("class", "the dog", 2),
+        ("class", "the cup", 1),
+    ]
 
 
 def test_tiny_things_and_crowds_are_not_asked_for():

@@ -39,11 +39,12 @@ def scored(mode: Mode, several: Several, *cases: tuple[str, np.ndarray, list[np.
 
 def test_giou_is_the_mean_and_ciou_is_pooled_over_all_and_over_each_group():
     scores = scored(
-        Mode.TEACHER_FORCED, Several.FIRST,
+        Mode.TEACHER_FORCED,
+        Several.FIRST,
         ("short", mask("##......"), [mask("#.......")]),  # 1 / 2
         ("short", mask("########"), [mask("########")]),  # 8 / 8
         ("long", mask("####...."), [mask("..####..")]),  # 2 / 6
-    )  # fmt: skip
+    )
     figures = scores.figures()
     assert figures["short"] == {"masks": 2, "giou": pytest.approx(0.75, abs=1e-4), "ciou": pytest.approx(9 / 10)}
     assert figures["long"] == {"masks": 1, "giou": pytest.approx(1 / 3, abs=1e-4), "ciou": pytest.approx(2 / 6)}
@@ -66,12 +67,13 @@ def test_ignored_pixels_count_neither_for_nor_against():
 
 def test_an_empty_target_is_right_when_found_empty_and_adds_nothing_to_the_pool():
     scores = scored(
-        Mode.FREE, Several.FIRST,
+        Mode.FREE,
+        Several.FIRST,
         ("short", mask("...."), []),  # 1
         ("short", mask("??.."), [mask("##..")]),  # nothing outside the ignored part: 1
         ("short", mask("...."), [mask("##..")]),  # 0 / 2
         ("short", mask("##.."), [mask("##..")]),  # 2 / 2
-    )  # fmt: skip
+    )
     assert [round(entry.iou, 4) for entry in scores.questions] == [1, 1, 0, 1]
     assert scores.figures()["overall"] == {"masks": 4, "giou": pytest.approx(0.75, abs=1e-4), "ciou": pytest.approx(2 / 4)}
 

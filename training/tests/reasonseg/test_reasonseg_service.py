@@ -73,7 +73,12 @@ def test_questions_and_masks_go_through_the_contract(gateway, picture):
     assert (reply.text, reply.model) == ("It is <SEG> and <SEG>.", "served@2")
     assert [mask.tolist() for mask in reply.masks] == [[[1, 1, 0, 0], [0] * 4, [0] * 4], [[0] * 4, [1, 1, 0, 0], [0] * 4]]
     request = gateway.requests[0]
-    assert (request.image, request.instruction, request.model, request.timeout_ms) == (b"bytes of a picture", "What is it?", "smol", 20_000)
+    assert (request.image, request.instruction, request.model, request.timeout_ms) == (
+        b"bytes of a picture",
+        "What is it?",
+        "smol",
+        20_000,
+    )
     assert request.mode == 1
     assert way.describe() == {"kind": "service", "address": gateway.address}
 

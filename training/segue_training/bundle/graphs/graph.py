@@ -68,9 +68,7 @@ class Graph:
             self._initializers: dict[str, TensorProto] = {}
             self._constants: dict[tuple, str] = {}
 
-    def op(
-        self, kind: str, *inputs: str, outputs: int | list[str] = 1, domain: str = "", **attributes
-    ) -> str | list[str]:
+    def op(self, kind: str, *inputs: str, outputs: int | list[str] = 1, domain: str = "", **attributes) -> str | list[str]:
         """Add a node; returns the name of its output, or the list of names if there are several."""
         names = outputs if isinstance(outputs, list) else [self._fresh(kind) for _ in range(outputs)]
         self.nodes.append(helper.make_node(kind, list(inputs), names, domain=domain, **attributes))

@@ -103,10 +103,14 @@ def build_decode(config: LanguageConfig, weights: WeightFiles, precision: str, p
         "step",
         [("iteration", np.int64, []), ("go_on", np.bool_, []), ("fed", np.int64, ["batch"]), *carried],
         [
-            (b.op("Identity", "go_on"), np.bool_, []), (token, np.int64, ["batch"]), *grown,
-            (chosen, np.int64, ["batch"]), (hidden, np.float32, ["batch", c.hidden]), (logprob, np.float32, ["batch"]),
+            (b.op("Identity", "go_on"), np.bool_, []),
+            (token, np.int64, ["batch"]),
+            *grown,
+            (chosen, np.int64, ["batch"]),
+            (hidden, np.float32, ["batch", c.hidden]),
+            (logprob, np.float32, ["batch"]),
         ],
-    )  # fmt: skip
+    )
     results = g.op("Loop", "steps", g.constant(True, np.bool_), "token", *empty, outputs=len(empty) + 4, body=body)
     _, *grown, tokens, hiddens, logprobs = results
     turned = {"tokens": tokens, "hidden": hiddens, "logprobs": logprobs}
@@ -117,15 +121,18 @@ def build_decode(config: LanguageConfig, weights: WeightFiles, precision: str, p
     g.save(
         path,
         [
-            ("token", np.int64, ["batch"]), ("past_kv", np.float32, kv),
-            ("past_lengths", np.int64, ["batch"]), ("steps", np.int64, []),
+            ("token", np.int64, ["batch"]),
+            ("past_kv", np.float32, kv),
+            ("past_lengths", np.int64, ["batch"]),
+            ("steps", np.int64, []),
         ],
         [
-            ("tokens", np.int64, ["batch", "steps"]), ("hidden", np.float32, ["batch", "steps", c.hidden]),
+            ("tokens", np.int64, ["batch", "steps"]),
+            ("hidden", np.float32, ["batch", "steps", c.hidden]),
             ("logprobs", np.float32, ["batch", "steps"]),
             ("kv", np.float32, [2 * c.layers, "batch", c.kv_heads, "steps", c.head_dim]),
         ],
-    )  # fmt: skip
+    )
 
 
 _zero = numpy_helper.from_array(np.zeros(1, np.float32))

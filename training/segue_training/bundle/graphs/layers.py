@@ -61,7 +61,9 @@ class LanguageGraph:
         key = f"{name}.unsigned"
         if key not in self._expanded:
             g = self.outer
-            self._expanded[key] = g.op("BitwiseXor", g.op("Cast", g.weight(name), to=TensorProto.UINT8), g.constant(_ZERO, np.uint8))
+            self._expanded[key] = g.op(
+                "BitwiseXor", g.op("Cast", g.weight(name), to=TensorProto.UINT8), g.constant(_ZERO, np.uint8)
+            )
         return self._expanded[key]
 
     def _expand(self, name: str) -> str:
@@ -238,7 +240,8 @@ class LanguageGraph:
         """One layer over x float[M, H].
 
         past and earlier: transposed keys float[B, K, D, n] and values float[B, K, n, D], those of the past with a column of
-        ones; `earlier` are new positions of steps before this one. Returns x, and keys and values of all new positions in the same layouts.
+        ones; `earlier` are new positions of steps before this one. Returns x, and keys and
+        values of all new positions in the same layouts.
         """
         c, g = self.config, step.g
         both, one = (c.heads + c.kv_heads) * c.head_dim, c.kv_heads * c.head_dim
@@ -285,7 +288,9 @@ class LanguageGraph:
         g, count = self.outer, 2 * self.config.layers
         each = g.op("Split", past_kv, outputs=count, axis=0, num_outputs=count)
         flat = [g.op("Squeeze", name, g.constant([0])) for name in each]
-        pairs = [(g.op("Transpose", k, perm=[0, 1, 3, 2]), self._with_ones(g, v)) for k, v in zip(flat[0::2], flat[1::2], strict=True)]
+        pairs = [
+            (g.op("Transpose", k, perm=[0, 1, 3, 2]), self._with_ones(g, v)) for k, v in zip(flat[0::2], flat[1::2], strict=True)
+        ]
         positions = g.op("Range", g.constant(0), self.size(past_kv, 3), g.constant(1))
         missing = g.op("GreaterOrEqual", positions, g.op("Unsqueeze", past_lengths, g.constant([1])))
         bias = g.op("Mul", g.op("Cast", missing, to=_FLOAT), g.constant(MASKED, np.float32))

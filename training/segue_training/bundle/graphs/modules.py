@@ -36,7 +36,9 @@ def export_encoder(
     _export(_Outputs(encoder, names), (pixels,), path, ["pixels"], names, weights=weights)
     outputs = {value.name: value.type.tensor_type for value in onnx.load(path, load_external_data=False).graph.output}
     return {
-        name: torch.from_numpy(np.zeros([size.dim_value for size in kind.shape.dim], helper.tensor_dtype_to_np_dtype(kind.elem_type)))
+        name: torch.from_numpy(
+            np.zeros([size.dim_value for size in kind.shape.dim], helper.tensor_dtype_to_np_dtype(kind.elem_type))
+        )
         for name, kind in outputs.items()
     }
 
@@ -54,9 +56,13 @@ def export_decoder(decoder: nn.Module, encoded: dict[str, Tensor], prompt: int, 
     names = [name for name in encoded if name != "visual_tokens"]
     inputs = (*(encoded[name] for name in names), torch.randn(2, prompt), torch.tensor([frame, frame // 2]))
     _export(
-        _Decoder(decoder, names), inputs, path,
-        [*names, "seg_embeddings", "resized_size"], ["frame_logits", "scores"], "seg_embeddings",
-    )  # fmt: skip
+        _Decoder(decoder, names),
+        inputs,
+        path,
+        [*names, "seg_embeddings", "resized_size"],
+        ["frame_logits", "scores"],
+        "seg_embeddings",
+    )
     model = onnx.load(path)
     _append_masks(model.graph)
     onnx.checker.check_model(model)
@@ -103,9 +109,15 @@ def _export(
     with warnings.catch_warnings(), torch.inference_mode():
         warnings.simplefilter("ignore")
         program = torch.onnx.export(
-            module.eval(), inputs, input_names=names, output_names=outputs, opset_version=_OPSET, dynamo=True,
-            dynamic_shapes=sizes if len(sizes) == 1 else (sizes,), verbose=False,
-        )  # fmt: skip
+            module.eval(),
+            inputs,
+            input_names=names,
+            output_names=outputs,
+            opset_version=_OPSET,
+            dynamo=True,
+            dynamic_shapes=sizes if len(sizes) == 1 else (sizes,),
+            verbose=False,
+        )
     if weights is not None:
         _move_weights(program.model.graph, weights, path.stem)
     model = program.model_proto
@@ -126,9 +138,14 @@ def _move_weights(graph: onnx_ir.Graph, weights: WeightFiles, group: str) -> Non
         weights.add(group, name, tensor.numpy())
         place = {entry.key: entry.value for entry in weights.tensor(name).external_data}
         value.const_value = onnx_ir.ExternalTensor(
-            place["location"], int(place["offset"]), int(place["length"]), tensor.dtype,
-            shape=tensor.shape, name=value.name, base_dir=weights.folder,
-        )  # fmt: skip
+            place["location"],
+            int(place["offset"]),
+            int(place["length"]),
+            tensor.dtype,
+            shape=tensor.shape,
+            name=value.name,
+            base_dir=weights.folder,
+        )
 
 
 def _append_masks(graph: onnx.GraphProto) -> None:
@@ -137,9 +154,11 @@ def _append_masks(graph: onnx.GraphProto) -> None:
     The frame's logits are cut to the resized picture and brought to its original size in one bilinear step.
     """
     constants = {
-        "post_zero": numpy_helper.from_array(_array([0, 0])), "post_axes": numpy_helper.from_array(_array([1, 2])),
-        "post_one": numpy_helper.from_array(_array([1])), "post_threshold": _scalar(0.0),
-    }  # fmt: skip
+        "post_zero": numpy_helper.from_array(_array([0, 0])),
+        "post_axes": numpy_helper.from_array(_array([1, 2])),
+        "post_one": numpy_helper.from_array(_array([1])),
+        "post_threshold": _scalar(0.0),
+    }
     for name, tensor in constants.items():
         tensor.name = name
         graph.initializer.append(tensor)
