@@ -4,4 +4,5 @@ export * from './errors.js';
 export * from './job.js';
 export * from './mask.js';
 export * from './periodic.js';
+export * from './request-id.js';
 export * from './request.js';

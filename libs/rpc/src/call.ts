@@ -1,6 +1,5 @@
-import { randomUUID } from 'node:crypto';
 import { Metadata, type ServerUnaryCall, type ServerWritableStream } from '@grpc/grpc-js';
-import { SegueError } from '@segue/core';
+import { REQUEST_ID, requestIdOf, SegueError } from '@segue/core';
 
 /** What a handler knows about its call besides the request. */
 export interface CallContext {
@@ -25,7 +24,7 @@ export class OpenCall implements CallContext {
   constructor(call: ServerCall) {
     this.deadlineAtMs = Number(call.getDeadline());
     const [given] = call.metadata.get(REQUEST_ID);
-    this.requestId = typeof given === 'string' && /^[\w.-]{1,128}$/.test(given) ? given : randomUUID();
+    this.requestId = requestIdOf(given);
     const metadata = new Metadata();
     metadata.set(REQUEST_ID, this.requestId);
     call.sendMetadata(metadata);
@@ -47,6 +46,5 @@ export class OpenCall implements CallContext {
   }
 }
 
-const REQUEST_ID = 'x-request-id';
 /** A deadline travels as the time that is left, which starts anew on arrival: the client's own ends so much earlier. */
 const TRANSIT_MS = 100;

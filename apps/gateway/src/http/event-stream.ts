@@ -1,5 +1,4 @@
 import { pipeline } from 'node:stream/promises';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { JobEvent, MaskFormat } from '@segue/core';
 import type { FastifyReply } from 'fastify';
 import { toEventBody } from './json.js';
@@ -9,20 +8,22 @@ const PING_EVERY_MS = 15_000;
 /** A refusal comes at once: what is silent for longer has been accepted, and the stream begins without its first event. */
 const REFUSAL_WITHIN_MS = 1_000;
 
-/**
- * Sends events as server-sent events, whose id a client may send back as Last-Event-ID.
- * @param client aborts when the client has gone.
- */
+export interface SendEventsOptions {
+  readonly format: MaskFormat;
+  /** Aborts when the client has gone. */
+  readonly client: AbortSignal;
+  readonly pingEveryMs?: number;
+}
+
+/** Sends events as server-sent events, whose id a client may send back as Last-Event-ID. */
 export async function sendEvents(
   reply: FastifyReply,
   events: AsyncIterable<JobEvent>,
-  format: MaskFormat,
-  client: AbortSignal,
+  { format, client, pingEveryMs = PING_EVERY_MS }: SendEventsOptions,
 ): Promise<void> {
   const iterator = events[Symbol.asyncIterator]();
   const first = iterator.next();
-  const early = await Promise.race([first, sleep(REFUSAL_WITHIN_MS, undefined, { ref: false })]);
-  if (early?.done) {
+  if ((await within(first, REFUSAL_WITHIN_MS))?.done) {
     // Tells a browser that has had the last event to stop coming back.
     await reply.status(204).send();
     return;
@@ -38,28 +39,45 @@ export async function sendEvents(
   };
   reply.hijack();
   raw.writeHead(200, headers as Record<string, string>);
-  const ping = setInterval(() => raw.write(': ping\n\n'), PING_EVERY_MS);
   try {
-    await pipeline(frames(first, iterator, format), raw);
+    await pipeline(frames(first, iterator, format, pingEveryMs), raw);
   } catch (error) {
     // With the client gone there is nobody left to tell.
     if (!client.aborted) throw error;
-  } finally {
-    clearInterval(ping);
   }
 }
 
+/** Pings are frames like others: they wait for a slow reader, and none comes after the last event. */
 async function* frames(
   first: Promise<IteratorResult<JobEvent>>,
   rest: AsyncIterator<JobEvent>,
   format: MaskFormat,
+  pingEveryMs: number,
 ): AsyncGenerator<string, void> {
   try {
-    for (let next = await first; !next.done; next = await rest.next()) {
-      const event = await toEventBody(next.value, format);
+    for (let next = first; ;) {
+      const result = await within(next, pingEveryMs);
+      if (result?.done) return;
+      if (!result) {
+        yield ': ping\n\n';
+        continue;
+      }
+      const event = await toEventBody(result.value, format);
       yield `id: ${event.id}\nevent: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`;
+      next = rest.next();
     }
   } finally {
     await rest.return?.();
+  }
+}
+
+/** What the promise gives, or undefined if it takes longer. */
+async function within<T>(promise: Promise<T>, limitMs: number): Promise<T | undefined> {
+  let timer: NodeJS.Timeout | undefined;
+  const limit = new Promise<undefined>((resolve) => (timer = setTimeout(resolve, limitMs, undefined)));
+  try {
+    return await Promise.race([promise, limit]);
+  } finally {
+    clearTimeout(timer);
   }
 }

@@ -1,11 +1,10 @@
-import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import multipart from '@fastify/multipart';
 import fastifyStatic from '@fastify/static';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { SwaggerModule } from '@nestjs/swagger';
-import { SegueError } from '@segue/core';
+import { REQUEST_ID, requestIdOf, SegueError } from '@segue/core';
 import type { ServiceContext } from '@segue/service';
 import type { FastifyInstance, FastifyServerOptions } from 'fastify';
 import type { GatewayConfig } from '../config.js';
@@ -40,14 +39,9 @@ export function fastifyOptions({ maxPictureBytes }: GatewayConfig): FastifyServe
     // Base64 takes four bytes for three.
     bodyLimit: Math.ceil((maxPictureBytes * 4) / 3) + OPTIONS_BYTES,
     requestIdHeader: false,
-    genReqId: ({ headers }) => requestId(headers['x-request-id']),
+    genReqId: ({ headers }) => requestIdOf(headers[REQUEST_ID]),
     requestTimeout: 60_000,
   };
-}
-
-/** The client's own id if it is a plain one, else a new one. */
-function requestId(given: string | string[] | undefined): string {
-  return typeof given === 'string' && /^[\w.-]{1,128}$/.test(given) ? given : randomUUID();
 }
 
 /** Completes the HTTP server: forms, headers, metrics, the page, and the API's description. */
@@ -61,7 +55,7 @@ export async function configureHttp(
   fastify.addHook('onRequest', async (request, reply) => {
     const docs = request.url.startsWith('/docs');
     void reply.headers({
-      'x-request-id': request.id,
+      [REQUEST_ID]: request.id,
       'x-content-type-options': 'nosniff',
       'referrer-policy': 'no-referrer',
       'content-security-policy': docs ? DOCS_CONTENT_SECURITY_POLICY : CONTENT_SECURITY_POLICY,

@@ -77,7 +77,7 @@ export class JobsController {
   ): Promise<void> {
     const caller = callerOf(reply);
     const { value, maskFormat } = await this.#service.watch(id, after, caller.signal);
-    await sendEvents(reply, value, maskFormat, caller.signal);
+    await sendEvents(reply, value, { format: maskFormat, client: caller.signal });
   }
 
   @Get(':id/segments/:index.png')

@@ -33,7 +33,10 @@ export class SegmentController {
     const accept = request.headers.accept ?? '';
     const caller = callerOf(reply);
     if (accept.includes('text/event-stream')) {
-      return sendEvents(reply, this.#service.stream(command, caller), command.maskFormat, caller.signal);
+      return sendEvents(reply, this.#service.stream(command, caller), {
+        format: command.maskFormat,
+        client: caller.signal,
+      });
     }
     const answer = await this.#service.segment(command, caller);
     if (accept.includes('image/png')) {

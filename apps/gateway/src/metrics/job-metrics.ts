@@ -41,7 +41,7 @@ export class JobMetrics {
       labelNames: ['cache'],
       registers,
     });
-    this.#segments = new Counter({ name: 'segue_segments_total', help: 'Masks of completed jobs.', registers });
+    this.#segments = new Counter({ name: 'segue_job_segments_total', help: 'Segments of completed jobs.', registers });
     this.#recomputes = new Counter({
       name: 'segue_recomputes_total',
       help: 'Pictures that were encoded again because their tensors were lost.',

@@ -32,5 +32,5 @@ it('measures requests, queues and jobs', async () => {
   expect(text).toMatch(/segue_queue_tasks\{queue="encode",state="waiting".*\} 0/);
   expect(text).toMatch(/segue_jobs_total\{.*outcome="completed",code="".*\} 2/);
   expect(text).toMatch(/segue_job_seconds_count\{.*phase="total"\} 2/);
-  expect(text).toMatch(/segue_segments_total\{.*\} 2/);
+  expect(text).toMatch(/segue_job_segments_total\{.*\} 2/);
 });
