@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs';
 import type { Answer } from '@segue/core';
 import { PALETTE } from '@segue/imaging';
+import { Redis } from 'ioredis';
 import { chromium, type Browser, type Page } from 'playwright-core';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { MANY_SEGMENTS, NO_SEGMENT, WIDE } from './pictures.js';
@@ -86,6 +87,29 @@ describe.skipIf(!executablePath)('the page in Chromium', () => {
       history: [{ instruction: first }],
     });
     expect(await page.locator('.turn').nth(1).locator('.facts').textContent()).toContain('picture from the cache');
+  });
+
+  it('sends the picture and the conversation again by itself when the picture is not kept any more', async () => {
+    await choose(WIDE);
+    await ask(MANY_SEGMENTS);
+    await answers(1);
+    const redis = new Redis(system.redis.url);
+    const pictures = await redis.keys('*:picture:*');
+    await redis.del(...pictures);
+    redis.disconnect();
+    // The devtools protocol does not show forms with files, so the page itself keeps what it sends.
+    await page.evaluate(() => {
+      const send = window.fetch;
+      window.fetch = (address, request) => {
+        if (request?.body instanceof FormData) document.body.dataset['sent'] = String(request.body.get('history'));
+        return send(address, request);
+      };
+    });
+    await ask(NO_SEGMENT);
+    await answers(2);
+    expect(await page.getByRole('alert').isHidden()).toBe(true);
+    const history = await page.evaluate(() => document.body.dataset['sent'] ?? '');
+    expect(JSON.parse(history)).toMatchObject([{ instruction: MANY_SEGMENTS, answer: expect.any(String) as string }]);
   });
 
   it("passes on the service's sentence about a file that is no picture", async () => {

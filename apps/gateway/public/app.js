@@ -97,8 +97,7 @@ async function answer(instruction) {
   turnList.append(turn.element);
   overlay(turn);
   try {
-    const source = asked.imageId ? { imageId: asked.imageId } : { image: asked.blob };
-    for await (const event of ask(source, instruction, history(), running.signal)) take(asked, turn, event);
+    for await (const event of ask(asked, instruction, history(), running.signal)) take(asked, turn, event);
     turns.push(turn);
     question.value = '';
   } catch (error) {
