@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from segue_training.bundle.export import replaced
+from segue_training.bundle.folder import check_replaceable, replaced
 from segue_training.bundle.golden import GoldenQuestion, check_golden, write_golden
 from segue_training.bundle.graphs.graph import WeightFiles
 from segue_training.bundle.graphs.language import build_decode, build_prefill
@@ -46,7 +46,8 @@ def export_lisa(
     questions: become golden cases, for which the whole model is computed in PyTorch and float32; without any the largest
     thing in memory is one module, or one layer of the language model.
 
-    Raises ValueError when the checkpoint's parts do not fit each other, or the graphs not the golden answers.
+    Raises ValueError when `folder` holds something else than a bundle, the checkpoint's parts do not fit each other, or the
+    graphs not the golden answers.
     """
     with replaced(folder) as partial:
         weights = WeightFiles(partial, _FILE_LIMIT)
@@ -116,7 +117,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="segue-export lisa", description=__doc__.splitlines()[0])
     parser.add_argument("--checkpoint", type=Path, required=True, help="folder of LISA-7B-v1 or one of its family")
     parser.add_argument("--clip", type=Path, required=True, help="folder of the CLIP tower that its config.json names")
-    parser.add_argument("--out", type=Path, required=True, help="folder of the bundle; what is in it is replaced")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the bundle; one that is there is replaced")
     parser.add_argument("--precision", choices=PRECISIONS, default=FLOAT16, help="of the language model's weights")
     parser.add_argument("--name", help="of the bundle; the checkpoint's folder unless given")
     parser.add_argument("--version", default="1.0.0", help="of the bundle")
@@ -132,6 +133,7 @@ def main(arguments: list[str] | None = None) -> None:
     logging.basicConfig(format="%(message)s")
     logging.getLogger("lisa").setLevel(logging.INFO)
     torch.set_grad_enabled(False)
+    check_replaceable(options.out)
     source = LisaCheckpoint(options.checkpoint, options.clip)
     facts = lisa_facts(source, options.name or bundle_name(options.checkpoint.name), options.version)
     questions = [GoldenQuestion(Path(picture), question) for picture, question in options.golden]

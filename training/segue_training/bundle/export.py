@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +9,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from .folder import replaced
 from .golden import GoldenQuestion, check_golden, write_golden
 from .graphs.graph import WeightFiles
 from .graphs.language import build_decode, build_prefill
@@ -39,25 +37,13 @@ def export_bundle(
 
     `questions` become the golden cases. check: ask the written bundle these questions.
 
-    Raises ValueError when the written graphs do not give the golden answers of the PyTorch model.
+    Raises ValueError when `folder` holds something else than a bundle, or the written graphs do not give the golden answers of
+    the PyTorch model.
     """
     with replaced(folder) as partial:
         _write(parts, partial, questions, precision)
         if check:
             check_golden(partial)
-
-
-@contextmanager
-def replaced(folder: Path) -> Iterator[Path]:
-    """An empty folder to write to, which takes the place of `folder` when the block ends well."""
-    partial = folder.with_name(f"{folder.name}.partial")
-    if partial.exists():
-        shutil.rmtree(partial)
-    partial.mkdir(parents=True)
-    yield partial
-    if folder.exists():
-        shutil.rmtree(folder)
-    partial.rename(folder)
 
 
 def _write(parts: BundleParts, partial: Path, questions: list[GoldenQuestion], precision: str) -> None:

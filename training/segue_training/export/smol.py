@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from segue_training.bundle.export import export_bundle
+from segue_training.bundle.folder import check_replaceable
 from segue_training.bundle.graphs.weights import FLOAT16, FLOAT32, INT4, INT8
 from segue_training.model.segue_model import load_facts, load_model
 from segue_training.own.bundle import golden_questions as own_questions
@@ -18,7 +19,7 @@ from segue_training.smol.parts import smol_parts
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="segue-export smol", description="Write the bundle of a trained checkpoint.")
     parser.add_argument("--checkpoint", type=Path, required=True, help="file that training wrote")
-    parser.add_argument("--out", type=Path, required=True, help="folder of the bundle; what is in it is replaced")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the bundle; one that is there is replaced")
     parser.add_argument(
         "--precision", choices=(INT8, INT4, FLOAT16, FLOAT32), default=INT8, help="of the language model's base weights"
     )
@@ -31,7 +32,8 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def export(options: argparse.Namespace) -> None:
-    """Raises ValueError when a checkpoint and the options do not fit together, or the bundle does not answer as PyTorch does."""
+    """Raises ValueError when checkpoint, options and folder do not fit together, or the bundle answers otherwise than PyTorch."""
+    check_replaceable(options.out)  # before minutes of work
     if options.data is None:
         export_bundle(smol_parts(options.checkpoint, options.out.name), options.out, golden_questions(), options.precision)
     else:

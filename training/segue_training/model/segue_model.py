@@ -105,10 +105,15 @@ def save_model(model: SegueModel, path: Path, facts: dict, compact: bool = False
     """Writes a safetensors file of everything but the language model's frozen weights; `facts` (figures, options) travel along.
 
     compact: LoRA in float16, half of the file's size for differences far below those of the quantised base.
+
+    Raises FloatingPointError, and writes nothing, when a weight is not finite: such a model answers nothing.
     """
     state = {name: value.contiguous() for name, value in model.state_dict().items()}
     if compact:
         state |= {name: value.half() for name, value in state.items() if ".lora_" in name}
+    broken = [name for name, value in state.items() if not value.isfinite().all()]
+    if broken:
+        raise FloatingPointError(f"{path} is not written, weights are not finite: {', '.join(broken)}")
     temporary = path.with_suffix(".tmp")
     save_file(state, temporary, {"config": json.dumps(_config(model)), "facts": json.dumps(facts)})
     temporary.replace(path)

@@ -12,6 +12,7 @@ import argparse
 import json
 import math
 import random
+import sys
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageEnhance
@@ -30,7 +31,13 @@ Point = tuple[float, float]
 
 
 def write_example_set(folder: Path, pictures: int = PICTURES) -> None:
-    """Writes annotations.json, images/ and questions.jsonl."""
+    """Writes annotations.json, images/ and questions.jsonl.
+
+    Raises FileExistsError when `folder` has data already: they may be somebody's own.
+    """
+    for name in ("annotations.json", "images", "questions.jsonl"):
+        if (folder / name).exists():
+            raise FileExistsError(f"{folder / name} is there already: name another folder for the example set")
     (folder / "images").mkdir(parents=True, exist_ok=True)
     images, annotations, lines = [], [], []
     for number in range(1, pictures + 1):
@@ -165,7 +172,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Writes a made-up set of own data: 20 pictures, outlines, questions.")
     parser.add_argument("--out", type=Path, required=True, help="folder for annotations.json, images/ and questions.jsonl")
     options = parser.parse_args()
-    write_example_set(options.out)
+    try:
+        write_example_set(options.out)
+    except FileExistsError as error:
+        sys.exit(str(error))
     print(f"{PICTURES} pictures of {' and '.join(NAMES)} things in {options.out}")
 
 

@@ -45,6 +45,8 @@ _ALL = 10_000
 def main(arguments: list[str] | None = None) -> None:
     options = _options(arguments)
     clock = Clock(options.minutes * 60)
+    if options.base.exists() and (options.out / "model.safetensors").resolve() == options.base.resolve():
+        sys.exit(f"{options.base} would be replaced by what comes out of it: name another folder with --out")
     try:
         data = check(options.data, options.base)
     except (DataError, FileNotFoundError, ValueError) as error:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import random
+import sys
 from pathlib import Path
 
 import torch
@@ -43,6 +44,8 @@ _CALIBRATION_PHOTOS, _PROBED_PHOTOS = 120, 40
 
 def main() -> None:
     options = _options()
+    if options.start and (options.out / "model.safetensors").resolve() == options.start.resolve():
+        sys.exit(f"{options.start} would be replaced by what comes out of it: name another folder with --out")
     options.out.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(options.seed)
     photos, held_out = split(load_coco(options.coco))

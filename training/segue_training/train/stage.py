@@ -6,8 +6,9 @@ import json
 import math
 import random
 import signal
+import sys
 import time
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 from tqdm import tqdm
+
+_LATEST = 100
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,8 @@ class StageOptions:
     """Ends early after this time; the schedule follows whichever of steps and time is further on."""
     keep: bool = True
     """Whether checkpoints are written and gone on from."""
+    skip_limit: int = 10
+    """The stage fails when more of its latest 100 steps than these had gradients that are not finite."""
 
 
 def parameter_groups(modules: Iterable[tuple[nn.Module, float]], decay: float) -> list[dict]:
@@ -60,6 +65,9 @@ class Stage:
     The state in OUT/<name>.pt (trainable weights, moving average, optimiser, step) is written every few
     minutes and at the end; a stage started again goes on from there. The random stream of a step depends
     on the seed and the step alone, so that a resumed stage sees what an uninterrupted one would.
+
+    A step whose gradient is not finite changes nothing; it is counted, said and logged. Raises FloatingPointError when there
+    are too many of them, or when the loss is not finite.
     """
 
     def __init__(self, model: nn.Module, groups: list[dict], options: StageOptions, out: Path, seed: int = 0):
@@ -69,6 +77,8 @@ class Stage:
         self.average = {name: p.detach().clone() for name, p in self._trainable()}
         self.step = 0
         self.stopped = False
+        self.skipped: deque[bool] = deque(maxlen=_LATEST)
+        """Of the latest steps, which were skipped."""
         self.started = time.monotonic()
         if options.keep and self.checkpoint.exists():
             self._restore()
@@ -97,13 +107,9 @@ class Stage:
             torch.manual_seed(self.seed * 1_000_003 + step)
             self._schedule(step)
             parts = loss(step, random.Random(f"{self.seed}-{options.name}-{step}"))
-            self.optimiser.zero_grad(set_to_none=True)
-            parts["loss"].backward()
-            norm = nn.utils.clip_grad_norm_([p for _, p in self._trainable()], options.clip)
-            if torch.isfinite(norm):
-                self.optimiser.step()
-            elif not math.isfinite(float(parts["loss"].detach())):
+            if not math.isfinite(float(parts["loss"].detach())):
                 raise FloatingPointError(f"{options.name}: the loss is not finite at step {step}")
+            self._descend(step, parts["loss"])
             self._update_average(step)
             self.step = step + 1
             for name, value in parts.items():
@@ -112,7 +118,7 @@ class Stage:
             if self.step % 20 == 0 or ended:
                 means = {name: round(sum(values) / len(values), 4) for name, values in recent.items()}
                 bar.set_postfix(means)
-                self._log({"step": self.step, **means})
+                self._log({"step": self.step, **means, **({"skipped": sum(self.skipped)} if any(self.skipped) else {})})
                 recent.clear()
             if ended:
                 break
@@ -126,6 +132,24 @@ class Stage:
         if options.keep:
             self.save()
         self.load_average()
+
+    def _descend(self, step: int, loss: Tensor) -> None:
+        """One step of the optimiser, or none where the gradient is not finite."""
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        norm = nn.utils.clip_grad_norm_([p for _, p in self._trainable()], self.options.clip)
+        finite = bool(torch.isfinite(norm))
+        self.skipped.append(not finite)
+        if finite:
+            self.optimiser.step()
+            return
+        skipped, name = sum(self.skipped), self.options.name
+        said = f"{name}: step {step} skipped, its gradient is not finite ({skipped} of the latest {len(self.skipped)})"
+        tqdm.write(said, file=sys.stderr)
+        if skipped > self.options.skip_limit:
+            raise FloatingPointError(
+                f"{name}: at step {step}, {skipped} of the latest {len(self.skipped)} gradients are not finite, but the loss is"
+            )
 
     def _stop(self, *_: object) -> None:
         self.stopped = True

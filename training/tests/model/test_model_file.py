@@ -48,6 +48,16 @@ def test_a_compact_file_halves_lora_alone(model, tmp_path):
         torch.testing.assert_close(loaded[name], value, rtol=1e-3, atol=1e-6)
 
 
+def test_a_broken_model_is_not_written_over_a_good_one(model, tmp_path):
+    save_model(model, tmp_path / "model.safetensors", {"good": True})
+    with torch.no_grad():
+        model.projector.gain[0] = float("nan")
+    with pytest.raises(FloatingPointError, match=r"model.safetensors is not written, .* projector.gain"):
+        save_model(model, tmp_path / "model.safetensors", {})
+    assert load_facts(tmp_path / "model.safetensors") == {"good": True}
+    assert [path.name for path in tmp_path.iterdir()] == ["model.safetensors"]
+
+
 def test_other_files_are_refused_by_name(model, tmp_path):
     torch.save({}, tmp_path / "model.pt")
     with pytest.raises(ValueError, match="model.pt is no safetensors file"):

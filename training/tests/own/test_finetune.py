@@ -110,6 +110,15 @@ def test_a_missing_base_is_said(data, tmp_path):
         run(tmp_path / "none.safetensors", data, tmp_path / "out")
 
 
+def test_the_base_is_not_overwritten(base, data, tmp_path):
+    (tmp_path / "out").mkdir()
+    base.rename(tmp_path / "out" / "model.safetensors")
+    before = (tmp_path / "out" / "model.safetensors").read_bytes()
+    with pytest.raises(SystemExit, match="name another folder with --out"):
+        run(tmp_path / "out" / "model.safetensors", data, tmp_path / "out")
+    assert (tmp_path / "out" / "model.safetensors").read_bytes() == before
+
+
 def test_too_little_time_is_said(base, data, tmp_path, monkeypatch):
     monkeypatch.setattr(command, "measure", lambda *given, **options: {})
     with pytest.raises(SystemExit, match="--minutes"):

@@ -283,6 +283,13 @@ def test_the_example_set_is_always_the_same(example, tmp_path):
             assert path.read_bytes() == (tmp_path / path.relative_to(example)).read_bytes(), path.name
 
 
+def test_the_example_set_does_not_overwrite_data(folder):
+    before = (folder / QUESTIONS).read_bytes()
+    with pytest.raises(FileExistsError, match="name another folder"):
+        write_example_set(folder, 1)
+    assert (folder / QUESTIONS).read_bytes() == before
+
+
 def test_questions_get_the_prompts_that_point_at_their_things(folder):
     data = read(folder)
     assert data.new == ("valve", "gauge") and data.names[80:] == data.new and not data.warnings

@@ -77,6 +77,42 @@ def test_a_loss_that_is_not_finite_stops_the_stage(tmp_path):
         fit.run(lambda step, rng: {"loss": model.weight.sum() * float("nan")})
 
 
+def with_a_gradient_that_is_not_finite(model, steps):
+    """A finite loss whose gradient is infinite at some steps: that of the square root at 0."""
+    plain = loss_of(model)
+
+    def loss(step, rng):
+        parts = plain(step, rng)
+        return {"loss": parts["loss"] + (0 * model.weight.sum()).sqrt()} if steps(step) else parts
+
+    return loss
+
+
+def test_a_gradient_that_is_not_finite_is_said_logged_and_changes_nothing(tmp_path, capsys):
+    model, fit = stage(tmp_path, 120)
+    fit.run(with_a_gradient_that_is_not_finite(model, lambda step: step in (3, 50)))
+    out = capsys.readouterr().err
+    assert "step 3 skipped" in out and "step 50 skipped" in out and out.count("skipped") == 2
+    log = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert [entry.get("skipped") for entry in log] == [1, 1, 2, 2, 2, 1]
+    assert log[-1]["loss"] < 0.1 * log[0]["loss"]
+
+
+@pytest.mark.parametrize("share", [1, 2])
+def test_gradients_that_are_often_not_finite_stop_the_stage(tmp_path, share):
+    model, fit = stage(tmp_path, 120)
+    before = model.weight.detach().clone()
+    with pytest.raises(FloatingPointError, match=f"fit: at step {10 * share}, 11 of the latest {10 * share + 1} gradients"):
+        fit.run(with_a_gradient_that_is_not_finite(model, lambda step: step % share == 0))
+    assert model.weight.isfinite().all() and (share > 1 or model.weight.equal(before))
+
+
+def test_a_loss_that_is_not_finite_stops_even_with_a_finite_gradient(tmp_path):
+    model, fit = stage(tmp_path, 3)
+    with pytest.raises(FloatingPointError, match="the loss is not finite"):
+        fit.run(lambda step, rng: {"loss": model.weight.sum() + float("inf")})
+
+
 def test_time_ends_a_stage_early_and_is_its_schedule(tmp_path, monkeypatch):
     now = itertools.count()
     monkeypatch.setattr(trainer, "time", SimpleNamespace(monotonic=lambda: next(now), time=lambda: 0))
