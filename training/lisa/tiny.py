@@ -256,6 +256,6 @@ def _write(path: Path, value: dict) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description="Write the bundle of a random LISA that tests use.")
+    parser = argparse.ArgumentParser(prog="python -m lisa.tiny", description="Write the bundle of a random LISA that tests use.")
     parser.add_argument("--out", type=Path, default=Path("models/tiny-lisa"))
     export_tiny_lisa(parser.parse_args().out)

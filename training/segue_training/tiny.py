@@ -187,6 +187,8 @@ def export_tiny(folder: Path, seed: int = SEED) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description="Write the bundle of random weights that tests use.")
+    parser = argparse.ArgumentParser(
+        prog="python -m segue_training.tiny", description="Write the bundle of random weights that tests use."
+    )
     parser.add_argument("--out", type=Path, default=Path("models/tiny-random"))
     export_tiny(parser.parse_args().out)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from importlib.resources import files
-
-import inflect
+from typing import TYPE_CHECKING
 
 from segue_training.model.config import COCO_NAMES
+
+if TYPE_CHECKING:
+    import inflect
 
 
 @dataclass
@@ -98,7 +101,6 @@ def lines_of(name: str) -> list[str]:
     return [line for line in text.splitlines() if line and not line.startswith("#")]
 
 
-_ENGLISH = inflect.engine()
 _ALREADY_PLURAL = {
     "skis",
     "scissors",
@@ -124,14 +126,21 @@ _ALREADY_PLURAL = {
 }
 
 
+@cache
+def _english() -> inflect.engine:
+    import inflect  # takes seconds, which reading data can do without
+
+    return inflect.engine()
+
+
 def plural(name: str) -> str:
     """English plural of a name ("wine glass" -> "wine glasses")."""
-    return name if name in _ALREADY_PLURAL | {"broccoli"} else _ENGLISH.plural_noun(name)
+    return name if name in _ALREADY_PLURAL | {"broccoli"} else _english().plural_noun(name)
 
 
 def article(name: str) -> str:
     """The name with "a" or "an"; nothing for words that are plural already."""
-    return name if name in _ALREADY_PLURAL else _ENGLISH.a(name)
+    return name if name in _ALREADY_PLURAL else _english().a(name)
 
 
 def join(parts: list[str]) -> str:

@@ -48,7 +48,9 @@ def _masks(answer: Answer, size: np.ndarray) -> np.ndarray:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Evaluates an exported bundle on the development photos.")
+    parser = argparse.ArgumentParser(
+        prog="python -m segue_training.evaluate.bundle", description="Evaluates an exported bundle on the development photos."
+    )
     parser.add_argument("--bundle", type=Path, required=True, help="folder that export wrote")
     parser.add_argument("--coco", type=Path, required=True, help="folder with annotations.json and images/")
     parser.add_argument("--out", type=Path, required=True, help="file for figures and answers (JSON)")

@@ -92,7 +92,9 @@ def _surest(model: SegueModel, picture: Picture) -> torch.Tensor:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Evaluates a trained model on the development photos.")
+    parser = argparse.ArgumentParser(
+        prog="python -m segue_training.evaluate", description="Evaluates a trained model on the development photos."
+    )
     parser.add_argument("--coco", type=Path, required=True, help="folder with annotations.json and images/")
     parser.add_argument("--model", type=Path, required=True, help="file written by segue_training.train")
     parser.add_argument("--out", type=Path, required=True, help="folder for evaluation.json, questions.json, answers.json")

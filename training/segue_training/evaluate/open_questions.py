@@ -121,7 +121,9 @@ def summary(answers: list[dict]) -> dict:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Asks what newcomers ask.")
+    parser = argparse.ArgumentParser(
+        prog="python -m segue_training.evaluate.open_questions", description="Asks what newcomers ask."
+    )
     parser.add_argument("--coco", type=Path, required=True, help="folder with annotations.json and images/")
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--model", type=Path, help="file written by segue_training.train")

@@ -41,7 +41,9 @@ def ask(url: str, picture: Path, instruction: str, history: Turns, timeout_s: fl
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Scores a running service on the evaluation questions.")
+    parser = argparse.ArgumentParser(
+        prog="python -m segue_training.evaluate.service", description="Scores a running service on the evaluation questions."
+    )
     parser.add_argument("--url", default="http://127.0.0.1:8080", help="address of the gateway")
     parser.add_argument("--coco", type=Path, required=True, help="folder with annotations.json and images/")
     parser.add_argument("--questions", type=Path, required=True, help="questions.json written by segue_training.evaluate")

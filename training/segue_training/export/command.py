@@ -5,17 +5,51 @@ from __future__ import annotations
 import argparse
 import sys
 from importlib import import_module
+from typing import NamedTuple
 
-KINDS = {"smol": "segue_training.export.smol", "lisa": "lisa.export"}
+
+class _Kind(NamedTuple):
+    module: str
+    """Whose `main` takes the further arguments."""
+    extra: str | None
+    """The extra of this project that installs what the module needs besides."""
+    help: str
+
+
+KINDS = {
+    "smol": _Kind("segue_training.export.smol", None, "a checkpoint that training or fine-tuning here wrote"),
+    "lisa": _Kind("lisa.export", "lisa", "one of LISA's published checkpoints"),
+}
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="segue-export", description=__doc__, add_help=False)
-    parser.add_argument("kind", choices=KINDS, help="smol: what training here wrote. lisa: a published checkpoint")
+    """Ends the process with a message when the bundle cannot be made."""
+    parser = argparse.ArgumentParser(
+        prog="segue-export",
+        description="Writes the bundle of a model: graphs, weights, tokenizer, manifest, golden cases and model card.",
+        epilog="The kinds: "
+        + "; ".join(f"{name}: {kind.help}" for name, kind in KINDS.items())
+        + ". `segue-export KIND --help` names their options.",
+    )
+    parser.add_argument("kind", choices=KINDS, help="what the model is")
     given = sys.argv[1:] if arguments is None else arguments
-    options = parser.parse_args(given[:1])
-    # Imported late: the small model's export does without the packages of the other.
-    import_module(KINDS[options.kind]).main(given[1:])
+    name = parser.parse_args(given[:1]).kind
+    # Imported late: `--help` does without PyTorch, and the small model's export without the packages of the other.
+    try:
+        kind = import_module(KINDS[name].module)
+    except ModuleNotFoundError as error:
+        sys.exit(missing(error, KINDS[name].extra))
+    try:
+        kind.main(given[1:])
+    except (FileNotFoundError, ValueError) as error:
+        sys.exit(str(error))
+
+
+def missing(error: ModuleNotFoundError, extra: str | None) -> str:
+    """What to install where an import failed."""
+    package = (error.name or str(error)).partition(".")[0]
+    what = f"training[{extra}]" if extra else "training"
+    return f"The package {package} is missing: pip install -c training/constraints.txt -e '{what}'"
 
 
 if __name__ == "__main__":

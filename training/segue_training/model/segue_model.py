@@ -7,12 +7,13 @@ from dataclasses import asdict
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from .checkpoint import read_metadata
 from .config import COCO_NAMES, RELATIONS, DecoderConfig, VisionConfig
-from .language import LanguageModel, load_gguf, smollm2_path
+from .gguf_fields import smollm2_path
+from .language import LanguageModel, load_gguf
 from .mask_decoder import Features, MaskDecoder
 from .projector import Projector, VisualSummary
 from .tokenization import SegueTokenizer, gguf_tokenizer
@@ -124,7 +125,7 @@ def load_model(path: Path, frozen_dtype: torch.dtype = torch.float32) -> SegueMo
 
     Raises ValueError when the file is none of `save_model` or was trained with other sizes.
     """
-    saved = _metadata(path, "config")
+    saved = read_metadata(path, "config")
     names, relations = tuple(saved["names"]), tuple(saved["decoder"]["relations"])
     model = _assemble(CenterNet(len(names)), names, relations, frozen_dtype)
     if saved != _config(model):
@@ -134,27 +135,6 @@ def load_model(path: Path, frozen_dtype: torch.dtype = torch.float32) -> SegueMo
     return model
 
 
-def load_facts(path: Path) -> dict:
-    """The figures and options saved beside the weights. Raises ValueError as `load_model` does."""
-    return _metadata(path, "facts")
-
-
-def load_names(path: Path) -> tuple[str, ...]:
-    """The names that a saved model has. Raises ValueError as `load_model` does."""
-    return tuple(_metadata(path, "config")["names"])
-
-
 def _config(model: SegueModel) -> dict:
     config = {"names": model.names, "vision": asdict(model.vision_config), "decoder": asdict(model.decoder_config)}
     return json.loads(json.dumps(config))  # as it comes back from a file, with lists for tuples
-
-
-def _metadata(path: Path, key: str) -> dict:
-    try:
-        with safe_open(path, "pt") as file:
-            found = file.metadata() or {}
-    except SafetensorError as error:
-        raise ValueError(f"{path} is no safetensors file: {error}") from error
-    if key not in found:
-        raise ValueError(f"{path} holds no `{key}`: it was not written by this project's training")
-    return json.loads(found[key])

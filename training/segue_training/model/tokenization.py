@@ -9,6 +9,8 @@ from typing import Any
 
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers
 
+from .gguf_fields import read_fields
+
 SEG, IMAGE = "<SEG>", "<image>"
 _CONTROL = 3  # GGUF's token type of control tokens
 
@@ -123,13 +125,11 @@ def byte_bpe(tokens: Sequence[str], merges: Sequence[tuple[str, str]], control: 
 
 def gguf_tokenizer(path: Path) -> SegueTokenizer:
     """The tokenizer of a GGUF file of the `smollm` kind."""
-    from gguf import GGUFReader
-
-    fields = GGUFReader(path).fields
-    kind = fields["tokenizer.ggml.pre"].contents()
+    fields = read_fields(path)
+    kind = fields["tokenizer.ggml.pre"]
     if kind != "smollm":
         raise ValueError(f"{path}: the tokenizer is of kind {kind!r}, only 'smollm' is supported")
-    tokens, types, merges = (fields[f"tokenizer.ggml.{name}"].contents() for name in ("tokens", "token_type", "merges"))
+    tokens, types, merges = (fields[f"tokenizer.ggml.{name}"] for name in ("tokens", "token_type", "merges"))
     control = [token for token, kind in zip(tokens, types, strict=True) if kind == _CONTROL]
     return byte_bpe(tokens, [tuple(merge.split(" ")) for merge in merges], control)
 

@@ -169,7 +169,10 @@ def _gauge(draw: ImageDraw.ImageDraw, x: float, y: float, radius: float, rng: ra
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Writes a made-up set of own data: 20 pictures, outlines, questions.")
+    parser = argparse.ArgumentParser(
+        prog="python -m segue_training.own.example_set",
+        description="Writes a made-up set of own data: 20 pictures, outlines, questions.",
+    )
     parser.add_argument("--out", type=Path, required=True, help="folder for annotations.json, images/ and questions.jsonl")
     options = parser.parse_args()
     try:

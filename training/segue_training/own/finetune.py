@@ -1,14 +1,7 @@
-"""Fine-tunes the trained model on own pictures, own categories and own questions.
-
-    segue-finetune --data DIR --out DIR
-
-DIR holds annotations.json (COCO), images/ and questions.jsonl; docs/guides/train-your-own.md describes them. The data are
-checked as a whole first. A fifth of the pictures is held out to measure; OUT/model.safetensors is the result.
-"""
+"""The fine-tuning of a trained model: detector, mask decoder, then language, within a given time."""
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 import time
@@ -18,19 +11,17 @@ import torch
 
 from segue_training.data.photos import Photo
 from segue_training.data.scenes import cache_photos
-from segue_training.model.language import smollm2_path
-from segue_training.model.segue_model import SegueModel, load_facts, load_model, load_names, save_model
-from segue_training.model.tokenization import gguf_tokenizer
-from segue_training.places import WEIGHTS
+from segue_training.model.checkpoint import load_facts
+from segue_training.model.segue_model import SegueModel, load_model, save_model
 from segue_training.train.decoder import train_decoder
 from segue_training.train.refiner import train_refiner
 from segue_training.train.stage import StageOptions, go_half_way
 
+from .clock import Clock
 from .evaluation import Kept, measure, table
-from .folder import OwnData, hold_out, read_own_data
+from .folder import OwnData
 from .language import finetune_language
 from .names import add_names
-from .problems import DataError
 from .rehearsal import self_annotated
 from .train_names import train_channels, train_queries
 
@@ -42,54 +33,32 @@ _ALL = 10_000
 """More steps than the time allows: the clock ends every part."""
 
 
-def main(arguments: list[str] | None = None) -> None:
-    options = _options(arguments)
-    clock = Clock(options.minutes * 60)
-    if options.base.exists() and (options.out / "model.safetensors").resolve() == options.base.resolve():
-        sys.exit(f"{options.base} would be replaced by what comes out of it: name another folder with --out")
-    try:
-        data = check(options.data, options.base)
-    except (DataError, FileNotFoundError, ValueError) as error:
-        sys.exit(str(error))
-    for problem in data.warnings:
-        print(problem)
-    training, held_out = hold_out(data.photos)
-    print(
-        f"{options.data}: {len(training)} pictures to train on, {len(held_out)} to measure; {len(data.questions)} questions; "
-        f"new names: {', '.join(data.new) or 'none'}"
-    )
-    if options.check:
-        return
-    options.out.mkdir(parents=True, exist_ok=True)
-    torch.manual_seed(options.seed)
+def train(data: OwnData, training: list[Photo], held_out: list[Photo], base: Path, out: Path, seed: int, clock: Clock) -> None:
+    """Fine-tunes the model of the file `base` and writes OUT/model.safetensors, with figures of before and after.
+
+    Ends the process with a message when too little time is left after measuring.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    torch.manual_seed(seed)
     clock.say("Measuring the model as it is")
     started = time.monotonic()
-    model, kept = load_model(options.base), Kept()
+    model, kept = load_model(base), Kept()
     before = measure(model, data, held_out, kept, base=True)
     # The same again at the end, where more masks are drawn.
     left = clock.left() - 3 * (time.monotonic() - started)
     if left < _FEWEST_S:
-        sys.exit(f"Of {options.minutes:g} minutes {max(0.0, left):.0f} s are left to train in. Ask for more with --minutes.")
-    facts = finetune(model, data, training, left, options.out, options.seed, clock)
-    path, base = options.out / "model.safetensors", load_facts(options.base)
+        sys.exit(f"Of {clock.allowed_s / 60:g} minutes {max(0.0, left):.0f} s are left to train in. Ask for more with --minutes.")
+    facts = finetune(model, data, training, left, out, seed, clock)
+    path, known = out / "model.safetensors", load_facts(base)
     # The base's figures and scores do not hold for what comes out.
-    kept_facts = {name: base[name] for name in ("calibration", "outliers") if name in base}
+    kept_facts = {name: known[name] for name in ("calibration", "outliers") if name in known}
     save_model(model, path, {**kept_facts, "own": facts})
     clock.say("Measuring what was written")
     model = load_model(path)
     facts |= {"before": before, "after": measure(model, data, held_out, kept, base=False), "seconds": round(clock.spent())}
     save_model(model, path, {**kept_facts, "own": facts})
-    (options.out / "evaluation.json").write_text(json.dumps(facts, indent=1))
+    (out / "evaluation.json").write_text(json.dumps(facts, indent=1))
     print(f"\n{table(before, facts['after'])}\n\n{path} written after {clock.spent() / 60:.1f} minutes.")
-
-
-def check(folder: Path, base: Path) -> OwnData:
-    """Reads own data for a base model. Raises DataError; FileNotFoundError or ValueError for the base."""
-    if not base.exists():
-        raise FileNotFoundError(
-            f"There is no base model {base}. Name one with --base; the repository has training/weights/segue-smol.safetensors."
-        )
-    return read_own_data(folder, load_names(base), gguf_tokenizer(smollm2_path()))
 
 
 def finetune(model: SegueModel, data: OwnData, photos: list[Photo], seconds: float, out: Path, seed: int, clock: Clock) -> dict:
@@ -130,39 +99,3 @@ def finetune(model: SegueModel, data: OwnData, photos: list[Photo], seconds: flo
     questions = [own for own in data.questions if own.photo.id in mine]
     finetune_language(model, cached, questions, data.kinds, out, max(1.0, end - time.monotonic()), _ALL, seed)
     return facts
-
-
-class Clock:
-    """Says what is being done, and how much of the allowed time is left."""
-
-    def __init__(self, allowed_s: float):
-        self.started, self.allowed_s = time.monotonic(), allowed_s
-
-    def spent(self) -> float:
-        """Seconds since the start."""
-        return time.monotonic() - self.started
-
-    def left(self) -> float:
-        """Seconds that are left."""
-        return self.allowed_s - self.spent()
-
-    def say(self, text: str) -> None:
-        """Prints a line with the time since the start."""
-        print(f"[{int(self.spent()) // 60}:{int(self.spent()) % 60:02}] {text}", flush=True)
-
-
-def _options(arguments: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="segue-finetune", description="Fine-tunes the model on own pictures and questions.")
-    parser.add_argument("--data", type=Path, required=True, help="folder with annotations.json, images/ and questions.jsonl")
-    parser.add_argument("--out", type=Path, required=True, help="folder for model.safetensors, evaluation.json and log.jsonl")
-    parser.add_argument("--base", type=Path, default=WEIGHTS, help="model to start from (default: %(default)s)")
-    parser.add_argument(
-        "--minutes", type=float, default=10.0, help="time for everything, measuring included (default: %(default)g)"
-    )
-    parser.add_argument("--check", action="store_true", help="check the data and end")
-    parser.add_argument("--seed", type=int, default=0)
-    return parser.parse_args(arguments)
-
-
-if __name__ == "__main__":
-    main()

@@ -82,7 +82,10 @@ def _median(run) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Compares the precisions that a checkpoint can be exported with.")
+    parser = argparse.ArgumentParser(
+        prog="python -m segue_training.smol.compare_precisions",
+        description="Compares the precisions that a checkpoint can be exported with.",
+    )
     parser.add_argument("--checkpoint", type=Path, required=True, help="file that training wrote")
     parser.add_argument("--coco", type=Path, required=True, help="folder with annotations.json and images/")
     parser.add_argument("--out", type=Path, required=True, help="folder for the bundles and precisions.json")

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from segue_training.bundle.parts import BundleParts
 from segue_training.bundle.picture import ImageInput
-from segue_training.model.segue_model import SegueModel, load_facts, load_model
+from segue_training.model.checkpoint import load_facts
+from segue_training.model.segue_model import SegueModel, load_model
 
 ORIGINS = [
     {

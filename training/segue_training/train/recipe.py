@@ -24,9 +24,10 @@ from segue_training.data.bank import load_things
 from segue_training.data.photos import Photo, load_coco, split
 from segue_training.data.scenes import cache_photos
 from segue_training.evaluate.checkpoint import evaluate
+from segue_training.model.checkpoint import load_facts
 from segue_training.model.config import RELATIONS, ZERO_SHOT
 from segue_training.model.mixed_precision import half_is_faster
-from segue_training.model.segue_model import SegueModel, build_model, load_facts, load_model, save_model
+from segue_training.model.segue_model import SegueModel, build_model, load_model, save_model
 
 from .calibrate import calibrate
 from .calibrate_scores import calibrate_scores
@@ -126,7 +127,9 @@ def _categories(coco: Path) -> list[list[str]]:
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Trains the model on a folder in COCO format.")
+    parser = argparse.ArgumentParser(
+        prog="python -m segue_training.train", description="Trains the model on a folder in COCO format."
+    )
     parser.add_argument("--coco", type=Path, required=True, help="folder with annotations.json and images/")
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--vision-base", type=Path, help="folder with centernet.json and centernet.bin")

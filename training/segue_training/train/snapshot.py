@@ -12,7 +12,8 @@ from pathlib import Path
 
 import torch
 
-from segue_training.model.segue_model import load_facts, load_model, save_model
+from segue_training.model.checkpoint import load_facts
+from segue_training.model.segue_model import load_model, save_model
 
 from .recipe import START
 
@@ -29,7 +30,9 @@ def snapshot(run: Path, stage: str, out: Path) -> int:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Writes a model of where a running stage is.")
+    parser = argparse.ArgumentParser(
+        prog="python -m segue_training.train.snapshot", description="Writes a model of where a running stage is."
+    )
     parser.add_argument("--run", type=Path, required=True, help="folder of the training")
     parser.add_argument("--stage", default="joint", help="the stage's name")
     parser.add_argument("--out", type=Path, required=True, help="file of the model")

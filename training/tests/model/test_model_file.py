@@ -5,8 +5,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from segue_training.model import segue_model as module
+from segue_training.model.checkpoint import load_facts
 from segue_training.model.config import VisionConfig
-from segue_training.model.segue_model import SegueModel, load_facts, load_model, save_model
+from segue_training.model.segue_model import SegueModel, load_model, save_model
 from segue_training.model.vision import CenterNet
 from segue_training.own.names import add_names
 from segue_training.tiny import tiny_parts

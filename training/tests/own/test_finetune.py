@@ -9,13 +9,14 @@ import torch
 from safetensors.torch import load_file
 
 from segue_training.data.augment import augmented_batch
-from segue_training.export import smol as export
+from segue_training.export import command as export
 from segue_training.model import segue_model as module
+from segue_training.model.checkpoint import load_facts, load_names
 from segue_training.model.config import COCO_NAMES, Limits
 from segue_training.model.generate import Answer, Answerer
-from segue_training.model.segue_model import SegueModel, load_facts, load_names, save_model
+from segue_training.model.segue_model import SegueModel, save_model
 from segue_training.model.vision import CenterNet
-from segue_training.own import finetune as command
+from segue_training.own import command, finetune
 from segue_training.own.bundle import golden_questions, own_parts
 from segue_training.own.evaluation import table
 from segue_training.own.example_set import write_example_set
@@ -59,7 +60,7 @@ def run(base, data, out, *more: str) -> None:
 
 
 def test_a_short_run_writes_a_model_with_the_new_names(base, data, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(command, "_ALL", 1)
+    monkeypatch.setattr(finetune, "_ALL", 1)
     run(base, data, tmp_path / "out", "--minutes", "30")
     said = capsys.readouterr().out
     assert "new names: valve, gauge" in said and "| your questions |" in said
@@ -98,7 +99,7 @@ def test_check_says_what_was_read_and_writes_nothing(base, data, tmp_path, capsy
 
 
 def test_broken_data_end_the_command_before_anything_is_loaded(base, tmp_path, monkeypatch):
-    monkeypatch.setattr(command, "load_model", lambda path: pytest.fail("the data come first"))
+    monkeypatch.setattr(finetune, "load_model", lambda path: pytest.fail("the data come first"))
     write_example_set(tmp_path / "own", 6)
     (tmp_path / "own" / "images" / "site-02.jpg").unlink()
     with pytest.raises(SystemExit, match="images/site-02.jpg is not there"):
@@ -120,7 +121,7 @@ def test_the_base_is_not_overwritten(base, data, tmp_path):
 
 
 def test_too_little_time_is_said(base, data, tmp_path, monkeypatch):
-    monkeypatch.setattr(command, "measure", lambda *given, **options: {})
+    monkeypatch.setattr(finetune, "measure", lambda *given, **options: {})
     with pytest.raises(SystemExit, match="--minutes"):
         run(base, data, tmp_path / "out", "--minutes", "0.5")
 
@@ -143,7 +144,7 @@ def test_a_checkpoint_becomes_a_bundle_of_its_own_name(base, data, tmp_path):
     with pytest.raises(ValueError, match="--data"):
         smol_parts(tmp_path / "model.safetensors", "my-model")
     with pytest.raises(SystemExit, match="--data"):
-        export.main(["--checkpoint", str(tmp_path / "model.safetensors"), "--out", str(tmp_path / "my-model")])
+        export.main(["smol", "--checkpoint", str(tmp_path / "model.safetensors"), "--out", str(tmp_path / "my-model")])
     with pytest.raises(ValueError, match="lower-case"):
         own_parts(model, {"own": own}, "My Model")
     with pytest.raises(ValueError, match="without --data"):
@@ -219,6 +220,6 @@ def test_half_way_is_the_mean_of_before_and_after():
     before = {name: value.detach().clone() for name, value in layer.named_parameters()}
     with torch.no_grad():
         layer.weight += 2
-    command.go_half_way(layer, before)
+    finetune.go_half_way(layer, before)
     torch.testing.assert_close(layer.weight.detach(), before["weight"] + 1)
     torch.testing.assert_close(layer.bias.detach(), before["bias"])

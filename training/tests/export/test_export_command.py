@@ -1,0 +1,45 @@
+"""`segue-export` and `segue-finetune` as they answer before any model is loaded."""
+
+import subprocess
+import sys
+
+import pytest
+
+from segue_training.export import command
+
+
+def test_help_names_the_kinds(capsys):
+    with pytest.raises(SystemExit) as ended:
+        command.main(["--help"])
+    assert ended.value.code == 0
+    said = capsys.readouterr().out
+    assert "smol" in said and "lisa" in said and "segue-export KIND --help" in said
+
+
+def test_an_unknown_kind_is_said(capsys):
+    with pytest.raises(SystemExit) as ended:
+        command.main(["llama"])
+    assert ended.value.code == 2 and "invalid choice: 'llama'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("package", ["transformers", "sentencepiece"])
+def test_a_missing_extra_is_named(package, monkeypatch):
+    for name in [name for name in sys.modules if name.partition(".")[0] in ("lisa", package)]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, package, None)  # as if it were not installed
+    with pytest.raises(SystemExit, match=rf"{package} is missing: pip install .*'training\[lisa\]'"):
+        command.main(["lisa", "--help"])
+
+
+def test_a_checkpoint_that_is_not_there_is_said(tmp_path):
+    with pytest.raises(SystemExit, match="nothing.safetensors"):
+        command.main(["smol", "--checkpoint", str(tmp_path / "nothing.safetensors"), "--out", str(tmp_path / "out")])
+
+
+@pytest.mark.parametrize("module", ["segue_training.export.command", "segue_training.own.command", "segue_training.own.folder"])
+def test_what_only_looks_at_data_does_without_slow_packages(module):
+    code = f"import sys, {module}; print([name for name in ('torch', 'inflect', 'gguf') if name in sys.modules])"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={"PYTHONPATH": ":".join(sys.path)}
+    )
+    assert done.stdout.strip() == "[]"
