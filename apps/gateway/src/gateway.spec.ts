@@ -113,7 +113,7 @@ describe('stopping', () => {
     await began.given;
     const { jobId } = await gateway.client.submit(await question());
     const response = await fetch(`${gateway.url}/v1/jobs/${jobId}/events`);
-    const seen: { readonly event?: string | undefined }[] = [];
+    const seen: { readonly id?: string | undefined; readonly event?: string | undefined }[] = [];
     const watching = (async () => {
       for await (const event of serverSentEvents(response)) seen.push(event);
     })();
