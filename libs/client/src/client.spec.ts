@@ -52,6 +52,8 @@ beforeEach(async () => {
       jobId: 'j1',
       state: JobState.FAILED,
       createdAtMs: 5n,
+      instruction: 'Where?',
+      imageId: 'i',
       error: { code: 'INTERNAL', message: 'no' },
     });
   async function* events(call: CallContext) {
@@ -154,6 +156,8 @@ describe('SegueClient', () => {
       state: 'failed',
       createdAtMs: 5,
       deadlineAtMs: 0,
+      instruction: 'Where?',
+      imageId: 'i',
       error: { code: 'INTERNAL', message: 'no', details: {} },
     });
     expect(await client.models()).toMatchObject([{ name: 'm', modes: ['answer', 'mask_only'], isDefault: false }]);

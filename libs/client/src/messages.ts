@@ -67,6 +67,8 @@ export function toJob(message: WireJob): Job {
     state: known(JOB_STATES[message.state], 'job state'),
     createdAtMs: Number(message.createdAtMs),
     deadlineAtMs: Number(message.deadlineAtMs),
+    instruction: message.instruction,
+    imageId: message.imageId,
     ...(message.answer && { answer: toAnswer(message.answer) }),
     ...(message.error && { error: toError(message.error) }),
   };

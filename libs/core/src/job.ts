@@ -11,6 +11,9 @@ export interface Job {
   /** Milliseconds since the epoch. */
   readonly createdAtMs: number;
   readonly deadlineAtMs: number;
+  /** What was asked, about which picture. */
+  readonly instruction: string;
+  readonly imageId: string;
   readonly answer?: Answer;
   readonly error?: ErrorBody;
 }

@@ -60,6 +60,12 @@ export async function inspectPicture(bytes: Uint8Array, { maxBytes, maxPixels }:
   return { format, width, height };
 }
 
+/** Media type of a picture that has been inspected, by its first bytes. */
+export function pictureType(bytes: Uint8Array): `image/${PictureFormat}` {
+  if (bytes[0] === 0xff) return 'image/jpeg';
+  return bytes[0] === 0x89 ? 'image/png' : 'image/webp';
+}
+
 /**
  * Decodes to what models are fed in training: turned as EXIF says, alpha dropped, colour profile ignored, 8 bits.
  * @throws SegueError as `inspectPicture`, and INVALID_ARGUMENT for data that is cut short or broken.

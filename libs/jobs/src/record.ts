@@ -75,6 +75,8 @@ export function toJob(record: JobRecord): Job {
     state: record.state,
     createdAtMs: record.createdAtMs,
     deadlineAtMs: record.deadlineAtMs,
+    instruction: record.request.instruction,
+    imageId: record.request.imageId,
     ...(record.answer && { answer: record.answer }),
     ...(record.error && { error: record.error }),
   };

@@ -117,6 +117,8 @@ export async function toWireJob({ answer, error, ...job }: Job, format: MaskForm
     state: STATES[job.state],
     createdAtMs: BigInt(job.createdAtMs),
     deadlineAtMs: BigInt(job.deadlineAtMs),
+    instruction: job.instruction,
+    imageId: job.imageId,
     ...(answer && { answer: await toWireAnswer(answer, format) }),
     ...(error && { error: toWireError(error) }),
   });

@@ -29,10 +29,10 @@ export function Does(summary: string, description?: string): MethodDecorator {
 export function Answers(
   status: number,
   description: string,
-  content: Readonly<Record<string, SchemaName | 'png' | 'events'>>,
+  content: Readonly<Record<string, SchemaName | 'picture' | 'events'>>,
 ): MethodDecorator {
   const schemas = Object.entries(content).map(([type, name]) => {
-    if (name === 'png') return [type, { schema: { type: 'string', contentMediaType: 'image/png' } }] as const;
+    if (name === 'picture') return [type, { schema: { type: 'string', contentMediaType: type } }] as const;
     if (name === 'events') return [type, { schema: schemaOf('Event') }] as const;
     return [type, { schema: schemaOf(name) }] as const;
   });

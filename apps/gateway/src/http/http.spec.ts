@@ -120,6 +120,16 @@ describe('POST /v1/segment', () => {
     expect(await response.json()).toMatchObject({ text: TEXT, image_id });
   });
 
+  it.each(['png', 'jpeg', 'webp'] as const)('gives a stored picture back as it was sent (%s)', async (format) => {
+    const image = await photo(format);
+    const stored = await fetch(`${gateway.url}/v1/images`, { method: 'POST', body: form({}, image) });
+    const { image_id } = SCHEMAS.Image.parse(await stored.json());
+    const response = await fetch(`${gateway.url}/v1/images/${image_id}`);
+    expect(response.headers.get('content-type')).toBe(`image/${format}`);
+    expect(Buffer.from(await response.arrayBuffer())).toEqual(image);
+    await problem(await fetch(`${gateway.url}/v1/images/${'a'.repeat(64)}`), 404, 'NOT_FOUND', 'no picture');
+  });
+
   it.each(['application/json', 'text/event-stream'])(
     'cancels the job of a client that goes away (%s)',
     async (accept) => {
@@ -208,7 +218,8 @@ describe('jobs', () => {
     const events = await collect(serverSentEvents(await fetch(`${gateway.url}${location}/events`)));
     expect(events.at(-1)?.event).toBe('completed');
     const job = SCHEMAS.Job.parse(await (await fetch(`${gateway.url}${location}`)).json());
-    expect(job).toMatchObject({ state: 'completed', answer: { text: TEXT } });
+    expect(job).toMatchObject({ state: 'completed', instruction: 'Where is the cup?', answer: { text: TEXT } });
+    expect(job.image_id).toBe(job.answer?.image_id);
 
     const third = events[2]!;
     const rest = await fetch(`${gateway.url}${location}/events`, { headers: { 'last-event-id': third.id! } });

@@ -1,7 +1,8 @@
-import { Controller, HttpCode, Post, Req } from '@nestjs/common';
+import { Controller, Get, HttpCode, Param, Post, Req, Res } from '@nestjs/common';
 import { ApiTags } from '@nestjs/swagger';
 import { SegueError } from '@segue/core';
-import type { FastifyRequest } from 'fastify';
+import { pictureType } from '@segue/imaging';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import { parseOptions } from '../segmentation/parse-options.js';
 import { SegmentationService } from '../segmentation/segmentation.service.js';
 import { Answers, Does, Fails, Takes } from './api-docs.js';
@@ -35,5 +36,15 @@ export class ImagesController {
     if (!image) throw new SegueError('INVALID_ARGUMENT', '"image" is missing.');
     const { imageId, width, height } = await this.#service.storePicture(image);
     return { image_id: imageId, width, height };
+  }
+
+  @Get(':id')
+  @Does('A stored picture', 'The bytes as they were sent.')
+  @Answers(200, 'The picture.', { 'image/jpeg': 'picture', 'image/png': 'picture', 'image/webp': 'picture' })
+  @Fails(404, 503)
+  async get(@Param('id') id: string, @Res() reply: FastifyReply): Promise<void> {
+    const bytes = await this.#service.picture(id);
+    // The id is the hash of the bytes, so that they never change.
+    await reply.type(pictureType(bytes)).header('cache-control', 'private, immutable, max-age=3600').send(bytes);
   }
 }

@@ -82,7 +82,7 @@ export class JobsController {
 
   @Get(':id/segments/:index.png')
   @Does('One mask as a PNG with one bit a pixel', 'It is there as soon as the segment is, before the job has ended.')
-  @Answers(200, 'The mask, of the size of the picture.', { 'image/png': 'png' })
+  @Answers(200, 'The mask, of the size of the picture.', { 'image/png': 'picture' })
   @Fails(404, 503)
   async mask(@Param('id') id: string, @Param('index') index: string, @Res() reply: FastifyReply): Promise<void> {
     if (!/^\d{1,3}$/.test(index)) throw new SegueError('NOT_FOUND', 'Segments are numbered from 0.');

@@ -23,6 +23,8 @@ export async function toJobBody({ answer, error, ...job }: Job, format: MaskForm
     state: job.state,
     created_at_ms: job.createdAtMs,
     deadline_at_ms: job.deadlineAtMs,
+    instruction: job.instruction,
+    image_id: job.imageId,
     ...(answer && { answer: await toAnswerBody(answer, format) }),
     ...(error && { error: toErrorBody(error) }),
   };

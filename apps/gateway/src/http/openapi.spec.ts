@@ -25,6 +25,7 @@ it('describes every route of the table, in OpenAPI 3.1', async () => {
     'GET /healthz/live',
     'GET /healthz/ready',
     'GET /metrics',
+    'GET /v1/images/{id}',
     'GET /v1/jobs/{id}',
     'GET /v1/jobs/{id}/events',
     'GET /v1/jobs/{id}/segments/{index}.png',

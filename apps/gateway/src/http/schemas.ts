@@ -60,6 +60,8 @@ const JobSchema = z.strictObject({
   state: z.enum(['queued', 'running', 'completed', 'failed', 'cancelled']),
   created_at_ms: z.int(),
   deadline_at_ms: z.int(),
+  instruction: z.string(),
+  image_id: z.string(),
   answer: AnswerSchema.optional(),
   error: ErrorSchema.optional(),
 });

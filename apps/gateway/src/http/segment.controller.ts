@@ -26,7 +26,7 @@ export class SegmentController {
       'the answer (application/json), its events as they happen (text/event-stream), or the picture with the masks over it (image/png).',
   )
   @Takes('SegmentRequest')
-  @Answers(200, 'The answer.', { 'application/json': 'Answer', 'text/event-stream': 'events', 'image/png': 'png' })
+  @Answers(200, 'The answer.', { 'application/json': 'Answer', 'text/event-stream': 'events', 'image/png': 'picture' })
   @Fails(400, 404, 409, 413, 415, 429, 499, 503, 504)
   async segment(@Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<void> {
     const command = commandOf(await readBody(request));
