@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { hasEnd } from './completeness.js';
-import { inspectPicture, type PictureFormat } from './picture.js';
-import { sharp } from './sharp.js';
+import { inspectPicture } from './picture.js';
+import { sharp, type PictureFormat } from './sharp.js';
 
 const LIMITS = { maxBytes: 1 << 20, maxPixels: 1e6 };
 

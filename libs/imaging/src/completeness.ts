@@ -1,4 +1,4 @@
-import type { PictureFormat } from './picture.js';
+import type { PictureFormat } from './sharp.js';
 
 const JPEG_START_OF_SCAN = 0xda;
 const JPEG_END = Buffer.from([0xff, 0xd9]);
@@ -20,14 +20,19 @@ export function hasEnd(bytes: Uint8Array, format: PictureFormat): boolean {
       return file.includes(PNG_END);
     case 'webp':
       return file.length >= 12 && file.length >= file.readUInt32LE(4) + 8;
+    case 'gif':
+    case 'tiff':
+    case 'avif':
+      return true; // only decoding tells
   }
 }
 
 /** Walks the segments before the picture's data: an embedded thumbnail has an end marker of its own. */
 function startOfScan(file: Buffer): number | undefined {
   for (let at = 2; at + 4 <= file.length; at += 2 + file.readUInt16BE(at + 2)) {
-    while (file[at] === 0xff && file[at + 1] === 0xff) at++; // fill bytes
-    if (file[at] !== 0xff || at + 4 > file.length) return undefined;
+    // Stray bytes before a marker and fill bytes, both of which decoders skip.
+    while (at < file.length && (file[at] !== 0xff || file[at + 1] === 0xff)) at++;
+    if (at + 4 > file.length) return undefined;
     if (file[at + 1] === JPEG_START_OF_SCAN) return at;
   }
   return undefined;

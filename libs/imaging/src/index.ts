@@ -4,3 +4,4 @@ export { PALETTE } from './palette.js';
 export * from './picture.js';
 export * from './polygon.js';
 export * from './preprocess.js';
+export { PICTURE_FORMATS, USUAL_FORMATS, type PictureFormat } from './sharp.js';

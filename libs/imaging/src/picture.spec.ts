@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { Sharp } from 'sharp';
 import type { SegueError } from '@segue/core';
 import { decodePicture, DEFAULT_PICTURE_LIMITS, inspectPicture, type RgbImage } from './picture.js';
+import { prophoto } from './prophoto.fixture.js';
 import { sharp } from './sharp.js';
 
 const limits = DEFAULT_PICTURE_LIMITS;
@@ -50,6 +51,7 @@ describe('inspectPicture', () => {
     ['nothing', () => Promise.resolve(new Uint8Array())],
     ['text', () => Promise.resolve(Buffer.from('<html><body>404 Not Found</body></html>'))],
     ['an SVG', () => Promise.resolve(Buffer.from('<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>'))],
+    ['a BMP', () => Promise.resolve(bmp())],
     ['a GIF', () => picture().gif().toBuffer()],
     ['a TIFF', () => picture().tiff().toBuffer()],
     ['an AVIF', () => picture().avif({ effort: 0 }).toBuffer()],
@@ -60,21 +62,36 @@ describe('inspectPicture', () => {
     expect(error.message).toBe('This cannot be read as a picture; send a whole JPEG, PNG or WebP file.');
   });
 
-  it('cannot reach the decoders of other formats', async () => {
+  it('cannot reach the decoders of other formats until a setting allows them', async () => {
     const gif = await picture().gif().toBuffer();
     await expect(sharp(gif).metadata()).rejects.toThrow('unsupported image format');
+    const allowing = { ...limits, formats: ['png', 'gif'] as const };
+    expect(await inspectPicture(gif, allowing)).toEqual({ format: 'gif', width: 24, height: 16 });
+    const error = await failure(inspectPicture(await picture().webp().toBuffer(), allowing));
+    expect(error.message).toBe('This cannot be read as a picture; send a whole PNG or GIF file.');
   });
 
-  it('refuses an animation', async () => {
-    const frames = [await picture().png().toBuffer(), await picture().negate().png().toBuffer()];
-    const bytes = await sharp(frames, { join: { animated: true } })
-      .webp({ loop: 0 })
+  it.each([
+    [1, 4000],
+    [101, 1],
+  ])('refuses a strip of %i x %i', async (width, height) => {
+    const strip = await sharp({ create: { width, height, channels: 3, background: 'black' } })
+      .png()
       .toBuffer();
-    const error = await failure(inspectPicture(bytes, limits));
-    expect(error).toMatchObject({
-      reason: 'NOT_A_PICTURE',
-      message: 'The picture is an animation; send a single frame.',
-    });
+    const error = await failure(inspectPicture(strip, limits));
+    expect(error).toMatchObject({ code: 'INVALID_ARGUMENT', httpStatus: 400 });
+    expect(error.message).toBe(
+      `The picture has ${width} x ${height} pixels; send one whose sides differ by 100 times at most.`,
+    );
+  });
+
+  it('refuses a side that is too long, and takes what a phone of 50 megapixels writes', async () => {
+    const grey = (width: number, height: number) =>
+      sharp({ create: { width, height, channels: 3, background: 'black' }, limitInputPixels: false });
+    const long = await failure(inspectPicture(await grey(33_000, 400).png().toBuffer(), limits));
+    expect(long).toMatchObject({ reason: 'TOO_LARGE', message: expect.stringContaining('at most 32768 on a side') });
+    const phone = await inspectPicture(await grey(8192, 6144).png({ palette: true }).toBuffer(), limits);
+    expect(phone).toMatchObject({ width: 8192, height: 6144 });
   });
 
   it('refuses a large file', async () => {
@@ -107,16 +124,42 @@ describe('decodePicture', () => {
     expect([pixel(image, 8, 2), pixel(image, 8, 20)]).toEqual([GREEN, RED]);
   });
 
-  it('drops alpha and keeps the colour under it', async () => {
-    const image = await decodePicture(await picture().ensureAlpha(0).png().toBuffer(), limits);
-    expect([pixel(image, 2, 2), pixel(image, 20, 2)]).toEqual([GREEN, RED]);
+  it.each(['png', 'webp'] as const)('flattens alpha on white: what a %s hides is not looked at', async (format) => {
+    const hidden = await decodePicture(
+      await picture().ensureAlpha(0).toFormat(format, { lossless: true }).toBuffer(),
+      limits,
+    );
+    expect([pixel(hidden, 2, 2), pixel(hidden, 20, 2)]).toEqual([
+      [255, 255, 255],
+      [255, 255, 255],
+    ]);
+    const half = await decodePicture(
+      await picture().ensureAlpha(0.5).toFormat(format, { lossless: true }).toBuffer(),
+      limits,
+    );
+    expectNear(
+      pixel(half, 20, 2),
+      RED!.map((value) => (value + 255) / 2),
+      1,
+    );
   });
 
-  it('leaves colours as they are written, whatever their profile', async () => {
-    const bytes = await picture().png().withIccProfile('p3').toBuffer();
+  it('flattens 16 bits with alpha', async () => {
+    const bytes = await picture().ensureAlpha(0).toColourspace('rgb16').png().toBuffer();
+    expect(pixel(await decodePicture(bytes, limits), 2, 2)).toEqual([255, 255, 255]);
+  });
+
+  it.each([
+    ['Display P3', () => picture().png().withIccProfile('p3').toBuffer()],
+    ['sRGB', () => picture().png().withIccProfile('srgb').toBuffer()],
+    ['CMYK', () => picture().jpeg({ quality: 98 }).withIccProfile('cmyk').toBuffer()],
+    ['ProPhoto', () => picture().png().withIccProfile(prophoto()).toBuffer()],
+  ])('converts colours in %s to sRGB', async (name, make) => {
+    const bytes = await make();
+    expect((await sharp(bytes).metadata()).icc).toBeInstanceOf(Buffer);
     const image = await decodePicture(bytes, limits);
-    // Red of sRGB as Display P3 writes it; a converting decoder would give RED back.
-    expectNear(pixel(image, 20, 8), [184, 50, 36]);
+    expectNear(pixel(image, 20, 8), RED!, name === 'CMYK' ? 30 : 4);
+    expectNear(pixel(image, 2, 8), GREEN!, name === 'CMYK' ? 30 : 4);
   });
 
   it('turns 16 bits into 8', async () => {
@@ -151,6 +194,54 @@ describe('decodePicture', () => {
     expect(error.message).toMatch(/send it again|send a whole/);
   });
 
+  it.each([false, true])(
+    'refuses half a JPEG that was closed with an end marker (progressive: %s)',
+    async (progressive) => {
+      const whole = await sharp(await noise('jpeg'))
+        .jpeg({ progressive })
+        .toBuffer();
+      const half = Buffer.concat([whole.subarray(0, whole.length / 2), END_OF_JPEG]);
+      const error = await failure(decodePicture(half, limits));
+      expect(error).toMatchObject({ code: 'INVALID_ARGUMENT', message: expect.stringContaining('cut short') });
+    },
+  );
+
+  it('takes a JPEG with stray bytes in it or data after it, and one of several in a file', async () => {
+    const whole = await noise('jpeg');
+    const expected = await decodePicture(whole, limits);
+    const stray = Buffer.concat([whole.subarray(0, -2), Buffer.from([0, 0, 0x12]), END_OF_JPEG]);
+    const beforeScan = Buffer.concat([whole.subarray(0, 2), Buffer.from([0, 0x12, 0]), whole.subarray(2)]);
+    for (const bytes of [
+      stray,
+      beforeScan,
+      Buffer.concat([whole, Buffer.alloc(500, 7)]),
+      Buffer.concat([whole, whole]),
+    ])
+      expect(await decodePicture(bytes, limits)).toEqual(expected);
+  });
+
+  it('decodes the first frame of an animation', async () => {
+    const frames = [await picture().png().toBuffer(), await picture().negate().png().toBuffer()];
+    const animation = sharp(frames, { join: { animated: true } });
+    const allowing = { ...limits, formats: ['webp', 'gif'] as const };
+    for (const bytes of [
+      await animation.clone().webp({ lossless: true }).toBuffer(),
+      await animation.gif().toBuffer(),
+    ]) {
+      const image = await decodePicture(bytes, allowing);
+      expect([image.width, image.height]).toEqual([24, 16]);
+      expectNear(pixel(image, 20, 8), RED!, 8);
+    }
+  });
+
+  it.each(['gif', 'tiff', 'avif'] as const)('decodes a %s where it is allowed, and no part of one', async (format) => {
+    const bytes = await picture().toFormat(format, { quality: 98 }).toBuffer();
+    const allowing = { ...limits, formats: [format] };
+    expectNear(pixel(await decodePicture(bytes, allowing), 20, 8), RED!, 12);
+    const error = await failure(decodePicture(bytes.subarray(0, bytes.length - 20), allowing));
+    expect(error.code).toBe('INVALID_ARGUMENT');
+  });
+
   it('refuses a picture that is broken in its middle', async () => {
     const bytes = await noise('png');
     bytes.fill(0, 1000, 1500);
@@ -161,6 +252,22 @@ describe('decodePicture', () => {
     });
   });
 });
+
+const END_OF_JPEG = Buffer.from([0xff, 0xd9]);
+
+/** A BMP of 1 x 1. */
+function bmp(): Buffer {
+  const file = Buffer.alloc(58);
+  file.write('BM', 'latin1');
+  file.writeUInt32LE(58, 2);
+  file.writeUInt32LE(54, 10);
+  file.writeUInt32LE(40, 14);
+  file.writeUInt32LE(1, 18);
+  file.writeUInt32LE(1, 22);
+  file.writeUInt16LE(1, 26);
+  file.writeUInt16LE(24, 28);
+  return file;
+}
 
 /** 300 x 200, hard to compress. */
 function noise(format: 'jpeg' | 'png' | 'webp'): Promise<Buffer> {

@@ -1,11 +1,7 @@
 import type { Metadata } from 'sharp';
 import { SegueError } from '@segue/core';
 import { hasEnd } from './completeness.js';
-import { sharp } from './sharp.js';
-
-const FORMATS = ['jpeg', 'png', 'webp'] as const;
-
-export type PictureFormat = (typeof FORMATS)[number];
+import { sharp, unblock, USUAL_FORMATS, type PictureFormat } from './sharp.js';
 
 /** `uint8[height, width, 3]`: red, green, blue. */
 export interface RgbImage {
@@ -17,9 +13,15 @@ export interface RgbImage {
 export interface PictureLimits {
   readonly maxBytes: number;
   readonly maxPixels: number;
+  /** Formats that are decoded; JPEG, PNG and WebP unless given. */
+  readonly formats?: readonly PictureFormat[];
 }
 
-export const DEFAULT_PICTURE_LIMITS: PictureLimits = { maxBytes: 25 * 1024 * 1024, maxPixels: 50_000_000 };
+/** 8192 x 6144: what a phone's camera of 50 megapixels writes. */
+export const DEFAULT_PICTURE_LIMITS: PictureLimits = { maxBytes: 25 * 1024 * 1024, maxPixels: 8192 * 6144 };
+
+/** Longest side in pixels, and how many times longer than the other it may be: resizing a strip takes memory by its ratio, not by its pixels. */
+const [MAX_SIDE, MAX_RATIO] = [32_768, 100];
 
 export interface PictureInfo {
   readonly format: PictureFormat;
@@ -29,33 +31,26 @@ export interface PictureInfo {
 }
 
 /**
- * Reads a picture's header and looks for its end, and nothing more.
+ * Reads a picture's header and looks for its end, and nothing more. Of an animation the first frame counts.
  * @throws SegueError INVALID_ARGUMENT, reason TOO_LARGE or NOT_A_PICTURE; without one for a picture that is cut short.
  */
-export async function inspectPicture(bytes: Uint8Array, { maxBytes, maxPixels }: PictureLimits): Promise<PictureInfo> {
+export async function inspectPicture(bytes: Uint8Array, limits: PictureLimits): Promise<PictureInfo> {
+  const { maxBytes, maxPixels, formats = USUAL_FORMATS } = limits;
   if (bytes.byteLength > maxBytes) {
-    throw new SegueError(
-      'INVALID_ARGUMENT',
-      `The picture has ${bytes.byteLength} bytes; send one of at most ${maxBytes}.`,
-      {
-        reason: 'TOO_LARGE',
-      },
-    );
+    throw tooLarge(`The picture has ${bytes.byteLength} bytes; send one of at most ${maxBytes}.`);
   }
-  const metadata = await readHeader(bytes);
-  const format = FORMATS.find((name) => name === metadata.format);
-  if (!format) throw notAPicture();
-  if ((metadata.pages ?? 1) > 1) throw notAPicture('The picture is an animation; send a single frame.');
+  unblock(formats);
+  const metadata = await readHeader(bytes, formats);
+  const format = formats.find((name) => name === formatOf(metadata));
+  if (!format) throw notAPicture(formats);
   if (!hasEnd(bytes, format)) throw cutShort();
   const { width, height } = metadata.autoOrient;
-  if (width * height > maxPixels) {
-    throw new SegueError(
-      'INVALID_ARGUMENT',
-      `The picture has ${width} x ${height} pixels; send one of at most ${maxPixels} in all.`,
-      {
-        reason: 'TOO_LARGE',
-      },
-    );
+  const [shorter, longer] = [Math.min(width, height), Math.max(width, height)];
+  const size = `The picture has ${width} x ${height} pixels`;
+  if (width * height > maxPixels) throw tooLarge(`${size}; send one of at most ${maxPixels} in all.`);
+  if (longer > MAX_SIDE) throw tooLarge(`${size}; send one with at most ${MAX_SIDE} on a side.`);
+  if (longer > shorter * MAX_RATIO) {
+    throw new SegueError('INVALID_ARGUMENT', `${size}; send one whose sides differ by ${MAX_RATIO} times at most.`);
   }
   return { format, width, height };
 }
@@ -67,18 +62,42 @@ export function pictureType(bytes: Uint8Array): `image/${PictureFormat}` {
 }
 
 /**
- * Decodes to what models are fed in training: turned as EXIF says, alpha dropped, colour profile ignored, 8 bits.
+ * Decodes to what a browser shows on a white page: turned as EXIF says, colours in sRGB, alpha flattened on white, 8 bits.
  * @throws SegueError as `inspectPicture`, and INVALID_ARGUMENT for data that is cut short or broken.
  */
 export async function decodePicture(bytes: Uint8Array, limits: PictureLimits): Promise<RgbImage> {
-  await inspectPicture(bytes, limits);
+  const { format } = await inspectPicture(bytes, limits);
   try {
-    const picture = sharp(bytes, { limitInputPixels: limits.maxPixels, failOn: 'error', ignoreIcc: true });
-    const pixels = picture.autoOrient().removeAlpha().toColourspace('srgb').raw({ depth: 'uchar' });
-    const { data, info } = await pixels.toBuffer({ resolveWithObject: true });
-    return { width: info.width, height: info.height, data };
+    return await decode(bytes, limits, format === 'jpeg' ? 'warning' : 'error');
   } catch (cause) {
-    throw cutShort(cause);
+    if (format !== 'jpeg' || isPrematureEnd(cause)) throw cutShort(cause);
+  }
+  // The warning was a harmless one, such as of stray bytes between two parts.
+  return decode(bytes, limits, 'error').catch((cause: unknown) => Promise.reject(cutShort(cause)));
+}
+
+async function decode(bytes: Uint8Array, { maxPixels }: PictureLimits, failOn: 'warning' | 'error'): Promise<RgbImage> {
+  const picture = sharp(bytes, { limitInputPixels: maxPixels, failOn });
+  const shown = picture.autoOrient().flatten({ background: 'white' }).removeAlpha().toColourspace('srgb');
+  const { data, info } = await shown.raw({ depth: 'uchar' }).toBuffer({ resolveWithObject: true });
+  return { width: info.width, height: info.height, data };
+}
+
+/** libjpeg only warns where a file was closed with an end marker after its second half was lost. */
+function isPrematureEnd(error: unknown): boolean {
+  return error instanceof Error && /premature end/i.test(error.message);
+}
+
+/** AVIF and HEIC share a container. */
+function formatOf({ format, compression }: Metadata): string {
+  return format === 'heif' && compression === 'av1' ? 'avif' : format;
+}
+
+async function readHeader(bytes: Uint8Array, formats: readonly PictureFormat[]): Promise<Metadata> {
+  try {
+    return await sharp(bytes, { limitInputPixels: false }).metadata();
+  } catch (cause) {
+    throw notAPicture(formats, cause);
   }
 }
 
@@ -86,17 +105,23 @@ function cutShort(cause?: unknown): SegueError {
   return new SegueError('INVALID_ARGUMENT', 'The picture is cut short or broken; send it again.', { cause });
 }
 
-async function readHeader(bytes: Uint8Array): Promise<Metadata> {
-  try {
-    return await sharp(bytes, { limitInputPixels: false }).metadata();
-  } catch (cause) {
-    throw notAPicture(undefined, cause);
-  }
+function tooLarge(message: string): SegueError {
+  return new SegueError('INVALID_ARGUMENT', message, { reason: 'TOO_LARGE' });
 }
 
-function notAPicture(
-  message = 'This cannot be read as a picture; send a whole JPEG, PNG or WebP file.',
-  cause?: unknown,
-): SegueError {
-  return new SegueError('INVALID_ARGUMENT', message, { reason: 'NOT_A_PICTURE', cause });
+const NAMES: Readonly<Record<PictureFormat, string>> = {
+  jpeg: 'JPEG',
+  png: 'PNG',
+  webp: 'WebP',
+  gif: 'GIF',
+  tiff: 'TIFF',
+  avif: 'AVIF',
+};
+
+function notAPicture(formats: readonly PictureFormat[], cause?: unknown): SegueError {
+  const names = new Intl.ListFormat('en-GB', { type: 'disjunction' }).format(formats.map((format) => NAMES[format]));
+  return new SegueError('INVALID_ARGUMENT', `This cannot be read as a picture; send a whole ${names} file.`, {
+    reason: 'NOT_A_PICTURE',
+    cause,
+  });
 }

@@ -1,7 +1,7 @@
 import { fitSize, frameSize, type ImageInput } from '@segue/bundle';
 import type { Tensor } from '@segue/tensors';
 import type { RgbImage } from './picture.js';
-import { resize } from './resize.js';
+import { resize, type Window } from './resize.js';
 
 export interface PreprocessedPicture {
   /** float32[1, 3, height, width] */
@@ -19,7 +19,7 @@ export interface PreprocessedPicture {
 export async function preprocess(image: RgbImage, spec: ImageInput): Promise<PreprocessedPicture> {
   const original = [image.height, image.width] as const;
   const resized = fitSize(spec, original);
-  const picture = cropCentre(await resize(image, resized, spec.resize.filter), spec.centreCrop);
+  const picture = await resize(image, resized, spec.resize.filter, centre(resized, spec.centreCrop ?? resized));
   const [height, width] = frameSize(spec);
   const data = new Float32Array(3 * height * width);
   for (let channel = 0; channel < 3; channel++) {
@@ -44,16 +44,10 @@ function normalise({ rescale, mean, std }: ImageInput, channel: number, value: n
   return (value * rescale - mean[channel]!) / std[channel]!;
 }
 
-/** Cuts out the middle; an odd margin is smaller at the top and the left. */
-function cropCentre(image: RgbImage, size: ImageInput['centreCrop']): RgbImage {
-  if (!size) return image;
-  const [height, width] = size;
-  const top = Math.floor((image.height - height) / 2);
-  const left = Math.floor((image.width - width) / 2);
-  const data = new Uint8Array(height * width * 3);
-  for (let y = 0; y < height; y++) {
-    const from = ((top + y) * image.width + left) * 3;
-    data.set(image.data.subarray(from, from + width * 3), y * width * 3);
-  }
-  return { width, height, data };
+/** The middle of a picture; an odd margin is smaller at the top and the left. */
+function centre(
+  [fullHeight, fullWidth]: readonly [number, number],
+  [height, width]: readonly [number, number],
+): Window {
+  return { top: Math.floor((fullHeight - height) / 2), left: Math.floor((fullWidth - width) / 2), height, width };
 }

@@ -34,6 +34,32 @@ describe('resize', () => {
     expect(createHash('sha256').update(resized.data).digest('hex').slice(0, 16)).toBe(hash);
   });
 
+  it.each([
+    [
+      [61, 97],
+      [122, 194],
+    ],
+    [
+      [61, 97],
+      [30, 97],
+    ],
+    [
+      [61, 97],
+      [61, 40],
+    ],
+  ] as const)('gives any part of %j at %j as in the whole', async ([height, width], size) => {
+    const picture = pattern(height, width);
+    const whole = await resize(picture, size, 'bicubic');
+    const window = { top: 7, left: 11, height: 20, width: 25 };
+    const part = await resize(picture, size, 'bicubic', window);
+    const expected = Array.from({ length: window.height }, (_, y) => {
+      const at = ((window.top + y) * whole.width + window.left) * 3;
+      return [...whole.data.subarray(at, at + window.width * 3)];
+    });
+    expect([part.height, part.width]).toEqual([20, 25]);
+    expect([...part.data]).toEqual(expected.flat());
+  });
+
   it('leaves a picture of the right size alone', async () => {
     const picture = pattern(5, 7);
     expect(await resize(picture, [5, 7], 'bicubic')).toBe(picture);

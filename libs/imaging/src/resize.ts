@@ -38,24 +38,47 @@ interface Taps {
   readonly stride: number;
 }
 
+/** Part of a picture in pixels. */
+export interface Window {
+  readonly top: number;
+  readonly left: number;
+  readonly height: number;
+  readonly width: number;
+}
+
 /**
  * Resizes as Pillow does, to the bit: the kernel is widened when shrinking (antialiasing), the columns are done before
  * the rows, and pixels are rounded to 8 bits in between. The models were trained on such pictures; other libraries' filters differ.
  * @param size height, width in pixels
+ * @param window the part of the resized picture that is wanted; nothing else is computed.
  */
-export async function resize(image: RgbImage, size: readonly [number, number], filter: Filter): Promise<RgbImage> {
+export async function resize(
+  image: RgbImage,
+  size: readonly [number, number],
+  filter: Filter,
+  window: Window = { top: 0, left: 0, height: size[0], width: size[1] },
+): Promise<RgbImage> {
   const [height, width] = size;
-  const narrowed = width === image.width ? image : await resizeWidth(image, width, filter);
-  return height === image.height ? narrowed : resizeHeight(narrowed, height, filter);
+  const columns = tapsOf(image.width, width, KERNELS[filter], [window.left, window.width]);
+  const rows = tapsOf(image.height, height, KERNELS[filter], [window.top, window.height]);
+  const asWide = width === image.width && window.width === width;
+  const asHigh = height === image.height && window.height === height;
+  const narrowed = asWide ? image : await resizeWidth(image, columns, rowsOf(rows));
+  return asHigh ? narrowed : resizeHeight(narrowed, rows);
 }
 
-async function resizeWidth(image: RgbImage, width: number, filter: Filter): Promise<RgbImage> {
+/** The source rows that are needed; the others stay empty. */
+async function resizeWidth(
+  image: RgbImage,
+  { first, count, weights, stride }: Taps,
+  [from, to]: readonly [number, number],
+): Promise<RgbImage> {
   const { height, data: source } = image;
+  const width = first.length;
   const target = new Uint8Array(width * height * CHANNELS);
-  const { first, count, weights, stride } = tapsOf(image.width, width, KERNELS[filter]);
   const rowsPerSlice = Math.ceil(SLICE / (width * stride * CHANNELS));
-  for (let y = 0; y < height; y++) {
-    if (y > 0 && y % rowsPerSlice === 0) await nextTurn();
+  for (let y = from; y < to; y++) {
+    if (y > from && (y - from) % rowsPerSlice === 0) await nextTurn();
     const row = y * image.width * CHANNELS;
     let out = y * width * CHANNELS;
     for (let x = 0; x < width; x++) {
@@ -77,12 +100,12 @@ async function resizeWidth(image: RgbImage, width: number, filter: Filter): Prom
   return { width, height, data: target };
 }
 
-async function resizeHeight(image: RgbImage, height: number, filter: Filter): Promise<RgbImage> {
+async function resizeHeight(image: RgbImage, { first, count, weights, stride }: Taps): Promise<RgbImage> {
   const { width, data: source } = image;
+  const height = first.length;
   const line = width * CHANNELS;
   const target = new Uint8Array(line * height);
   const sums = new Int32Array(line);
-  const { first, count, weights, stride } = tapsOf(image.height, height, KERNELS[filter]);
   const rowsPerSlice = Math.ceil(SLICE / (line * stride));
   for (let y = 0; y < height; y++) {
     if (y > 0 && y % rowsPerSlice === 0) await nextTurn();
@@ -97,15 +120,22 @@ async function resizeHeight(image: RgbImage, height: number, filter: Filter): Pr
   return { width, height, data: target };
 }
 
-function tapsOf(from: number, to: number, { reach, weight }: Kernel): Taps {
+/** The first and the last source row that any target row looks at, half-open. */
+function rowsOf({ first, count }: Taps): [number, number] {
+  const last = first.length - 1;
+  return [first[0]!, first[last]! + count[last]!];
+}
+
+/** @param begin first of the wanted target pixels; `wanted`: how many. */
+function tapsOf(from: number, to: number, { reach, weight }: Kernel, [begin, wanted]: readonly [number, number]): Taps {
   const scale = from / to;
   const widening = Math.max(1, scale);
   const support = reach * widening;
   const stride = Math.ceil(support) * 2 + 1;
-  const [first, count] = [new Int32Array(to), new Int32Array(to)];
-  const weights = new Int32Array(to * stride);
-  for (let i = 0; i < to; i++) {
-    const centre = (i + 0.5) * scale;
+  const [first, count] = [new Int32Array(wanted), new Int32Array(wanted)];
+  const weights = new Int32Array(wanted * stride);
+  for (let i = 0; i < wanted; i++) {
+    const centre = (begin + i + 0.5) * scale;
     const start = Math.max(0, Math.trunc(centre - support + 0.5));
     const end = Math.min(from, Math.trunc(centre + support + 0.5));
     const raw = Array.from({ length: end - start }, (_, tap) => weight((start + tap - centre + 0.5) / widening));

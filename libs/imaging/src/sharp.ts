@@ -6,6 +6,30 @@ sharp.concurrency(1);
 sharp.cache(false);
 // libvips reads many formats that nobody should send; their decoders are not to be reached at all.
 sharp.block({ operation: ['VipsForeignLoad'] });
-sharp.unblock({ operation: ['VipsForeignLoadJpeg', 'VipsForeignLoadPng', 'VipsForeignLoadWebp'] });
+
+/** Decoder of each format that a picture may be sent in. */
+const LOADERS = {
+  jpeg: 'VipsForeignLoadJpeg',
+  png: 'VipsForeignLoadPng',
+  webp: 'VipsForeignLoadWebp',
+  gif: 'VipsForeignLoadNsgif',
+  tiff: 'VipsForeignLoadTiff',
+  avif: 'VipsForeignLoadHeif',
+} as const;
+
+export type PictureFormat = keyof typeof LOADERS;
+
+/** Formats that can be decoded; HEIC, BMP, JPEG XL and JPEG 2000 cannot: this build of libvips has no decoder for them. */
+export const PICTURE_FORMATS = Object.keys(LOADERS) as readonly PictureFormat[];
+
+/** What cameras, browsers and phones' galleries write; the decoders of the others are reached only where a setting names them. */
+export const USUAL_FORMATS: readonly PictureFormat[] = ['jpeg', 'png', 'webp'];
+
+/** Lets this process decode further formats. */
+export function unblock(formats: readonly PictureFormat[]): void {
+  sharp.unblock({ operation: formats.map((format) => LOADERS[format]) });
+}
+
+unblock(USUAL_FORMATS);
 
 export { sharp };

@@ -51,6 +51,14 @@ describe('defineConfig', () => {
     }
   });
 
+  it('takes some of a few words', () => {
+    expect(readConfig({ SEGUE_PICTURE_FORMATS: 'png, tiff' }).pictureFormats).toEqual(['png', 'tiff']);
+    expect(readConfig({}).pictureFormats).toEqual(['jpeg', 'png', 'webp']);
+    expect(() => readConfig({ SEGUE_PICTURE_FORMATS: 'png,pdf' })).toThrow(
+      /SEGUE_PICTURE_FORMATS: must be some of jpeg/,
+    );
+  });
+
   it('is read-only', () => {
     const config = defineConfig({ port: port(1), level: oneOf(['a', 'b'], 'a') })({});
     expect(Object.isFrozen(config)).toBe(true);

@@ -56,6 +56,14 @@ export const port = (fallback: number) => integer(fallback, { max: 65_535 });
 export const oneOf = <const V extends readonly [string, ...string[]]>(values: V, fallback: V[number]) =>
   z.enum(values, { error: `must be one of ${values.join(', ')}` }).default(fallback as never);
 
+/** Some of a few words, separated by commas. */
+export const someOf = <const V extends readonly [string, ...string[]]>(words: V, fallback: readonly V[number][]) =>
+  z
+    .string()
+    .transform((value) => value.split(',').map((word) => word.trim()))
+    .pipe(z.array(z.enum(words, { error: `must be some of ${words.join(', ')}, separated by commas` })))
+    .default([...fallback] as never);
+
 /** A URL of one of the protocols, e.g. `redis:`. */
 export const url = (protocols: readonly string[], fallback: string) =>
   z
@@ -93,11 +101,16 @@ export const jobSettings = {
 /** Limits on pictures, the same at the gateway that accepts them and the encoder that decodes them. */
 export const pictureSettings = {
   maxPictureBytes: integer(25 * 1024 * 1024, { min: 1 }),
-  maxPicturePixels: integer(50_000_000, { min: 1 }),
+  maxPicturePixels: integer(8192 * 6144, { min: 1 }),
+  /** Formats that are decoded. Of an animation the first frame counts. */
+  pictureFormats: someOf(['jpeg', 'png', 'webp', 'gif', 'tiff', 'avif'], ['jpeg', 'png', 'webp']),
 };
 
 /** The same limits as the picture functions take them. */
-export const pictureLimits = (config: { readonly maxPictureBytes: number; readonly maxPicturePixels: number }) => ({
+export const pictureLimits = (config: PictureConfig) => ({
   maxBytes: config.maxPictureBytes,
   maxPixels: config.maxPicturePixels,
+  formats: config.pictureFormats,
 });
+
+type PictureConfig = Config<typeof pictureSettings>;

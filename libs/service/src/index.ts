@@ -8,6 +8,7 @@ export {
   pictureSettings,
   port,
   serviceSettings,
+  someOf,
   text,
   url,
   variableName,
