@@ -62,6 +62,6 @@ function step(text) {
 
 function fail(sentence) {
   console.error(sentence);
-  if (command === 'test') console.log('0 passed, 1 failed');
+  if (command === 'test') console.log('0 passed, 1 failed, 0 skipped');
   process.exit(1);
 }
