@@ -1,4 +1,4 @@
-import { defineConfig, integer, jobSettings, pictureSettings, port, serviceSettings } from '@segue/service';
+import { defineConfig, integer, jobSettings, list, pictureSettings, port, serviceSettings } from '@segue/service';
 
 export const readConfig = defineConfig({
   ...serviceSettings({ httpPort: 8080 }),
@@ -10,6 +10,14 @@ export const readConfig = defineConfig({
   maxTimeoutMs: integer(600_000, { min: 1 }),
   /** Tasks that may wait in any one queue before new requests are refused. */
   maxQueueDepth: integer(100, { min: 1 }),
+  /** Bytes of request bodies that this process holds at the same time. */
+  maxUploadBytesHeld: integer(512 * 1024 * 1024, { min: 1 }),
+  /** Open connections over HTTP; more are closed at once. */
+  maxConnections: integer(4_000, { min: 1 }),
+  /** Origins whose pages may use this service from a browser, separated by commas, or `*`; none by default. */
+  corsOrigins: list(),
+  /** Names that requests may be sent to, without port; all by default. */
+  allowedHosts: list(),
   /** Answers that this process puts together at the same time. */
   concurrency: integer(16, { min: 1 }),
 });

@@ -64,6 +64,13 @@ export const someOf = <const V extends readonly [string, ...string[]]>(words: V,
     .pipe(z.array(z.enum(words, { error: `must be some of ${words.join(', ')}, separated by commas` })))
     .default([...fallback] as never);
 
+/** Texts, separated by commas; none by default. */
+export const list = () =>
+  z
+    .string()
+    .transform((value) => value.split(',').flatMap((item) => item.trim() || []))
+    .default([]);
+
 /** A URL of one of the protocols, e.g. `redis:`. */
 export const url = (protocols: readonly string[], fallback: string) =>
   z

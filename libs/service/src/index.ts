@@ -3,6 +3,7 @@ export {
   host,
   integer,
   jobSettings,
+  list,
   oneOf,
   pictureLimits,
   pictureSettings,

@@ -1,5 +1,5 @@
 import { applyDecorators } from '@nestjs/common';
-import { ApiBody, ApiConsumes, ApiOperation, ApiResponse } from '@nestjs/swagger';
+import { ApiBody, ApiConsumes, ApiHeader, ApiOperation, ApiResponse } from '@nestjs/swagger';
 import type { SCHEMAS } from './schemas.js';
 
 type SchemaName = keyof typeof SCHEMAS;
@@ -53,4 +53,13 @@ export function Takes(name: 'SegmentRequest' | 'ImageRequest'): MethodDecorator 
     ApiConsumes('application/json', 'multipart/form-data'),
     ApiBody({ required: true, schema: schemaOf(name) }),
   );
+}
+
+/** The key as a header, where clients' libraries put it. */
+export function TakesIdempotencyKey(): MethodDecorator {
+  return ApiHeader({
+    name: 'Idempotency-Key',
+    required: false,
+    description: 'The same as the option idempotency_key.',
+  });
 }

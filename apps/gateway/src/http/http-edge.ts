@@ -1,6 +1,5 @@
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import multipart from '@fastify/multipart';
 import fastifyStatic from '@fastify/static';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { SwaggerModule } from '@nestjs/swagger';
@@ -9,10 +8,15 @@ import type { ServiceContext } from '@segue/service';
 import type { FastifyInstance, FastifyServerOptions } from 'fastify';
 import type { GatewayConfig } from '../config.js';
 import type { GatewayMetrics } from '../metrics/gateway-metrics.js';
+import { COMMON_HEADERS, frameworkErrors } from './framework-errors.js';
+import { MAX_OPTIONS_BYTES } from './json-limits.js';
+import { refuseOtherMethods } from './methods.js';
 import { openApiDocument } from './openapi.js';
+import { guardOrigins } from './origins.js';
+import { addBodyParsers } from './request-body.js';
+import { limitUploads } from './upload-budget.js';
 
-/** Room for the other options beside the picture. */
-const OPTIONS_BYTES = 256 * 1024;
+const CLIENT_GONE = 499;
 
 const PAGE = fileURLToPath(new URL('../../public', import.meta.url));
 const EXAMPLES = fileURLToPath(new URL('../../../../examples', import.meta.url));
@@ -34,30 +38,39 @@ const DOCS_CONTENT_SECURITY_POLICY = CONTENT_SECURITY_POLICY.replace(
   "style-src 'self' 'unsafe-inline'",
 );
 
-export function fastifyOptions({ maxPictureBytes }: GatewayConfig): FastifyServerOptions {
+export function fastifyOptions(config: GatewayConfig): FastifyServerOptions {
   return {
-    // Base64 takes four bytes for three.
-    bodyLimit: Math.ceil((maxPictureBytes * 4) / 3) + OPTIONS_BYTES,
+    ...frameworkErrors,
+    bodyLimit: bodyLimitOf(config),
     requestIdHeader: false,
     genReqId: ({ headers }) => requestIdOf(headers[REQUEST_ID]),
     requestTimeout: 60_000,
+    // A machine that is busy starting other things is no reason to give up.
+    pluginTimeout: 0,
+    // Requests that come on an open connection while this server stops are answered as usual, and the connection closed.
+    return503OnClosing: false,
   };
 }
 
-/** Completes the HTTP server: forms, headers, metrics, the page, and the API's description. */
+/** Base64 takes four bytes for three; a form's other bytes are few. */
+function bodyLimitOf({ maxPictureBytes }: GatewayConfig): number {
+  return Math.ceil((maxPictureBytes * 4) / 3) + MAX_OPTIONS_BYTES;
+}
+
+/** Completes the HTTP server: bodies, headers, metrics, the page, and the API's description. */
 export async function configureHttp(
   app: NestFastifyApplication,
   { config, logger, lifecycle }: ServiceContext<GatewayConfig>,
   metrics: GatewayMetrics,
 ): Promise<void> {
   const fastify = app.getHttpAdapter().getInstance() as unknown as FastifyInstance;
+  fastify.server.maxConnections = config.maxConnections;
 
   fastify.addHook('onRequest', async (request, reply) => {
     const docs = request.url.startsWith('/docs');
     void reply.headers({
+      ...COMMON_HEADERS,
       [REQUEST_ID]: request.id,
-      'x-content-type-options': 'nosniff',
-      'referrer-policy': 'no-referrer',
       'content-security-policy': docs ? DOCS_CONTENT_SECURITY_POLICY : CONTENT_SECURITY_POLICY,
     });
   });
@@ -67,21 +80,23 @@ export async function configureHttp(
       throw new SegueError('UNAVAILABLE', 'This server is starting. Try again in a second.', { retryAfterMs: 1_000 });
     }
   });
-  fastify.addHook('onResponse', async (request, reply) => {
-    const { method, id } = request;
-    const route = request.routeOptions.url ?? 'unknown';
-    metrics.httpRequest(method, route, reply.statusCode, reply.elapsedTime / 1000);
-    const level = route.startsWith('/v1/') ? 'info' : 'debug';
-    logger[level](
-      { requestId: id, method, route, status: reply.statusCode, ms: Math.round(reply.elapsedTime) },
-      'answered',
-    );
+  fastify.addHook('onRequest', async (request, reply) => {
+    // `onResponse` is not called where the client has gone.
+    reply.raw.once('close', () => {
+      const { method, id } = request;
+      const { writableFinished, headersSent, statusCode } = reply.raw;
+      const status = writableFinished || headersSent ? statusCode : CLIENT_GONE;
+      const route = request.routeOptions.url ?? 'unknown';
+      metrics.httpRequest(method, route, status, reply.elapsedTime / 1000);
+      const level = route.startsWith('/v1/') ? 'info' : 'debug';
+      logger[level]({ requestId: id, method, route, status, ms: Math.round(reply.elapsedTime) }, 'answered');
+    });
   });
 
-  fastify.removeContentTypeParser('text/plain');
-  await fastify.register(multipart, {
-    limits: { fileSize: config.maxPictureBytes, files: 1, fields: 20, fieldSize: OPTIONS_BYTES, fieldNameSize: 100 },
-  });
+  guardOrigins(app, config);
+  refuseOtherMethods(fastify);
+  limitUploads(fastify, { maxBytes: config.maxUploadBytesHeld, bodyLimit: bodyLimitOf(config) });
+  addBodyParsers(fastify);
   await fastify.register(fastifyStatic, { root: PAGE, wildcard: false });
   if (existsSync(EXAMPLES)) {
     await fastify.register(fastifyStatic, {

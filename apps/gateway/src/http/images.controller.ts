@@ -31,7 +31,7 @@ export class ImagesController {
   @Answers(201, 'The picture is stored.', { 'application/json': 'Image' })
   @Fails(400, 413, 415, 503)
   async store(@Req() request: FastifyRequest): Promise<Body<'Image'>> {
-    const { image, rest } = await readBody(request);
+    const { image, rest } = readBody(request);
     parseOptions(NO_OPTIONS, rest);
     if (!image) throw new SegueError('INVALID_ARGUMENT', '"image" is missing.');
     const { imageId, width, height } = await this.#service.storePicture(image);

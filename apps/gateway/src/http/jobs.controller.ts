@@ -4,7 +4,7 @@ import { SegueError } from '@segue/core';
 import { maskToPng } from '@segue/imaging';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { SegmentationService } from '../segmentation/segmentation.service.js';
-import { Answers, Does, Fails, Takes } from './api-docs.js';
+import { Answers, Does, Fails, Takes, TakesIdempotencyKey } from './api-docs.js';
 import { callerOf } from './caller.js';
 import { sendEvents } from './event-stream.js';
 import { toJobBody } from './json.js';
@@ -23,7 +23,7 @@ export class JobsController {
 
   @Post()
   @Does('Submit an asynchronous job', 'Returns at once; the job outlives the connection.')
-  @ApiHeader({ name: 'Idempotency-Key', required: false, description: 'The same as the option idempotency_key.' })
+  @TakesIdempotencyKey()
   @Takes('SegmentRequest')
   @Answers(202, 'Accepted; Location says where the job is.', { 'application/json': 'Job' })
   @Fails(400, 404, 409, 413, 415, 429, 503)
@@ -32,14 +32,7 @@ export class JobsController {
     @Res() reply: FastifyReply,
     @Headers('idempotency-key') key: string | undefined,
   ): Promise<void> {
-    const { image, rest } = await readBody(request);
-    if (key !== undefined && (rest.idempotency_key ?? key) !== key) {
-      throw new SegueError(
-        'INVALID_ARGUMENT',
-        'The header Idempotency-Key and the option "idempotency_key" differ. Send one.',
-      );
-    }
-    const command = commandOf({ image, rest: key === undefined ? rest : { ...rest, idempotency_key: key } });
+    const command = commandOf(readBody(request), key);
     const { value, maskFormat } = await this.#service.submit(command, callerOf(reply));
     await reply
       .status(202)
@@ -76,7 +69,7 @@ export class JobsController {
     @Res() reply: FastifyReply,
   ): Promise<void> {
     const caller = callerOf(reply);
-    const { value, maskFormat } = await this.#service.watch(id, after, caller.signal);
+    const { value, maskFormat } = await this.#service.watch(id, after || undefined, caller.signal);
     await sendEvents(reply, value, { format: maskFormat, client: caller.signal });
   }
 

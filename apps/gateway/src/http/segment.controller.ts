@@ -1,8 +1,9 @@
-import { Controller, HttpCode, Post, Req, Res } from '@nestjs/common';
+import { Controller, Headers, HttpCode, Post, Req, Res } from '@nestjs/common';
 import { ApiTags } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { SegmentationService } from '../segmentation/segmentation.service.js';
-import { Answers, Does, Fails, Takes } from './api-docs.js';
+import { prefer } from './accept.js';
+import { Answers, Does, Fails, Takes, TakesIdempotencyKey } from './api-docs.js';
 import { callerOf } from './caller.js';
 import { sendEvents } from './event-stream.js';
 import { toAnswerBody } from './json.js';
@@ -25,21 +26,26 @@ export class SegmentController {
     'Waits for the answer; the job is cancelled when the connection closes, unless an idempotency key was named. Accept chooses what comes back: ' +
       'the answer (application/json), its events as they happen (text/event-stream), or the picture with the masks over it (image/png).',
   )
+  @TakesIdempotencyKey()
   @Takes('SegmentRequest')
   @Answers(200, 'The answer.', { 'application/json': 'Answer', 'text/event-stream': 'events', 'image/png': 'picture' })
   @Fails(400, 404, 409, 413, 415, 429, 499, 503, 504)
-  async segment(@Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<void> {
-    const command = commandOf(await readBody(request));
-    const accept = request.headers.accept ?? '';
+  async segment(
+    @Req() request: FastifyRequest,
+    @Res() reply: FastifyReply,
+    @Headers('idempotency-key') key: string | undefined,
+  ): Promise<void> {
+    const command = commandOf(readBody(request), key);
+    const type = prefer(request.headers.accept, ['application/json', 'text/event-stream', 'image/png']);
     const caller = callerOf(reply);
-    if (accept.includes('text/event-stream')) {
+    if (type === 'text/event-stream') {
       return sendEvents(reply, this.#service.stream(command, caller), {
         format: command.maskFormat,
         client: caller.signal,
       });
     }
     const answer = await this.#service.segment(command, caller);
-    if (accept.includes('image/png')) {
+    if (type === 'image/png') {
       await reply.type('image/png').send(await this.#service.overlay(answer));
     } else {
       await reply.send(await toAnswerBody(answer, command.maskFormat));

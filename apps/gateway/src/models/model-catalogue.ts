@@ -27,11 +27,13 @@ export class ModelCatalogue {
   }
 
   /**
-   * @param name the default model when undefined.
+   * @param name with or without its version, as answers give it (`name@version`); the default model when undefined.
    * @throws SegueError NOT_FOUND, naming the models that there are.
    */
   get(name: string | undefined): Model {
-    const model = this.models.find((candidate) => (name === undefined ? candidate.isDefault : candidate.name === name));
+    const model = this.models.find((known) =>
+      name === undefined ? known.isDefault : name === known.name || name === `${known.name}@${known.version}`,
+    );
     if (model) return model;
     const names = this.models.map((known) => known.name).join(', ');
     throw new SegueError('NOT_FOUND', `There is no model with this name. Leave "model" out, or name one of: ${names}.`);

@@ -5,11 +5,20 @@ import { z } from 'zod';
 const MAX_TEXT_LENGTH = 4_000;
 const MAX_TURNS = 16;
 
+/** Of a whole conversation: no model's limit of tokens is so wide, and no worker need tokenise it to say so. */
+const MAX_CONVERSATION_LENGTH = 16_000;
+/** What takes no ink: white space, and characters that are shown as nothing. */
+const UNSEEN = /[\s\p{Cc}\p{Default_Ignorable_Code_Point}\u2800]/gu;
+
 /** Words of a person. */
 const words = z
   .string()
   .max(MAX_TEXT_LENGTH, `must be at most ${MAX_TEXT_LENGTH} characters long`)
-  .refine((text) => text.trim() !== '', 'must not be empty');
+  .refine((text) => text.replace(UNSEEN, '') !== '', 'must not be empty');
+
+function lengthOf(turns: readonly { readonly instruction: string; readonly answer: string }[]): number {
+  return turns.reduce((sum, { instruction, answer }) => sum + instruction.length + answer.length, 0);
+}
 
 /** What a request may say besides the bytes of its picture. Each interface spells the options in its own way. */
 export const OPTIONS = {
@@ -22,6 +31,9 @@ export const OPTIONS = {
   history: z
     .array(z.strictObject({ instruction: words, answer: words }))
     .max(MAX_TURNS, `must hold at most ${MAX_TURNS} turns`)
+    .refine((turns) => lengthOf(turns) <= MAX_CONVERSATION_LENGTH, {
+      error: `must be at most ${MAX_CONVERSATION_LENGTH} characters long in all; leave its oldest turns out`,
+    })
     .default([])
     .describe('Earlier turns about this picture, oldest first, with the answers as they were given.'),
   mode: z.enum(['answer', 'mask_only']).default('answer').describe('`mask_only`: one mask and no words, in one step.'),
