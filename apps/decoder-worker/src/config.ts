@@ -1,5 +1,8 @@
 import { defineConfig } from '@segue/service';
-import { workerSettings } from '@segue/worker';
+import { tensorCacheSettings, workerSettings } from '@segue/worker';
 
-export const readConfig = defineConfig(workerSettings({ httpPort: 8083, concurrency: 4 }));
+export const readConfig = defineConfig({
+  ...workerSettings({ httpPort: 8083, concurrency: 4 }),
+  ...tensorCacheSettings,
+});
 export type DecoderConfig = ReturnType<typeof readConfig>;

@@ -1,10 +1,5 @@
 import { runWorker } from '@segue/worker';
 import { readConfig } from './config.js';
-import { DecodeProcessor } from './decode.processor.js';
+import { openStage } from './open-stage.js';
 
-await runWorker({
-  name: 'decoder-worker',
-  readConfig,
-  stage: 'decode',
-  worker: () => new DecodeProcessor(),
-});
+await runWorker({ name: 'decoder-worker', readConfig, stage: 'decode', openStage });

@@ -1,9 +1,9 @@
-import { defineConfig, pictureSettings, port } from '@segue/service';
-import { workerSettings } from '@segue/worker';
+import { defineConfig, pictureSettings } from '@segue/service';
+import { tensorHostSettings, workerSettings } from '@segue/worker';
 
 export const readConfig = defineConfig({
   ...workerSettings({ httpPort: 8081, concurrency: 4 }),
+  ...tensorHostSettings,
   ...pictureSettings,
-  tensorPort: port(50061),
 });
 export type EncoderConfig = ReturnType<typeof readConfig>;

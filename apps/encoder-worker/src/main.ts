@@ -1,10 +1,5 @@
 import { runWorker } from '@segue/worker';
 import { readConfig } from './config.js';
-import { EncodeProcessor } from './encode.processor.js';
+import { openStage } from './open-stage.js';
 
-await runWorker({
-  name: 'encoder-worker',
-  readConfig,
-  stage: 'encode',
-  worker: ({ config }) => new EncodeProcessor(config),
-});
+await runWorker({ name: 'encoder-worker', readConfig, stage: 'encode', openStage });

@@ -1,8 +1,10 @@
 import { fileURLToPath } from 'node:url';
 import { SegueClient } from '@segue/client';
 import { encodeMask, hostPort, maskArea, maskBox } from '@segue/core';
-import { openJobs, StageHost, type Jobs, type StageProcessor } from '@segue/jobs';
+import { Jobs } from '@segue/jobs';
+import { openRedis, type RedisConnection } from '@segue/redis';
 import { Service } from '@segue/service';
+import type { StageProcessor } from '@segue/stages';
 import { startRedis, type TestRedis } from '@segue/testing';
 import sharp from 'sharp';
 import { afterAll, afterEach, beforeAll, beforeEach } from 'vitest';
@@ -62,27 +64,36 @@ export function useGateway() {
   const stages: FakeStages = { ...answering };
   const closers: (() => Promise<void>)[] = [];
   let redis: TestRedis;
+  let connection: RedisConnection;
   let jobs: Jobs;
   let shared: RunningGateway;
   let hosts: { close(options: { readonly graceMs: number }): Promise<void> }[] = [];
 
   beforeAll(async () => {
     redis = await startRedis();
-    jobs = openJobs({ url: redis.url, role: 'worker', jobKeepMs: 60_000, pictureKeepMs: 60_000, log: SILENT });
+    connection = openRedis({ url: redis.url, role: 'worker', log: SILENT });
+    jobs = new Jobs(connection, { jobKeepMs: 60_000 });
     await startWorkers();
     shared = await start();
   });
   beforeEach(() => Object.assign(stages, answering));
   afterEach(async () => {
     for (const close of closers.splice(0).reverse()) await close();
-    await jobs.redis.flushall();
+    await clear();
   });
   afterAll(async () => {
     await shared.close();
     await stopWorkers();
     await jobs.close();
+    connection.close();
     await redis.stop();
   });
+
+  /** Everything but who is alive. */
+  async function clear(): Promise<void> {
+    const keys = (await connection.client.keys('*')).filter((key) => !/:workers:/.test(key));
+    if (keys.length > 0) await connection.client.del(keys);
+  }
 
   async function create(
     variables: Readonly<Record<string, string>>,
@@ -122,13 +133,12 @@ export function useGateway() {
   }
 
   async function startWorkers(): Promise<void> {
-    const common = { jobs, concurrency: 4 };
     const started = [
-      new StageHost({ ...common, stage: 'encode', process: (context) => stages.encode(context) }),
-      new StageHost({ ...common, stage: 'generate', process: (context) => stages.generate(context) }),
-      new StageHost({ ...common, stage: 'decode', process: (context) => stages.decode(context) }),
+      jobs.stageHost({ stage: 'encode', concurrency: 4, process: (context) => stages.encode(context) }),
+      jobs.stageHost({ stage: 'generate', concurrency: 4, process: (context) => stages.generate(context) }),
+      jobs.stageHost({ stage: 'decode', concurrency: 4, process: (context) => stages.decode(context) }),
     ];
-    for (const host of started) void host.start();
+    await Promise.all(started.map((host) => host.start()));
     hosts = started;
   }
 
@@ -144,8 +154,9 @@ export function useGateway() {
     get redis(): TestRedis {
       return redis;
     },
-    get jobs(): Jobs {
-      return jobs;
+    /** What Redis holds. */
+    get store() {
+      return connection.client;
     },
     get gateway(): RunningGateway {
       return shared;
@@ -160,7 +171,9 @@ export function useGateway() {
     },
     /** Keys of pictures and jobs in Redis. */
     async leftovers(): Promise<string[]> {
-      return (await jobs.redis.keys('{segue}:*')).filter((key) => /:(picture|job):|:unsent|:deadlines/.test(key));
+      return (await connection.client.keys('{segue}:*')).filter((key) =>
+        /:(picture|job):|:unsent|:deadlines/.test(key),
+      );
     },
   };
 }

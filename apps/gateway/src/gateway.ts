@@ -2,7 +2,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { DynamicModule } from '@nestjs/common';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { Periodic } from '@segue/core';
-import { AnswerStage, JobSweeper, openJobs, type Jobs } from '@segue/jobs';
+import { Jobs, type TaskHost } from '@segue/jobs';
+import { RedisPictureStore } from '@segue/pictures';
+import { openRedis, type RedisConnection } from '@segue/redis';
 import { DRAIN_SHARE, type ServiceContext, type ServiceOptions } from '@segue/service';
 import type { FastifyServerOptions } from 'fastify';
 import type { GatewayConfig } from './config.js';
@@ -23,37 +25,43 @@ export async function composeGateway(context: ServiceContext<GatewayConfig>): Pr
   const { config, logger, metrics: registry } = context;
   const catalogue = await ModelCatalogue.load(config.modelsDir, config.model);
 
-  const { redisUrl: url, jobKeepMs, pictureKeepMs } = config;
-  const jobs = openJobs({ url, jobKeepMs, pictureKeepMs, log: logger, role: 'producer' });
-  // Connections of its own: work on queues waits for a Redis that is away, requests must not.
-  const background = openJobs({ url, jobKeepMs, pictureKeepMs, log: logger, role: 'worker' });
+  const { redisUrl: url } = config;
+  const redis = openRedis({ url, role: 'producer', log: logger });
+  const jobs = new Jobs(redis, config);
+  const pictures = new RedisPictureStore(redis, { keepMs: config.pictureKeepMs });
+  // A connection of its own: work on queues waits for a Redis that is away, requests must not.
+  const backgroundRedis = openRedis({ url, role: 'worker', log: logger });
+  const background = new Jobs(backgroundRedis, config);
 
-  const service = new SegmentationService(jobs, new Intake(config, jobs, catalogue), logger);
+  const intake = new Intake(config, jobs, pictures, catalogue);
+  const service = new SegmentationService(jobs, pictures, intake, logger);
   const metrics = new GatewayMetrics(registry, jobs, logger);
   return new Gateway(context, {
+    redis,
     jobs,
+    backgroundRedis,
     background,
     service,
     metrics,
     module: GatewayModule.over({ service, catalogue, problems: new ProblemFilter(logger) }),
     grpc: new GrpcEdge(service, catalogue, { maxPictureBytes: config.maxPictureBytes, metrics, logger }),
-    answers: new AnswerStage({ jobs: background, concurrency: config.concurrency }),
-    sweeper: new JobSweeper(background),
+    answers: background.answerStage({ concurrency: config.concurrency }),
     counting: new JobMetrics(registry, jobs, logger),
   });
 }
 
 interface Parts {
   /** For requests. */
+  readonly redis: RedisConnection;
   readonly jobs: Jobs;
   /** For the queue of the root stage, and for sweeping. */
+  readonly backgroundRedis: RedisConnection;
   readonly background: Jobs;
   readonly service: SegmentationService;
   readonly metrics: GatewayMetrics;
   readonly module: DynamicModule;
   readonly grpc: GrpcEdge;
-  readonly answers: AnswerStage;
-  readonly sweeper: JobSweeper;
+  readonly answers: TaskHost;
   readonly counting: JobMetrics;
 }
 
@@ -66,6 +74,7 @@ export class Gateway implements ServiceOptions {
   readonly #context: ServiceContext<GatewayConfig>;
   readonly #parts: Parts;
   #counting: Periodic | undefined;
+  #sweeper: Periodic | undefined;
 
   constructor(context: ServiceContext<GatewayConfig>, parts: Parts) {
     this.module = parts.module;
@@ -80,11 +89,11 @@ export class Gateway implements ServiceOptions {
 
   async start(): Promise<void> {
     const { config, lifecycle, logger } = this.#context;
-    const { answers, sweeper, counting, grpc } = this.#parts;
+    const { answers, background, counting, grpc } = this.#parts;
     await this.#redis();
     if (lifecycle.state !== 'warming') return;
     await answers.start();
-    sweeper.start();
+    this.#sweeper = background.startSweeper();
     this.#counting = counting.start();
     this.grpcPort = await grpc.start(config.host, config.grpcPort);
     logger.info({ port: this.grpcPort }, 'listening for gRPC');
@@ -97,17 +106,19 @@ export class Gateway implements ServiceOptions {
   }
 
   async closed(): Promise<void> {
-    const { answers, sweeper, background, jobs } = this.#parts;
-    await Promise.all([sweeper.stop(), this.#counting?.stop()]);
+    const { answers, background, backgroundRedis, jobs, redis } = this.#parts;
+    await Promise.all([this.#sweeper?.stop(), this.#counting?.stop()]);
     await answers.close({ graceMs: 1_000 });
     await Promise.all([background.close(), jobs.close()]);
+    backgroundRedis.close();
+    redis.close();
   }
 
   async #redis(): Promise<void> {
-    const { jobs } = this.#parts;
+    const { redis } = this.#parts;
     const { lifecycle, logger } = this.#context;
-    if (await jobs.ping()) return;
+    if (await redis.ping()) return;
     logger.warn('waiting for Redis');
-    while (lifecycle.state === 'warming' && !(await jobs.ping())) await sleep(REDIS_LOOK_EVERY_MS);
+    while (lifecycle.state === 'warming' && !(await redis.ping())) await sleep(REDIS_LOOK_EVERY_MS);
   }
 }

@@ -8,11 +8,10 @@ export class LanguageMetrics implements LanguageObserver {
   readonly #rows: Histogram;
   readonly #prefillTokens: Counter;
   readonly #prefill: Histogram;
+  readonly #onPrefixLookup: (hit: boolean) => void;
 
-  constructor(
-    registry: Registry,
-    private readonly onPrefixLookup: (hit: boolean) => void,
-  ) {
+  constructor(registry: Registry, onPrefixLookup: (hit: boolean) => void) {
+    this.#onPrefixLookup = onPrefixLookup;
     const registers = [registry];
     this.#tokens = new Counter({ name: 'segue_tokens_total', help: 'Tokens written.', registers });
     this.#segments = new Counter({ name: 'segue_segments_total', help: '<SEG> tokens written.', registers });
@@ -38,7 +37,7 @@ export class LanguageMetrics implements LanguageObserver {
   }
 
   onPrefix({ hit }: { readonly hit: boolean }): void {
-    this.onPrefixLookup(hit);
+    this.#onPrefixLookup(hit);
   }
 
   onPrefill({

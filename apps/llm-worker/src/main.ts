@@ -1,10 +1,5 @@
 import { runWorker } from '@segue/worker';
 import { readConfig } from './config.js';
-import { GenerateProcessor } from './generate.processor.js';
+import { openStage } from './open-stage.js';
 
-await runWorker({
-  name: 'llm-worker',
-  readConfig,
-  stage: 'generate',
-  worker: ({ config, metrics }) => new GenerateProcessor(config, metrics),
-});
+await runWorker({ name: 'llm-worker', readConfig, stage: 'generate', openStage });

@@ -34,7 +34,7 @@ async function start(options: Partial<LanguageModelOptions> = {}) {
   opened.push(stages);
   const visualTokens = async (name: string): Promise<Tensor> => {
     const bytes = readFileSync(stages.bundle.file(`golden/${name}.png`));
-    const { tensors } = await stages.encoder.encode(await decodePicture(bytes, DEFAULT_PICTURE_LIMITS));
+    const tensors = await stages.encoder.encode(await decodePicture(bytes, DEFAULT_PICTURE_LIMITS));
     return tensors[stages.bundle.manifest.encoder.visualTokens]!;
   };
   const pictures = { wide: await visualTokens('wide'), tall: await visualTokens('tall') };

@@ -38,7 +38,7 @@ async function ask(
     ...{ imageId: image, instruction, mode, history: [], maxTokens: 1000, signal: new AbortController().signal },
     visualTokens: async (): Promise<Tensor> => {
       encoded++;
-      const { tensors } = await encoder.encode(await picture(image));
+      const tensors = await encoder.encode(await picture(image));
       return tensors[bundle.manifest.encoder.visualTokens]!;
     },
     onSegment: ({ embedding }) => void embeddings.push(embedding),

@@ -52,13 +52,12 @@ export async function openStages(dir: string, options: Partial<LanguageModelOpti
   const encoder = new Encoder(bundle, sessions, preprocess);
   const languageModel = await LanguageModel.create(bundle, sessions, { prefixCacheBytes: 2 ** 24, ...options });
   const decoder = new Decoder(bundle, sessions);
-  const { visualTokens } = manifest.encoder;
   return {
     bundle,
     encoder,
     languageModel,
     decoder,
-    pipeline: new Pipeline({ encoder, languageModel, decoder }, { id: bundle.id, visualTokens }),
+    pipeline: new Pipeline(bundle, { encoder, languageModel, decoder }),
     runs,
     close: async () => {
       await languageModel.close();

@@ -94,6 +94,8 @@ function toBody(event: WireEvent['event']): JobEventBody {
       return { type: 'completed', answer: toAnswer(event.value) };
     case 'failed':
       return { type: 'failed', error: toError(event.value) };
+    case 'restarted':
+      return { type: 'restarted' };
     case 'cancelled':
       return { type: 'cancelled' };
     case undefined:

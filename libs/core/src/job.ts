@@ -25,6 +25,8 @@ export type JobEventBody =
   /** `offset`: code points of the answer before this piece. */
   | { readonly type: 'text'; readonly offset: number; readonly text: string }
   | { readonly type: 'segment'; readonly segment: Segment }
+  /** The answer is written anew: text and segments so far count no more. */
+  | { readonly type: 'restarted' }
   | { readonly type: 'completed'; readonly answer: Answer }
   | { readonly type: 'failed'; readonly error: ErrorBody }
   | { readonly type: 'cancelled' };

@@ -1,1 +1,2 @@
-export * from './decoder.js';
+export { DecodeStage, type DecodeStageParts } from './decode-stage.js';
+export { Decoder, decoderGraphs, type DecodedMask, type DecodeRequest } from './decoder.js';

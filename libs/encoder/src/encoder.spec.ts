@@ -2,7 +2,8 @@ import { describe, expect, it } from 'vitest';
 import type { Manifest } from '@segue/bundle';
 import type { Feeds, Fetches, RunOptions, Session } from '@segue/inference';
 import type { Tensor } from '@segue/tensors';
-import { Encoder, encoderGraphs, type RgbImage } from './encoder.js';
+import type { RgbImage } from '@segue/stages';
+import { Encoder, encoderGraphs } from './encoder.js';
 
 const picture: RgbImage = { width: 2, height: 1, data: Uint8Array.of(1, 2, 3, 4, 5, 6) };
 
@@ -65,7 +66,8 @@ describe('Encoder', () => {
 
   it('gives what the other stages need and nothing else', async () => {
     expect(await encoder().encode()).toEqual({
-      tensors: { embeddings: outputs['sam']!['embeddings'], visual: outputs['clip']!['visual'] },
+      embeddings: outputs['sam']!['embeddings'],
+      visual: outputs['clip']!['visual'],
     });
   });
 

@@ -1,22 +1,11 @@
-import type { GraphValue, ImageInput, Manifest } from '@segue/bundle';
+import type { ImageInput, Manifest } from '@segue/bundle';
 import { SegueError } from '@segue/core';
 import type { Session } from '@segue/inference';
-import type { Tensor } from '@segue/tensors';
-
-/** A decoded picture: rows of 8-bit red, green, blue from the top. */
-export interface RgbImage {
-  readonly width: number;
-  readonly height: number;
-  readonly data: Uint8Array;
-}
+import type { RgbImage, TensorSet } from '@segue/stages';
+import { fitsShape, type Tensor } from '@segue/tensors';
 
 /** Port: turns a picture into a graph's input `float32[1, 3, h, w]` as the manifest says. */
 export type Preprocess = (picture: RgbImage, spec: ImageInput) => Promise<{ readonly tensor: Tensor<'float32'> }>;
-
-export interface EncodedPicture {
-  /** The decoder's tensors (batch 1) and the visual tokens `float32[1, visual, hidden]`, by their names in the manifest. */
-  readonly tensors: Readonly<Record<string, Tensor>>;
-}
 
 type EncoderManifest = Pick<Manifest, 'encoder' | 'images' | 'graphs'>;
 
@@ -42,8 +31,11 @@ export class Encoder {
     this.#preprocess = preprocess;
   }
 
-  /** @throws SegueError INTERNAL when a graph fails or gives something else than the manifest says. */
-  async encode(picture: RgbImage): Promise<EncodedPicture> {
+  /**
+   * The decoder's tensors (batch 1) and the visual tokens `float32[1, visual, hidden]`, by their names in the manifest.
+   * @throws SegueError INTERNAL when a graph fails or gives something else than the manifest says.
+   */
+  async encode(picture: RgbImage): Promise<TensorSet> {
     const { encoder } = this.#manifest;
     const outputs = await Promise.all(encoder.runs.map((run) => this.#run(picture, run)));
     const all = new Map(outputs.flat());
@@ -52,7 +44,7 @@ export class Encoder {
       if (!tensor) throw unfit(`no run gave "${name}"`);
       return [name, tensor];
     });
-    return { tensors: Object.fromEntries(kept) };
+    return Object.fromEntries(kept);
   }
 
   async #run(picture: RgbImage, run: Manifest['encoder']['runs'][number]): Promise<[string, Tensor][]> {
@@ -64,22 +56,13 @@ export class Encoder {
     const fetches = await session.run({ [run.input]: tensor }, { transfer: [run.input] });
     return graph.outputs.map((declared) => {
       const found = fetches[declared.name];
-      if (!found || !fits(found, declared)) {
+      if (found?.dtype !== declared.dtype || !fitsShape(found.shape, declared.shape)) {
         const shown = found ? `${found.dtype}[${found.shape.join(', ')}]` : 'nothing';
         throw unfit(`${run.graph} gave ${shown} as "${declared.name}"`);
       }
       return [declared.name, found];
     });
   }
-}
-
-/** Symbolic dimensions take any size. */
-function fits({ dtype, shape }: Tensor, declared: GraphValue): boolean {
-  return (
-    dtype === declared.dtype &&
-    shape.length === declared.shape.length &&
-    declared.shape.every((dim, index) => typeof dim === 'string' || dim === shape[index])
-  );
 }
 
 function unfit(problem: string): SegueError {

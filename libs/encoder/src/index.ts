@@ -1,1 +1,2 @@
-export * from './encoder.js';
+export { EncodeStage, type EncodeStageParts } from './encode-stage.js';
+export { Encoder, encoderGraphs, type Preprocess } from './encoder.js';

@@ -1,14 +1,10 @@
 import type { Metadata } from 'sharp';
 import { SegueError } from '@segue/core';
+import type { RgbImage } from '@segue/stages';
 import { hasEnd } from './completeness.js';
 import { sharp, unblock, USUAL_FORMATS, type PictureFormat } from './sharp.js';
 
-/** `uint8[height, width, 3]`: red, green, blue. */
-export interface RgbImage {
-  readonly width: number;
-  readonly height: number;
-  readonly data: Uint8Array;
-}
+export type { RgbImage };
 
 export interface PictureLimits {
   readonly maxBytes: number;

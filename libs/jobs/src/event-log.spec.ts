@@ -1,16 +1,15 @@
 import type { JobEvent } from '@segue/core';
 import { expect, test } from 'vitest';
 
-import { eventsOf, newJob, segment, until, useJobs } from './jobs.fixture.js';
-import type { Jobs } from './open-jobs.js';
+import { eventsOf, newJob, segment, until, useJobs, type OpenedJobs } from './jobs.fixture.js';
 
 const fixture = useJobs();
 
-async function endedJob(jobs: Jobs): Promise<string> {
+async function endedJob(jobs: OpenedJobs): Promise<string> {
   const { jobId } = await jobs.store.create(newJob());
-  await jobs.store.beginStage(jobId, 'encode');
-  await jobs.store.appendText(jobId, { offset: 0, text: 'The cup' });
-  await jobs.store.addSegment(jobId, segment(0), 1);
+  await jobs.store.begin(jobId, 'encode', 't');
+  await jobs.journal(jobId).writeText({ offset: 0, text: 'The cup' });
+  await jobs.store.addSegment(jobId, segment(0), 1, 0, 't');
   await jobs.store.cancel(jobId);
   return jobId;
 }
@@ -33,10 +32,11 @@ test('a reader follows events as another process writes them', async () => {
   const { jobId } = await writer.store.create(newJob());
   const seen: JobEvent[] = [];
   const reading = (async () => {
-    for await (const event of reader.events.read(jobId)) seen.push(event);
+    for await (const event of reader.events(jobId)) seen.push(event);
   })();
+  const journal = writer.journal(jobId);
   for (let offset = 0; offset < 5; offset++) {
-    await writer.store.appendText(jobId, { offset, text: String(offset) });
+    await journal.writeText({ offset, text: String(offset) });
     await until(() => seen.length === offset + 2, 1_000);
   }
   await writer.store.cancel(jobId);
@@ -48,7 +48,8 @@ test('a log longer than a page is read whole and in order', async () => {
   const jobs = fixture.open();
   const { jobId } = await jobs.store.create(newJob());
   const reading = eventsOf(jobs, jobId);
-  for (let offset = 0; offset < 250; offset++) await jobs.store.appendText(jobId, { offset, text: 'x' });
+  const journal = jobs.journal(jobId);
+  for (let offset = 0; offset < 250; offset++) await journal.writeText({ offset, text: 'x' });
   await jobs.store.cancel(jobId);
   const offsets = (await reading).flatMap((event) => (event.type === 'text' ? [event.offset] : []));
   expect(offsets).toEqual(Array.from({ length: 250 }, (_, offset) => offset));
@@ -65,7 +66,7 @@ test('many readers share one connection', async () => {
   await eventsOf(jobs, await endedJob(jobs));
   const before = await connections();
   const readers = Array.from({ length: 200 }, () => eventsOf(jobs, jobId));
-  await jobs.store.appendText(jobId, { offset: 0, text: 'x' });
+  await jobs.journal(jobId).writeText({ offset: 0, text: 'x' });
   expect(await connections()).toBe(before);
   await jobs.store.cancel(jobId);
   for (const events of await Promise.all(readers))
@@ -80,7 +81,7 @@ test('a reader that leaves is let go, and leaves the others alone', async () => 
   const leaving = new AbortController();
   const seen: JobEvent[] = [];
   const first = (async () => {
-    for await (const event of jobs.events.read(jobId, { signal: leaving.signal })) seen.push(event);
+    for await (const event of jobs.events(jobId, { signal: leaving.signal })) seen.push(event);
   })();
   const second = eventsOf(jobs, jobId);
   await until(() => seen.length === 1);
@@ -97,7 +98,7 @@ test('what was written while the subscription was broken is not missed', async (
   const { jobId } = await jobs.store.create(newJob());
   const seen: JobEvent[] = [];
   const reading = (async () => {
-    for await (const event of jobs.events.read(jobId)) seen.push(event);
+    for await (const event of jobs.events(jobId)) seen.push(event);
   })();
   await until(() => seen.length === 1);
   await new Promise((resolve) => setTimeout(resolve, 50)); // Until it waits for more.

@@ -1,12 +1,9 @@
 import { isTerminal, SegueError, type Answer, type JobEvent, type JobEventBody, type JobState } from '@segue/core';
-import type { Redis } from 'ioredis';
-
+import type { JobScripts } from '@segue/redis';
 import { isJobId } from './job-id.js';
 import type { JobSignals } from './job-signals.js';
 import { jobNotFound } from './job-store.js';
-import { KEYS } from './keys.js';
 import { hasEnded } from './record.js';
-import { askRedis } from './redis.js';
 
 export interface ReadOptions {
   /** Events after this one; from the beginning when absent. */
@@ -22,10 +19,13 @@ const LOOK_EVERY_MS = 5_000;
 
 /** Reads event logs. Many readers share one subscription; each fetches only when there is something new. */
 export class EventLog {
-  constructor(
-    private readonly redis: Redis,
-    private readonly signals: JobSignals,
-  ) {}
+  readonly #scripts: JobScripts;
+  readonly #signals: JobSignals;
+
+  constructor(scripts: JobScripts, signals: JobSignals) {
+    this.#scripts = scripts;
+    this.#signals = signals;
+  }
 
   /**
    * The job's events from any point, following until its last one.
@@ -42,11 +42,11 @@ export class EventLog {
       );
     }
     const bell = new Bell(signal);
-    const stopListening = await askRedis(() => this.signals.listen(jobId, () => bell.ring()));
+    const stopListening = await this.#signals.listen(jobId, () => bell.ring());
     try {
       while (!signal?.aborted) {
         bell.silence();
-        const { events, ended } = await this.page(jobId, after);
+        const { events, ended } = await this.#page(jobId, after);
         for (const event of events) {
           if (signal?.aborted) return;
           yield event;
@@ -64,27 +64,18 @@ export class EventLog {
   }
 
   /** The next events and the job's state, as of one moment. */
-  private async page(jobId: string, after: string): Promise<{ events: JobEvent[]; ended: boolean }> {
-    const replies = await askRedis(() =>
-      this.redis
-        .multi()
-        .hmget(KEYS.record(jobId), 'state', 'answer')
-        .xrange(KEYS.events(jobId), `(${after}`, '+', 'COUNT', PAGE)
-        .exec(),
-    );
-    for (const [error] of replies ?? []) if (error) throw error;
-    const [state, answer] = replies?.[0]?.[1] as [JobState | null, string | null];
-    const entries = replies?.[1]?.[1] as [id: string, fields: string[]][];
-    if (state === null) throw jobNotFound();
+  async #page(jobId: string, after: string): Promise<{ events: JobEvent[]; ended: boolean }> {
+    const { state, answer, entries } = await this.#scripts.page(jobId, after, PAGE);
+    if (state === undefined) throw jobNotFound();
     return {
-      events: entries.map(([id, fields]) => toEvent(jobId, id, fields[1] ?? '', answer)),
-      ended: hasEnded({ state }),
+      events: entries.map(([id, body]) => toEvent(jobId, id, body, answer)),
+      ended: hasEnded({ state: state as JobState }),
     };
   }
 }
 
 /** The id of a stream entry begins with the time of its writing. */
-function toEvent(jobId: string, id: string, json: string, answer: string | null): JobEvent {
+function toEvent(jobId: string, id: string, json: string, answer: string | undefined): JobEvent {
   const stored = JSON.parse(json) as JobEventBody;
   const event = stored.type === 'completed' ? { ...stored, answer: JSON.parse(answer ?? '') as Answer } : stored;
   return { ...event, id, jobId, atMs: Number(id.split('-', 1)[0]) };
@@ -92,32 +83,35 @@ function toEvent(jobId: string, id: string, json: string, answer: string | null)
 
 /** Remembers a ring that comes while nobody waits for it. */
 class Bell {
-  private rang = false;
-  private wake: (() => void) | undefined;
+  readonly #signal: AbortSignal | undefined;
+  #rang = false;
+  #wake: (() => void) | undefined;
 
-  constructor(private readonly signal: AbortSignal | undefined) {}
+  constructor(signal: AbortSignal | undefined) {
+    this.#signal = signal;
+  }
 
   ring(): void {
-    this.rang = true;
-    this.wake?.();
+    this.#rang = true;
+    this.#wake?.();
   }
 
   silence(): void {
-    this.rang = false;
+    this.#rang = false;
   }
 
   /** Resolves at the next ring, when the signal aborts, or when the time is over. */
   async rung(timeoutMs: number): Promise<void> {
-    if (this.rang || this.signal?.aborted) return;
+    if (this.#rang || this.#signal?.aborted) return;
     await new Promise<void>((resolve) => {
       const timer = setTimeout(resolve, timeoutMs);
-      this.wake = () => {
+      this.#wake = () => {
         clearTimeout(timer);
         resolve();
       };
-      this.signal?.addEventListener('abort', this.wake, { once: true });
+      this.#signal?.addEventListener('abort', this.#wake, { once: true });
     });
-    if (this.wake) this.signal?.removeEventListener('abort', this.wake);
-    this.wake = undefined;
+    if (this.#wake) this.#signal?.removeEventListener('abort', this.#wake);
+    this.#wake = undefined;
   }
 }

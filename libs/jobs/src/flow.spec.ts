@@ -14,15 +14,14 @@ import {
   segment,
   until,
   useJobs,
+  type OpenedJobs,
 } from './jobs.fixture.js';
-import { KEYS, PREFIX } from './keys.js';
-import type { Jobs } from './open-jobs.js';
-import { MAX_TASK_BYTES } from './queues.js';
+import { KEYS, PREFIX } from '@segue/redis';
 
 const fixture = useJobs();
 
 /** What is left of a job besides its record, its log and its place among the ended: own keys, members of the queues' keys. */
-async function leftovers({ redis }: Jobs, jobId: string): Promise<string[]> {
+async function leftovers({ redis }: OpenedJobs, jobId: string): Promise<string[]> {
   const own = (await redis.keys('*')).filter((key) => key.includes(jobId));
   const members = async (key: string): Promise<string[]> => {
     const type = await redis.type(key);
@@ -53,9 +52,9 @@ test('a job goes through all stages, and masks come before the text has ended', 
   });
   const jobs = fixture.open({ role: 'producer' });
   await until(() => jobs.ping());
-  const { jobId } = await jobs.producer.submit(newJob());
+  const { jobId } = await jobs.submit(newJob());
   const kinds: string[] = [];
-  for await (const event of jobs.events.read(jobId)) {
+  for await (const event of jobs.events(jobId)) {
     if (event.type === 'segment') release();
     kinds.push(event.type === 'stage' ? `${event.stage} ${event.done ? 'done' : 'started'}` : event.type);
   }
@@ -93,7 +92,7 @@ test('a job goes through all stages, and masks come before the text has ended', 
 test('after its lifetime nothing of a job is left', async () => {
   fixture.startWorkers();
   const jobs = fixture.open({ jobKeepMs: 300 });
-  const { jobId } = await jobs.producer.submit(newJob());
+  const { jobId } = await jobs.submit(newJob());
   await lastEvent(jobs, jobId);
   await until(async () => (await leftovers(jobs, jobId)).length === 0);
   await until(async () => (await jobs.redis.exists(KEYS.record(jobId), KEYS.events(jobId))) === 0);
@@ -113,20 +112,20 @@ test('each stage is given what it needs', async () => {
       return generated({ segments: 1 });
     },
     decode: (context) => {
-      seen.decode = [context.encoded, context.prompt, context.attempt];
+      seen.decode = [context.encoded, context.prompt];
       return Promise.resolve(segment(context.prompt.index));
     },
   });
   const jobs = fixture.open();
-  const { jobId } = await jobs.producer.submit(newJob());
+  const { jobId } = await jobs.submit(newJob());
   expect((await lastEvent(jobs, jobId)).type).toBe('completed');
-  expect(seen).toEqual({ encode: request(), generate: encoded, decode: [encoded, prompt(0), 1] });
+  expect(seen).toEqual({ encode: request(), generate: encoded, decode: [encoded, prompt(0)] });
 });
 
 test('an answer without segments is a success', async () => {
   fixture.startWorkers({ generate: () => Promise.resolve(generated()) });
   const jobs = fixture.open();
-  const { jobId } = await jobs.producer.submit(newJob());
+  const { jobId } = await jobs.submit(newJob());
   expect(await lastEvent(jobs, jobId)).toMatchObject({
     type: 'completed',
     answer: { segments: [], text: 'Nothing here.' },
@@ -138,10 +137,10 @@ test('a prompt that a second run asks for again is decoded once', async () => {
   let attempts = 0;
   fixture.startWorkers({
     async generate(context) {
-      attempts = context.attempt;
+      attempts += 1;
       await fakeStages.generate(context);
       await until(() => decodedIndices.length === 2);
-      if (context.attempt === 1) throw new SegueError('UNAVAILABLE', 'Try again.');
+      if (attempts === 1) throw new SegueError('UNAVAILABLE', 'Try again.');
       return generated({ text: 'The cup <SEG> and the spoon <SEG>.', segments: 2 });
     },
     async decode(context) {
@@ -150,7 +149,7 @@ test('a prompt that a second run asks for again is decoded once', async () => {
     },
   });
   const jobs = fixture.open();
-  const { jobId } = await jobs.producer.submit(newJob());
+  const { jobId } = await jobs.submit(newJob());
   const events = await eventsOf(jobs, jobId);
   expect(attempts).toBe(2);
   expect(decodedIndices.sort()).toEqual([0, 1]);
@@ -175,7 +174,7 @@ test.each(['encode', 'generate', 'decode'] as const)(
       [stage]: broken,
     });
     const jobs = fixture.open();
-    const { jobId } = await jobs.producer.submit(newJob());
+    const { jobId } = await jobs.submit(newJob());
     expect(await lastEvent(jobs, jobId)).toMatchObject({
       type: 'failed',
       error: { code: 'INVALID_ARGUMENT', message: 'Not with this picture.', details: { stage } },
@@ -188,59 +187,54 @@ test.each(['encode', 'generate', 'decode'] as const)(
 test('a defect fails the job without telling its inside', async () => {
   fixture.startWorkers({ generate: () => Promise.reject(new TypeError('x is not a function')) });
   const jobs = fixture.open();
-  const { jobId } = await jobs.producer.submit(newJob());
+  const { jobId } = await jobs.submit(newJob());
   const last = await lastEvent(jobs, jobId);
   expect(last).toMatchObject({ type: 'failed', error: { code: 'INTERNAL' } });
   expect(JSON.stringify(last)).not.toContain('x is not a function');
 });
 
 test('a passing failure is tried again, three times in all', async () => {
-  const attempts: number[] = [];
+  let attempts = 0;
   fixture.startWorkers({
-    encode: ({ attempt }) => {
-      attempts.push(attempt);
+    encode: () => {
+      attempts += 1;
       return Promise.reject(new SegueError('UNAVAILABLE', 'Not now.'));
     },
   });
   const jobs = fixture.open();
-  const { jobId } = await jobs.producer.submit(newJob());
+  const { jobId } = await jobs.submit(newJob());
   expect(await lastEvent(jobs, jobId)).toMatchObject({
     type: 'failed',
     error: { code: 'UNAVAILABLE', message: 'Not now.' },
   });
-  expect(attempts).toEqual([1, 2, 3]);
+  expect(attempts).toBe(3);
   await until(async () => (await leftovers(jobs, jobId)).length === 0);
 });
 
 test('what travels through the queues is small', async () => {
   const jobs = fixture.open();
-  const { jobId } = await jobs.producer.submit(newJob({ request: request({ instruction: 'x'.repeat(10_000) }) }));
-  await jobs.producer.addDecode(jobId, request(), {
-    ...prompt(0),
-    digest: 'd'.repeat(64),
-    phrase: 'a phrase of usual length',
-  });
-  const tasks = (await jobs.redis.keys(`${PREFIX}:segue.*`)).filter((key) => /:[0-9a-f]{32}(-\d+)?$/.test(key));
+  const { jobId } = await jobs.submit(newJob({ request: request({ instruction: 'x'.repeat(10_000) }) }));
+  const origin = { digest: 'd'.repeat(64), epoch: 0, addedAtMs: Date.now() };
+  await jobs.flows.addDecode(jobId, request(), { ...prompt(0), phrase: 'a phrase of usual length' }, origin);
+  const tasks = (await jobs.redis.keys(`${PREFIX}:segue.*`)).filter((key) => /:[0-9a-f]{32}(-\d+-\d+)?$/.test(key));
   expect(tasks).toHaveLength(4);
-  for (const task of tasks) expect((await jobs.redis.hget(task, 'data'))!.length).toBeLessThan(MAX_TASK_BYTES);
+  for (const task of tasks) expect((await jobs.redis.hget(task, 'data'))!.length).toBeLessThan(4096);
   const huge = { ...prompt(1), embedding: new Float32Array(1024) };
-  await expect(jobs.producer.addDecode(jobId, request(), { ...huge, digest: 'd'.repeat(64) })).rejects.toThrow(
-    'exceeds the limit',
-  );
+  await expect(jobs.flows.addDecode(jobId, request(), huge, origin)).rejects.toThrow('exceeds the limit');
 });
 
 test('a job of higher priority goes first', async () => {
   const jobs = fixture.open();
   const order: string[] = [];
   for (const priority of ['low', 'normal', 'high'] as const) {
-    await jobs.producer.submit(newJob({ request: request({ priority }) }));
+    await jobs.submit(newJob({ request: request({ priority, instruction: priority }) }));
   }
-  expect((await jobs.producer.depth()).encode).toEqual({ waiting: 3, active: 0, delayed: 0 });
+  expect((await jobs.depth()).encode).toEqual({ waiting: 3, active: 0 });
   fixture.startStage({
     stage: 'encode',
     concurrency: 1,
     process: (context) => {
-      order.push(context.request.priority);
+      order.push(context.request.instruction);
       return Promise.resolve(encoded);
     },
   });

@@ -1,5 +1,4 @@
 import { createHash, randomBytes } from 'node:crypto';
-
 import type { SegmentationRequest } from '@segue/core';
 
 /** 32 hexadecimal digits; no colon, which BullMQ keeps for itself. */
@@ -9,10 +8,14 @@ export function isJobId(text: string): boolean {
   return JOB_ID.test(text);
 }
 
-/** Derived from the idempotency key where there is one: the job itself is then the memory of the key. */
-export function jobIdFor(tenant: string, idempotencyKey: string | undefined): string {
-  if (idempotencyKey === undefined) return randomBytes(16).toString('hex');
-  return sha256(JSON.stringify([tenant, idempotencyKey])).slice(0, 32);
+/** Random: an id that is not told cannot be guessed, whatever is known of the request. */
+export function newJobId(): string {
+  return randomBytes(16).toString('hex');
+}
+
+/** What an idempotency key is remembered by; empty without one. */
+export function idempotencyDigest(tenant: string, key: string | undefined): string {
+  return key === undefined ? '' : sha256(JSON.stringify([tenant, key]));
 }
 
 /** Equal for equal requests, whatever the order of their fields. */

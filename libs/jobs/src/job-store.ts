@@ -1,57 +1,63 @@
 import { SegueError, type Answer, type JobEventBody, type Segment, type Stage } from '@segue/core';
+import { JobScripts, KEYS, type RedisConnection } from '@segue/redis';
+import type { Generated, TensorSetRef } from '@segue/stages';
+import { idempotencyDigest, isJobId, newJobId, requestDigest } from './job-id.js';
+import { hasEnded, parseRecord, type JobRecord, type NewJob } from './record.js';
 
-import { isJobId, jobIdFor, requestDigest } from './job-id.js';
-import { KEYS } from './keys.js';
-import { hasEnded, parseRecord, type Generated, type JobRecord, type NewJob, type TensorSetRef } from './record.js';
-import { askRedis } from './redis.js';
-import type { ScriptedRedis } from './scripts.js';
-
-export interface JobStoreOptions {
-  /** How long a job is kept after its end, or after its deadline should it never end. */
-  readonly keepMs: number;
-}
+/** Whoever does not say who it is. */
+const NO_TENANT = 'public';
 
 /** Writes job records, and with every change of a job the event that tells of it, in one step. */
 export class JobStore {
-  constructor(
-    private readonly redis: ScriptedRedis,
-    private readonly options: JobStoreOptions,
-  ) {}
+  readonly scripts: JobScripts;
+  readonly #redis: RedisConnection;
+  readonly #keepMs: number;
+
+  /** @param keepMs how long a job is kept after its end, or after its deadline should it never end. */
+  constructor(redis: RedisConnection, keepMs: number) {
+    this.scripts = new JobScripts(redis);
+    this.#redis = redis;
+    this.#keepMs = keepMs;
+  }
 
   /**
-   * Writes the record and the `accepted` event. The same idempotency key with the same request finds the job that exists.
-   * The job waits in `unsent` until its flow has been added.
+   * Writes the record and the `accepted` event. The same idempotency key with the same request finds the job that exists,
+   * unless that failed for a reason that passes. The job waits in `unsent` until its flow has been added.
    * @throws SegueError ALREADY_EXISTS for the same key with another request.
    */
   async create(job: NewJob): Promise<{ readonly jobId: string; readonly created: boolean }> {
-    const tenant = job.tenant ?? 'public';
-    const jobId = jobIdFor(tenant, job.idempotencyKey);
-    const keys = [...this.keys(jobId), KEYS.deadlines, KEYS.unsent];
-    const outcome = await askRedis(() =>
-      this.redis.segueCreate(
-        ...keys,
-        KEYS.signal(jobId),
-        jobId,
-        requestDigest(job.request),
-        job.deadlineAtMs,
-        this.options.keepMs,
-        tenant,
-        JSON.stringify(job.request),
-        body({ type: 'accepted', imageId: job.request.imageId }),
-      ),
-    );
-    if (outcome === -1) {
+    const { request, timeoutMs, tenant = NO_TENANT } = job;
+    const { outcome, jobId } = await this.scripts.create({
+      jobId: newJobId(),
+      digest: requestDigest(request),
+      timeoutMs,
+      keepMs: this.#keepMs,
+      tenant,
+      request: JSON.stringify(request),
+      event: body({ type: 'accepted', imageId: request.imageId }),
+      idempotency: idempotencyDigest(tenant, job.idempotencyKey),
+    });
+    if (outcome === 'conflict') {
       throw new SegueError(
         'ALREADY_EXISTS',
         'This idempotency key was used with another request. Choose a new key, or send the same request.',
       );
     }
-    return { jobId, created: outcome === 1 };
+    return { jobId, created: outcome === 'created' };
+  }
+
+  /** Whether the key stands for a job that a retry finds. */
+  async isAccepted(idempotencyKey: string, tenant = NO_TENANT): Promise<boolean> {
+    const key = KEYS.idempotency(idempotencyDigest(tenant, idempotencyKey));
+    const jobId = await this.#ask((redis) => redis.get(key));
+    if (jobId === null) return false;
+    const [state, retryable] = await this.#ask((redis) => redis.hmget(KEYS.record(jobId), 'state', 'retryable'));
+    return state !== null && state !== undefined && retryable !== '1';
   }
 
   async find(jobId: string): Promise<JobRecord | undefined> {
     if (!isJobId(jobId)) return undefined;
-    return parseRecord(jobId, await askRedis(() => this.redis.hgetall(KEYS.record(jobId))));
+    return parseRecord(jobId, await this.scripts.read(jobId));
   }
 
   /** @throws SegueError NOT_FOUND */
@@ -61,70 +67,55 @@ export class JobStore {
     return record;
   }
 
-  /** Notes that a stage has begun and returns the record as it is then. */
-  async beginStage(jobId: string, stage: Stage): Promise<JobRecord | undefined> {
+  /** Notes that a stage has begun and returns the record as it is then, and how many runs of the task died with their process. */
+  async begin(jobId: string, stage: Stage, taskId: string): Promise<{ record: JobRecord | undefined; deaths: number }> {
     const event = body({ type: 'stage', stage, done: false, cached: false });
-    const flat = await askRedis(() =>
-      this.redis.segueBeginStage(...this.keys(jobId), KEYS.signal(jobId), stage, event),
-    );
-    return parseRecord(jobId, fromPairs(flat));
+    const reading = await this.scripts.begin(jobId, stage, event, taskId);
+    return { record: parseRecord(jobId, reading), deaths: reading.deaths };
   }
 
-  async endEncode(jobId: string, encoded: TensorSetRef): Promise<void> {
-    await this.endStage(jobId, 'encode', encoded.cached, 'encoded', JSON.stringify(encoded));
+  async endEncode(jobId: string, encoded: TensorSetRef, taskId: string): Promise<void> {
+    await this.#endStage(jobId, 'encode', encoded.cached, 'encoded', JSON.stringify(encoded), taskId);
   }
 
-  async endGenerate(jobId: string, generated: Generated): Promise<void> {
-    await this.endStage(jobId, 'generate', generated.prefixCached, 'generated', JSON.stringify(generated));
+  async endGenerate(jobId: string, generated: Generated, taskId: string): Promise<void> {
+    await this.#endStage(jobId, 'generate', generated.prefixCached, 'generated', JSON.stringify(generated), taskId);
   }
 
   async endDecode(jobId: string): Promise<void> {
-    await this.endStage(jobId, 'decode', false);
-  }
-
-  /** Appends a piece of the answer, less what the log has already. Does nothing once the job has ended. */
-  async appendText(jobId: string, piece: { readonly offset: number; readonly text: string }): Promise<void> {
-    let offset = piece.offset;
-    let rest = Array.from(piece.text);
-    while (rest.length > 0) {
-      const event = body({ type: 'text', offset, text: rest.join('') });
-      const reply = await askRedis(() =>
-        this.redis.segueAppendText(...this.keys(jobId), KEYS.signal(jobId), offset, rest.length, event),
-      );
-      if (reply < 0) return;
-      if (reply < offset) throw new Error(`text at ${offset} leaves a gap: the log ends at ${reply}`);
-      rest = rest.slice(reply - offset);
-      offset = reply;
-    }
-  }
-
-  /** Appends a segment, the first time that its index comes. */
-  async addSegment(jobId: string, segment: Segment, ranMs: number): Promise<void> {
-    const event = body({ type: 'segment', segment });
-    await askRedis(() =>
-      this.redis.segueAddSegment(...this.keys(jobId), KEYS.signal(jobId), segment.index, event, ranMs),
-    );
+    await this.#endStage(jobId, 'decode', false, '', '', '');
   }
 
   async hasSegment(jobId: string, index: number): Promise<boolean> {
-    return (await askRedis(() => this.redis.hexists(KEYS.record(jobId), `segment.${index}`))) === 1;
+    return (await this.#ask((redis) => redis.hexists(KEYS.record(jobId), `segment.${index}`))) === 1;
+  }
+
+  /** Bytes of the answer's text in the log. */
+  textBytes(jobId: string): Promise<number> {
+    return this.#ask((redis) => redis.hstrlen(KEYS.record(jobId), 'text'));
+  }
+
+  /** Appends a segment, the first time that its index comes in this epoch of the answer. */
+  async addSegment(jobId: string, segment: Segment, ranMs: number, epoch: number, taskId: string): Promise<void> {
+    await this.scripts.addSegment(jobId, segment.index, body({ type: 'segment', segment }), ranMs, epoch, taskId);
   }
 
   /** One segment, as soon as it is there. */
   async segment(jobId: string, index: number): Promise<Segment | undefined> {
     if (!isJobId(jobId)) return undefined;
-    const id = await askRedis(() => this.redis.hget(KEYS.record(jobId), `segment.${index}`));
+    const id = await this.#ask((redis) => redis.hget(KEYS.record(jobId), `segment.${index}`));
     if (id === null) return undefined;
-    const [entry] = await askRedis(() => this.redis.xrange(KEYS.events(jobId), id, id));
+    const [entry] = await this.#ask((redis) => redis.xrange(KEYS.events(jobId), id, id));
     const event = entry && (JSON.parse(entry[1][1] ?? '') as JobEventBody);
     return event?.type === 'segment' ? event.segment : undefined;
   }
 
-  /** All segments that are there, by index. */
+  /** All segments of the answer that are there, by index. */
   async segments(jobId: string): Promise<Segment[]> {
-    const entries = await askRedis(() => this.redis.xrange(KEYS.events(jobId), '-', '+'));
-    return entries
-      .map(([, fields]) => JSON.parse(fields[1] ?? '') as JobEventBody)
+    const entries = await this.#ask((redis) => redis.xrange(KEYS.events(jobId), '-', '+'));
+    const events = entries.map(([, fields]) => JSON.parse(fields[1] ?? '') as JobEventBody);
+    return events
+      .slice(events.findLastIndex(({ type }) => type === 'restarted') + 1)
       .flatMap((event) => (event.type === 'segment' ? [event.segment] : []))
       .sort((a, b) => a.index - b.index);
   }
@@ -132,28 +123,24 @@ export class JobStore {
   /** @returns whether this call ended the job: only the first end counts. */
   complete(jobId: string, answer: Answer): Promise<boolean> {
     // The event stands for the answer, which is kept once, in the record; the reader puts it in.
-    return this.finish(jobId, 'completed', JSON.stringify({ type: 'completed' }), 'answer', JSON.stringify(answer));
+    const event = JSON.stringify({ type: 'completed' });
+    return this.scripts.finish(jobId, { state: 'completed', event, field: 'answer', value: JSON.stringify(answer) });
   }
 
   /** @returns whether this call ended the job. */
   fail(jobId: string, error: SegueError): Promise<boolean> {
-    return this.finish(
-      jobId,
-      'failed',
-      body({ type: 'failed', error: error.toJSON() }),
-      'error',
-      JSON.stringify(error),
-    );
+    return this.scripts.finish(jobId, {
+      state: 'failed',
+      event: body({ type: 'failed', error: error.toJSON() }),
+      field: 'error',
+      value: JSON.stringify(error),
+      retryable: error.retryable || error.code === 'DEADLINE_EXCEEDED',
+    });
   }
 
   /** @returns whether this call ended the job. */
   cancel(jobId: string): Promise<boolean> {
-    return this.finish(jobId, 'cancelled', body({ type: 'cancelled' }));
-  }
-
-  /** Counts a lost tensor; returns how often it has happened to this task. */
-  countRecompute(jobId: string, taskId: string): Promise<number> {
-    return askRedis(() => this.redis.segueCountRecompute(...this.keys(jobId), KEYS.signal(jobId), taskId));
+    return this.scripts.finish(jobId, { state: 'cancelled', event: body({ type: 'cancelled' }) });
   }
 
   /**
@@ -161,26 +148,18 @@ export class JobStore {
    * that nobody takes for long are forgotten.
    */
   async takeEnded(atMost: number): Promise<JobRecord[]> {
-    const jobIds = (await askRedis(() => this.redis.rpop(KEYS.ended, atMost))) ?? [];
+    const jobIds = (await this.#ask((redis) => redis.rpop(KEYS.ended, atMost))) ?? [];
     const records = await Promise.all(jobIds.map((jobId) => this.find(jobId)));
     return records.filter((record) => record !== undefined);
   }
 
-  private async endStage(jobId: string, stage: Stage, cached: boolean, field = '', value = ''): Promise<void> {
+  #endStage(jobId: string, stage: Stage, cached: boolean, field: string, value: string, taskId: string): Promise<void> {
     const event = body({ type: 'stage', stage, done: true, cached });
-    await askRedis(() => this.redis.segueEndStage(...this.keys(jobId), KEYS.signal(jobId), stage, event, field, value));
+    return this.scripts.endStage(jobId, stage, event, field, value, taskId);
   }
 
-  private async finish(jobId: string, state: string, event: string, field = '', value = ''): Promise<boolean> {
-    const keys = [...this.keys(jobId), KEYS.deadlines, KEYS.unsent, KEYS.ended];
-    const won = await askRedis(() =>
-      this.redis.segueFinish(...keys, KEYS.signal(jobId), jobId, state, event, field, value),
-    );
-    return won === 1;
-  }
-
-  private keys(jobId: string): readonly [string, string] {
-    return [KEYS.record(jobId), KEYS.events(jobId)];
+  #ask<T>(command: (redis: RedisConnection['client']) => Promise<T>): Promise<T> {
+    return this.#redis.ask(() => command(this.#redis.client));
   }
 }
 
@@ -197,12 +176,14 @@ export function endedError(record: JobRecord | undefined): SegueError {
   return new SegueError('CANCELLED', record && !hasEnded(record) ? 'The job was withdrawn.' : 'The job was cancelled.');
 }
 
-function body(event: JobEventBody): string {
-  return JSON.stringify(event);
+/** The job took longer than it was allowed to. */
+export function deadlineExceeded(): SegueError {
+  return new SegueError(
+    'DEADLINE_EXCEEDED',
+    'The job was not done by its deadline. Allow more time, or ask again later.',
+  );
 }
 
-function fromPairs(flat: readonly string[]): Record<string, string> {
-  const hash: Record<string, string> = {};
-  for (let i = 0; i + 1 < flat.length; i += 2) hash[flat[i] ?? ''] = flat[i + 1] ?? '';
-  return hash;
+function body(event: JobEventBody): string {
+  return JSON.stringify(event);
 }

@@ -1,8 +1,7 @@
-import { SegueError } from '@segue/core';
-
-import { KEYS } from './keys.js';
-import type { Jobs } from './open-jobs.js';
-import { askRedis } from './redis.js';
+import { startPeriodic, type Periodic } from '@segue/core';
+import { KEYS } from '@segue/redis';
+import { deadlineExceeded } from './job-store.js';
+import type { JobParts } from './task-host.js';
 
 export interface JobSweeperOptions {
   /** Time between two looks, which is also how late a deadline may be noticed. */
@@ -11,59 +10,48 @@ export interface JobSweeperOptions {
   readonly forgottenAfterMs?: number;
 }
 
-/** The job took longer than it was allowed to. */
-export function deadlineExceeded(): SegueError {
-  return new SegueError(
-    'DEADLINE_EXCEEDED',
-    'The job was not done by its deadline. Allow more time, or ask again later.',
-  );
-}
+/** Jobs looked at in one go. */
+const BATCH = 100;
 
 /**
- * Ends jobs at their deadline, wherever they wait, and starts those that were never started. Runs beside every gateway;
- * several of them do no harm, since only the first end of a job counts and a flow is added once.
+ * Ends jobs at their deadline, wherever they wait, and starts those that were never started, because whoever took them died
+ * in between. Runs beside every gateway; several of them do no harm, since only the first end of a job counts and a flow
+ * is added once.
  */
-export class JobSweeper {
-  private timer: NodeJS.Timeout | undefined;
-  private sweeping: Promise<void> = Promise.resolve();
-  private readonly everyMs: number;
-  private readonly forgottenAfterMs: number;
+export function startSweeper(parts: JobParts, options: JobSweeperOptions = {}): Periodic {
+  const { everyMs = 500, forgottenAfterMs = 5_000 } = options;
+  return startPeriodic({
+    everyMs,
+    async run() {
+      while ((await endLate(parts)) === BATCH);
+      await startForgotten(parts, forgottenAfterMs);
+    },
+    onError: (error) => parts.redis.log.warn({ err: error }, 'sweeping failed; trying again'),
+  });
+}
 
-  constructor(
-    private readonly jobs: Jobs,
-    options: JobSweeperOptions = {},
-  ) {
-    this.everyMs = options.everyMs ?? 500;
-    this.forgottenAfterMs = options.forgottenAfterMs ?? 5_000;
-  }
-
-  start(): void {
-    this.timer = setTimeout(() => {
-      this.sweeping = this.sweep()
-        .catch((error: unknown) => this.jobs.log.warn({ err: error }, 'sweeping failed; trying again'))
-        .finally(() => this.timer && this.start());
-    }, this.everyMs);
-  }
-
-  async stop(): Promise<void> {
-    clearTimeout(this.timer);
-    this.timer = undefined;
-    await this.sweeping;
-  }
-
-  private async sweep(): Promise<void> {
-    const { redis, store, producer, log } = this.jobs;
-    const late = await askRedis(() => redis.zrangebyscore(KEYS.deadlines, 0, Date.now(), 'LIMIT', 0, 100));
-    for (const jobId of late) {
+async function endLate({ redis, store, flows }: JobParts): Promise<number> {
+  const late = await store.scripts.late(BATCH);
+  await Promise.all(
+    late.map(async (jobId) => {
       if (await store.fail(jobId, deadlineExceeded())) {
-        log.info({ jobId }, 'deadline passed');
-        await producer.withdraw(jobId);
+        redis.log.info({ jobId }, 'deadline passed');
+        await flows.withdraw(jobId);
       } else {
         // Its record is gone already, lifetime and all.
-        await askRedis(() => redis.zrem(KEYS.deadlines, jobId));
+        await redis.ask(() => redis.client.zrem(KEYS.deadlines, jobId));
       }
-    }
-    const forgotten = await producer.startForgotten(this.forgottenAfterMs);
-    if (forgotten > 0) log.warn({ forgotten }, 'started jobs that had been written down only');
+    }),
+  );
+  return late.length;
+}
+
+async function startForgotten({ redis, store, flows }: JobParts, olderThanMs: number): Promise<void> {
+  const jobIds = await store.scripts.forgotten(olderThanMs, BATCH);
+  for (const jobId of jobIds) {
+    const record = await store.find(jobId);
+    if (record && !(await flows.isStarted(jobId))) await flows.start(jobId, record.request);
+    await redis.ask(() => redis.client.zrem(KEYS.unsent, jobId));
   }
+  if (jobIds.length > 0) redis.log.warn({ forgotten: jobIds.length }, 'started jobs that had been written down only');
 }

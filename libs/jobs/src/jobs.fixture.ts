@@ -2,13 +2,55 @@ import type { JobEvent, Segment, SegmentationRequest } from '@segue/core';
 import { startRedis, type TestRedis } from '@segue/testing';
 import { afterAll, afterEach, beforeAll } from 'vitest';
 
-import { AnswerStage } from './answer-stage.js';
-import { openJobs, type Jobs } from './open-jobs.js';
-import type { Generated, NewJob, TensorSetRef } from './record.js';
-import type { StageProcessor } from './stage.js';
-import { StageHost, type StageHostOptions } from './stage-host.js';
+import { openRedis, type RedisConnection, type RedisRole } from '@segue/redis';
+import type { Generated, StageProcessor, TensorSetRef } from '@segue/stages';
+import { AnswerJournal } from './answer-journal.js';
+import { JobFlows } from './job-flows.js';
+import { JobStore } from './job-store.js';
+import { Jobs } from './jobs.js';
+import type { NewJob } from './record.js';
+import type { StageHost, StageHostOptions } from './stage-host.js';
 
 const silent = { info: () => undefined, warn: () => undefined, error: () => undefined };
+
+interface OpenOptions {
+  readonly url: string;
+  readonly role: RedisRole;
+  readonly jobKeepMs: number;
+}
+
+/** Jobs with what a test must see of their inside. */
+export class OpenedJobs extends Jobs {
+  readonly connection: RedisConnection;
+  readonly store: JobStore;
+  readonly flows: JobFlows;
+
+  constructor(connection: RedisConnection, jobKeepMs: number) {
+    super(connection, { jobKeepMs });
+    this.connection = connection;
+    this.store = new JobStore(connection, jobKeepMs);
+    this.flows = new JobFlows(connection);
+  }
+
+  get redis(): RedisConnection['client'] {
+    return this.connection.client;
+  }
+
+  ping(): Promise<boolean> {
+    return this.connection.ping();
+  }
+
+  /** What a run of the language model writes through. */
+  journal(jobId: string, addDecode: AnswerJournal['addDecode'] = () => Promise.resolve()): AnswerJournal {
+    return new AnswerJournal({ store: this.store, jobId, epoch: 0, addDecode });
+  }
+
+  override async close(): Promise<void> {
+    await this.flows.close();
+    await super.close();
+    this.connection.close();
+  }
+}
 
 /** A Redis for one spec file, emptied after each test, with everything that a test has opened on it closed. */
 export function useJobs() {
@@ -25,19 +67,12 @@ export function useJobs() {
   });
   afterAll(() => redis.stop());
 
-  function open(options: Partial<Parameters<typeof openJobs>[0]> = {}): Jobs {
-    return openJobs({
-      url: redis.url,
-      role: 'worker',
-      jobKeepMs: 60_000,
-      pictureKeepMs: 60_000,
-      log: silent,
-      ...options,
-    });
+  function open({ url = redis.url, role = 'worker', jobKeepMs = 60_000 }: Partial<OpenOptions> = {}): OpenedJobs {
+    return new OpenedJobs(openRedis({ url, role, log: silent }), jobKeepMs);
   }
   return {
     /** As another process has them: connections of their own. */
-    open(options?: Partial<Parameters<typeof openJobs>[0]>): Jobs {
+    open(options?: Partial<OpenOptions>): OpenedJobs {
       const jobs = open(options);
       closers.push(() => jobs.close());
       return jobs;
@@ -50,14 +85,14 @@ export function useJobs() {
       this.startStage({ stage: 'decode', concurrency: 4, process: decode });
       this.startAnswers();
     },
-    startStage<S extends 'encode' | 'generate' | 'decode'>(options: Omit<StageHostOptions<S>, 'jobs'>): StageHost<S> {
-      const host = new StageHost({ ...options, jobs: this.open() });
+    startStage<S extends 'encode' | 'generate' | 'decode'>(options: StageHostOptions<S>): StageHost<S> {
+      const host = this.open().stageHost(options);
       void host.start();
       closers.push(() => host.close({ graceMs: 0 }));
       return host;
     },
     startAnswers(): void {
-      const stage = new AnswerStage({ jobs: this.open(), concurrency: 4 });
+      const stage = this.open().answerStage({ concurrency: 4 });
       void stage.start();
       closers.push(() => stage.close({ graceMs: 0 }));
     },
@@ -131,13 +166,13 @@ export function request(overrides: Partial<SegmentationRequest> = {}): Segmentat
 }
 
 export function newJob(overrides: Partial<NewJob> = {}): NewJob {
-  return { request: request(), deadlineAtMs: Date.now() + 30_000, ...overrides };
+  return { request: request(), timeoutMs: 30_000, ...overrides };
 }
 
 /** All events of a job until its end. */
 export async function eventsOf(jobs: Jobs, jobId: string, after?: string): Promise<JobEvent[]> {
   const events: JobEvent[] = [];
-  for await (const event of jobs.events.read(jobId, after === undefined ? {} : { after })) events.push(event);
+  for await (const event of jobs.events(jobId, after === undefined ? {} : { after })) events.push(event);
   return events;
 }
 

@@ -2,8 +2,6 @@ import { startRedis, type StartRedisOptions, type TestRedis } from '@segue/testi
 import { expect, test } from 'vitest';
 
 import { lastEvent, newJob, until, useJobs, fakeStages } from './jobs.fixture.js';
-import { StageHost } from './stage-host.js';
-import { AnswerStage } from './answer-stage.js';
 
 const fixture = useJobs();
 
@@ -18,17 +16,15 @@ test('without Redis a producer says so at once, in every operation', async () =>
   const redis = await ownRedis();
   const jobs = fixture.open({ url: redis.url, role: 'producer' });
   await until(() => jobs.ping());
-  const { jobId } = await jobs.producer.submit(newJob());
+  const { jobId } = await jobs.submit(newJob());
   await redis.stop();
   await until(async () => !(await jobs.ping()));
   const operations = {
-    submit: () => jobs.producer.submit(newJob()),
+    submit: () => jobs.submit(newJob()),
     get: () => jobs.store.get(jobId),
-    cancel: () => jobs.producer.cancel(jobId),
+    cancel: () => jobs.cancel(jobId),
     events: () => lastEvent(jobs, jobId),
-    putPicture: () => jobs.pictures.put(new Uint8Array(3), { width: 1, height: 1 }),
-    getPicture: () => jobs.pictures.get('a'.repeat(64)),
-    depth: () => jobs.producer.depth(),
+    depth: () => jobs.depth(),
   };
   for (const [name, operation] of Object.entries(operations)) {
     const start = Date.now();
@@ -43,7 +39,7 @@ test('a Redis that hangs is away too', async () => {
   await until(() => jobs.ping());
   process.kill(redis.pid, 'SIGSTOP');
   const start = Date.now();
-  await expect(jobs.producer.submit(newJob())).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+  await expect(jobs.submit(newJob())).rejects.toMatchObject({ code: 'UNAVAILABLE' });
   expect(Date.now() - start).toBeLessThan(3_000);
 });
 
@@ -52,10 +48,10 @@ test('producers and workers go on when Redis comes back', async () => {
   const port = Number(new URL(redis.url).port);
   const worker = fixture.open({ url: redis.url });
   const hosts = [
-    new StageHost({ stage: 'encode', jobs: worker, concurrency: 1, process: fakeStages.encode }),
-    new StageHost({ stage: 'generate', jobs: worker, concurrency: 1, process: fakeStages.generate }),
-    new StageHost({ stage: 'decode', jobs: worker, concurrency: 1, process: fakeStages.decode }),
-    new AnswerStage({ jobs: worker, concurrency: 1 }),
+    worker.stageHost({ stage: 'encode', concurrency: 1, process: fakeStages.encode }),
+    worker.stageHost({ stage: 'generate', concurrency: 1, process: fakeStages.generate }),
+    worker.stageHost({ stage: 'decode', concurrency: 1, process: fakeStages.decode }),
+    worker.answerStage({ concurrency: 1 }),
   ];
   for (const host of hosts) void host.start();
   const jobs = fixture.open({ url: redis.url, role: 'producer' });
@@ -65,7 +61,7 @@ test('producers and workers go on when Redis comes back', async () => {
   await new Promise((resolve) => setTimeout(resolve, 500));
   await ownRedis({ port });
   await until(() => jobs.ping());
-  const { jobId } = await jobs.producer.submit(newJob());
+  const { jobId } = await jobs.submit(newJob());
   expect((await lastEvent(jobs, jobId)).type).toBe('completed');
   for (const host of hosts) await host.close({ graceMs: 0 });
 });

@@ -1,5 +1,8 @@
-import type { Priority, Span, Stage } from '@segue/core';
+import type { Priority, Stage } from '@segue/core';
+import type { SegmentPrompt } from '@segue/stages';
 import type { JobsOptions } from 'bullmq';
+import { z } from 'zod';
+import { isJobId } from './job-id.js';
 
 /** Queue of each stage, and of `segment`, the root of every flow, which the gateway works on. */
 export const QUEUES = {
@@ -12,34 +15,59 @@ export const QUEUES = {
 export type QueueKey = keyof typeof QUEUES;
 export const QUEUE_KEYS = Object.keys(QUEUES) as readonly QueueKey[];
 
-/** What travels through a queue: references only, 4 KiB at most. */
-export interface TaskData {
-  readonly jobId: string;
-}
+const taskData = z.object({ jobId: z.string().refine(isJobId) });
 
-/** A `<SEG>` on its way to the decoder. */
-export interface DecodeTaskData extends TaskData {
-  readonly index: number;
-  readonly phrase: string;
-  readonly span: Span;
+const decodeTaskData = taskData.extend({
+  index: z.int().nonnegative(),
+  phrase: z.string(),
+  span: z.tuple([z.int(), z.int()]).readonly(),
   /** Of the bundle that wrote the embedding. */
-  readonly digest: string;
+  digest: z.string(),
+  /** Of the answer that the segment belongs to. */
+  epoch: z.int().nonnegative(),
+  /** Milliseconds since the epoch by Redis' clock. */
+  addedAtMs: z.number(),
   /** float32, little-endian, base64. */
-  readonly embedding: string;
+  embedding: z.base64(),
+});
+
+/** What travels through a queue: references only, 4 KiB at most. */
+export type TaskData = Readonly<z.infer<typeof taskData>>;
+/** A `<SEG>` on its way to the decoder. */
+export type DecodeTaskData = Readonly<z.infer<typeof decodeTaskData>>;
+
+/** Nothing for data that no version of this library has put in. */
+export function parseTaskData(data: unknown): TaskData | undefined {
+  return taskData.safeParse(data).data;
 }
 
-export const MAX_TASK_BYTES = 4096;
+/** @throws ZodError for data of another version. */
+export function parseDecodeTask(data: unknown): DecodeTaskData & { readonly prompt: SegmentPrompt } {
+  const task = decodeTaskData.parse(data);
+  const { index, phrase, span } = task;
+  // Copied, because the bytes need not lie on a multiple of four.
+  const bytes = Uint8Array.from(Buffer.from(task.embedding, 'base64'));
+  return { ...task, prompt: { index, phrase, span, embedding: new Float32Array(bytes.buffer) } };
+}
+
+export function embeddingToText({ buffer, byteOffset, byteLength }: Float32Array): string {
+  return Buffer.from(buffer, byteOffset, byteLength).toString('base64');
+}
+
+const MAX_TASK_BYTES = 4096;
 
 /** BullMQ takes the lower number first, but 0 (no priority) before all: every task therefore has one. */
 const PRIORITY = { high: 1, normal: 2, low: 3 } as const satisfies Record<Priority, number>;
 
-/** Options of every task of a flow. A task is removed when it ends: what must last is in the job record. */
+/**
+ * Options of every task of a flow. A task is removed when it ends: what must last is in the job record. There is no
+ * backoff: BullMQ would keep it by the clock of one worker and end it by that of another; the host pauses instead.
+ */
 export function taskOptions(priority: Priority, id: string): JobsOptions & { readonly jobId: string } {
   return {
     jobId: id,
     priority: PRIORITY[priority],
     attempts: 3,
-    backoff: { type: 'exponential', delay: 200 },
     removeOnComplete: true,
     removeOnFail: true,
     failParentOnFailure: true,

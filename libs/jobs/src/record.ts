@@ -1,32 +1,6 @@
-import type { Answer, ErrorBody, FinishReason, Job, JobState, SegmentationRequest, Stage } from '@segue/core';
-
-/** Where the tensors of an encoded picture are. */
-export interface TensorSetRef {
-  /** `<bundle digest>/<imageId>` */
-  readonly key: string;
-  /** Address of the worker that holds them, `host:port`. */
-  readonly owner: string;
-  /** Whether they were there already, so that nothing was computed. */
-  readonly cached: boolean;
-}
-
-/** Digest of the bundle that a picture was encoded with. */
-export function digestOf({ key }: TensorSetRef): string {
-  return key.slice(0, key.indexOf('/'));
-}
-
-/** What the language model leaves behind when its answer has ended. */
-export interface Generated {
-  readonly text: string;
-  /** How many `<SEG>` the text holds. */
-  readonly segments: number;
-  readonly finishReason: FinishReason;
-  /** `name@version` of the bundle. */
-  readonly model: string;
-  readonly promptTokens: number;
-  readonly tokens: number;
-  readonly prefixCached: boolean;
-}
+import type { Answer, ErrorBody, Job, JobState, SegmentationRequest, Stage } from '@segue/core';
+import type { Reading } from '@segue/redis';
+import type { Generated, TensorSetRef } from '@segue/stages';
 
 /** Milliseconds since the epoch by Redis' clock, the one clock that all workers share. */
 export interface StageTimes {
@@ -51,12 +25,17 @@ export interface JobRecord {
   readonly decodeMs: number;
   /** Lost tensors that were computed again. */
   readonly recomputes: number;
+  /** How often the answer was begun anew. */
+  readonly epoch: number;
+  /** When the record was read: milliseconds since the epoch by Redis' clock. */
+  readonly readAtMs: number;
 }
 
 /** A request to be made into a job. */
 export interface NewJob {
   readonly request: SegmentationRequest;
-  readonly deadlineAtMs: number;
+  /** Time allowed from now on. */
+  readonly timeoutMs: number;
   /** Whose idempotency keys are compared. */
   readonly tenant?: string;
   readonly idempotencyKey?: string;
@@ -83,7 +62,7 @@ export function toJob(record: JobRecord): Job {
 }
 
 /** Reads the hash as Redis returns it; `undefined` when there is none. */
-export function parseRecord(jobId: string, hash: Readonly<Record<string, string>>): JobRecord | undefined {
+export function parseRecord(jobId: string, { hash, nowMs }: Reading): JobRecord | undefined {
   const { state, request, encoded, generated, answer, error } = hash;
   if (state === undefined || request === undefined) return undefined;
   return {
@@ -104,6 +83,8 @@ export function parseRecord(jobId: string, hash: Readonly<Record<string, string>
     },
     decodeMs: Number(hash.decodeMs ?? 0),
     recomputes: Number(hash.recomputes ?? 0),
+    epoch: Number(hash.epoch ?? 0),
+    readAtMs: nowMs,
   };
 }
 

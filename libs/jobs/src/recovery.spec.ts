@@ -13,12 +13,12 @@ import {
   segment,
   until,
   useJobs,
+  type OpenedJobs,
 } from './jobs.fixture.js';
-import { JobSweeper } from './job-sweeper.js';
-import { KEYS, PREFIX } from './keys.js';
+import { KEYS, PREFIX } from '@segue/redis';
+import { JobSignals } from './job-signals.js';
 import { QUEUES } from './queues.js';
 import { StageHost } from './stage-host.js';
-import { LOCKS } from './task-host.js';
 
 const fixture = useJobs();
 const gone = () => Promise.reject(new SegueError('UNAVAILABLE', 'The tensors are gone.', { reason: 'TENSOR_GONE' }));
@@ -27,33 +27,33 @@ test('a job that was written down but not started is started', async () => {
   fixture.startWorkers();
   const jobs = fixture.open();
   const { jobId } = await jobs.store.create(newJob({ idempotencyKey: 'k' }));
-  expect(await jobs.producer.submit(newJob({ idempotencyKey: 'k' }))).toEqual({ jobId, created: false });
-  const sweeper = new JobSweeper(jobs, { everyMs: 50, forgottenAfterMs: 100 });
-  sweeper.start();
+  expect(await jobs.submit(newJob({ idempotencyKey: 'k' }))).toEqual({ jobId, created: false });
+  const sweeper = jobs.startSweeper({ everyMs: 50, forgottenAfterMs: 100 });
   fixture.onEnd(() => sweeper.stop());
   expect((await lastEvent(jobs, jobId)).type).toBe('completed');
 });
 
 test('a job that was started but not struck off is not started twice', async () => {
-  const runs: string[] = [];
+  let runs = 0;
   const jobs = fixture.open();
-  const { jobId } = await jobs.producer.submit(newJob());
+  const { jobId } = await jobs.submit(newJob());
   fixture.startStage({
     stage: 'encode',
     concurrency: 1,
-    process: (context) => {
-      runs.push(context.jobId);
+    process: () => {
+      runs += 1;
       return Promise.resolve(encoded);
     },
   });
-  await until(async () => (await jobs.producer.depth()).generate.waiting === 1);
+  await until(async () => (await jobs.depth()).generate.waiting === 1);
   await jobs.redis.zadd(KEYS.unsent, 1, jobId);
-  expect(await jobs.producer.startForgotten(0)).toBe(1);
-  expect(await jobs.producer.startForgotten(0)).toBe(0);
+  const sweeper = jobs.startSweeper({ everyMs: 20, forgottenAfterMs: 0 });
+  fixture.onEnd(() => sweeper.stop());
+  await until(async () => (await jobs.redis.zscore(KEYS.unsent, jobId)) === null);
   fixture.startStage({ stage: 'generate', concurrency: 1, process: () => Promise.resolve(generated()) });
   fixture.startAnswers();
   expect((await lastEvent(jobs, jobId)).type).toBe('completed');
-  expect(runs).toEqual([jobId]);
+  expect(runs).toBe(1);
 });
 
 test.each(['generate', 'decode'] as const)('a tensor that is gone at %s is computed again', async (stage) => {
@@ -78,7 +78,7 @@ test.each(['generate', 'decode'] as const)('a tensor that is gone at %s is compu
     },
   });
   const jobs = fixture.open();
-  const { jobId } = await jobs.producer.submit(newJob());
+  const { jobId } = await jobs.submit(newJob());
   expect((await lastEvent(jobs, jobId)).type).toBe('completed');
   expect(owners).toEqual(['encoder-1', 'encoder-2']);
   const record = await jobs.store.get(jobId);
@@ -96,19 +96,25 @@ test('a picture that is encoded again before its task could step aside is used a
   });
   fixture.startAnswers();
   const jobs = fixture.open();
-  const addEncode: typeof jobs.producer.addEncode = async (...task) => {
-    await jobs.producer.addEncode(...task);
-    await until(async () => encodes === 2 && (await jobs.producer.depth()).encode.active === 0);
+  const { connection: redis, store, flows } = jobs;
+  const addEncode: typeof flows.addEncode = async (...task) => {
+    await flows.addEncode(...task);
+    await until(async () => encodes === 2 && (await jobs.depth()).encode.active === 0);
   };
-  const host = new StageHost({
-    stage: 'generate',
-    jobs: { ...jobs, producer: Object.assign(Object.create(jobs.producer) as typeof jobs.producer, { addEncode }) },
-    concurrency: 1,
-    process: (context) => (owners.push(context.encoded.owner) === 1 ? gone() : Promise.resolve(generated())),
-  });
+  const slow = Object.assign(Object.create(flows) as typeof flows, { addEncode });
+  Object.defineProperty(slow, 'addDecode', { value: flows.addDecode.bind(flows) });
+  Object.defineProperty(slow, 'withdraw', { value: flows.withdraw.bind(flows) });
+  const host = new StageHost(
+    { redis, store, flows: slow, signals: new JobSignals(redis) },
+    {
+      stage: 'generate',
+      concurrency: 1,
+      process: (context) => (owners.push(context.encoded.owner) === 1 ? gone() : Promise.resolve(generated())),
+    },
+  );
   void host.start();
   fixture.onEnd(() => host.close({ graceMs: 0 }));
-  const { jobId } = await jobs.producer.submit(newJob());
+  const { jobId } = await jobs.submit(newJob());
   expect((await lastEvent(jobs, jobId)).type).toBe('completed');
   expect(owners).toEqual(['encoder-1', 'encoder-2']);
 });
@@ -120,7 +126,7 @@ test('computing again is bounded', async () => {
     generate: gone,
   });
   const jobs = fixture.open();
-  const { jobId } = await jobs.producer.submit(newJob());
+  const { jobId } = await jobs.submit(newJob());
   expect(await lastEvent(jobs, jobId)).toMatchObject({ type: 'failed', error: { code: 'UNAVAILABLE' } });
   expect(encodes).toBe(4);
   await until(async () => (await jobs.redis.keys(`${PREFIX}:segue.*${jobId}*`)).length === 0);
@@ -141,7 +147,7 @@ test('a mask is made by the version of the model that wrote its words', async ()
     },
   });
   const jobs = fixture.open();
-  const { jobId } = await jobs.producer.submit(newJob());
+  const { jobId } = await jobs.submit(newJob());
   const last = await lastEvent(jobs, jobId);
   expect(last).toMatchObject({
     type: 'failed',
@@ -158,14 +164,20 @@ test('a failure of the encoder in computing again fails the job with its error',
     generate: gone,
   });
   const jobs = fixture.open();
-  const { jobId } = await jobs.producer.submit(newJob());
+  const { jobId } = await jobs.submit(newJob());
   expect(await lastEvent(jobs, jobId)).toMatchObject({ type: 'failed', error: { code: 'NOT_FOUND' } });
   await until(async () => (await jobs.redis.keys(`${PREFIX}:segue.*${jobId}*`)).length === 0);
 });
 
 /** Takes a task as a worker does that is killed right then: its lock is never renewed. */
-async function takeAndDie(jobs: ReturnType<typeof fixture.open>, queue: keyof typeof QUEUES): Promise<void> {
-  const worker = new Worker(QUEUES[queue], null, { connection: jobs.redis, prefix: PREFIX, ...LOCKS });
+async function takeAndDie(jobs: OpenedJobs, queue: keyof typeof QUEUES): Promise<void> {
+  const worker = new Worker(QUEUES[queue], null, {
+    connection: jobs.redis,
+    prefix: PREFIX,
+    lockDuration: 1_000,
+    stalledInterval: 2_000,
+    maxStalledCount: 1_000,
+  });
   await until(async () => (await worker.getNextJob('dead', { block: false })) !== undefined);
   await worker.close(true);
 }
@@ -175,7 +187,7 @@ test('the task of a worker that was killed is taken over within 12 s', async () 
   fixture.startStage({ stage: 'encode', concurrency: 1, process: fakeStages.encode });
   fixture.startStage({ stage: 'decode', concurrency: 1, process: fakeStages.decode });
   fixture.startAnswers();
-  const { jobId } = await jobs.producer.submit(newJob());
+  const { jobId } = await jobs.submit(newJob());
   await takeAndDie(jobs, 'generate');
   const start = Date.now();
   fixture.startStage({ stage: 'generate', concurrency: 1, process: fakeStages.generate });
@@ -184,20 +196,74 @@ test('the task of a worker that was killed is taken over within 12 s', async () 
   expect(Date.now() - start).toBeGreaterThan(2_000);
 });
 
-test('a task that kills every worker fails its job', async () => {
+test('a task that ends its process in every run is a dead letter, and its neighbour is not', async () => {
   const jobs = fixture.open();
-  const { jobId } = await jobs.producer.submit(newJob());
-  const queue = new Queue(QUEUES.encode, { connection: jobs.redis, prefix: PREFIX });
-  await jobs.redis.hset(queue.toKey(jobId), 'stc', 3);
+  const poison = await jobs.submit(newJob());
+  const innocent = await jobs.submit(newJob());
+  // Three workers that began the one, the last of them also the other, and were killed.
+  for (let death = 0; death < 3; death++) await jobs.store.begin(poison.jobId, 'encode', poison.jobId);
+  await jobs.store.begin(innocent.jobId, 'encode', innocent.jobId);
   await takeAndDie(jobs, 'encode');
-  fixture.startWorkers();
-  expect(await lastEvent(jobs, jobId)).toMatchObject({ type: 'failed', error: { code: 'UNAVAILABLE' } });
-  await until(async () => (await jobs.redis.keys(`${PREFIX}:segue.*${jobId}*`)).length === 0);
+  await takeAndDie(jobs, 'encode');
+  let inside = 0;
+  let most = 0;
+  const begun: string[] = [];
+  fixture.startWorkers({
+    async encode(context) {
+      most = Math.max(most, ++inside);
+      begun.push(context.request.imageId);
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      inside--;
+      return fakeStages.encode(context);
+    },
+  });
+  expect(await lastEvent(jobs, poison.jobId)).toMatchObject({ type: 'failed', error: { code: 'INTERNAL' } });
+  expect((await lastEvent(jobs, innocent.jobId)).type).toBe('completed');
+  expect([begun.length, most]).toEqual([1, 1]);
+  expect(await jobs.deadLetters.list()).toMatchObject([{ jobId: poison.jobId, queue: 'encode', deaths: 3 }]);
+  expect(await jobs.deadLetters.drop(poison.jobId)).toBe(1);
+  expect(await jobs.deadLetters.list()).toEqual([]);
 });
+
+test('suspects run alone', async () => {
+  const jobs = fixture.open();
+  for (let job = 0; job < 3; job++) await jobs.submit(newJob());
+  for (let job = 0; job < 3; job++) await takeAndDie(jobs, 'encode');
+  const { jobId } = await jobs.submit(newJob());
+  let inside = 0;
+  let most = 0;
+  fixture.startWorkers({
+    async encode(context) {
+      most = Math.max(most, ++inside);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      inside--;
+      return fakeStages.encode(context);
+    },
+  });
+  await lastEvent(jobs, jobId);
+  await until(async () => Object.values(await jobs.depth()).every(({ waiting, active }) => waiting + active === 0));
+  expect(most).toBe(1);
+});
+
+test.each(['null', '7', '{}', '{"jobId":"x"}', '[]'])(
+  'a task that is none (%s) is a dead letter and stops nobody',
+  async (data) => {
+    const jobs = fixture.open();
+    const queue = new Queue(QUEUES.encode, { connection: jobs.redis, prefix: PREFIX });
+    await queue.add('encode', {});
+    const [task] = await queue.getWaiting();
+    await jobs.redis.hset(queue.toKey(task!.id!), 'data', data);
+    fixture.startWorkers();
+    await until(async () => (await jobs.deadLetters.list()).length === 1);
+    const { jobId } = await jobs.submit(newJob());
+    expect((await lastEvent(jobs, jobId)).type).toBe('completed');
+    await queue.close();
+  },
+);
 
 test('a job whose record is gone is dropped', async () => {
   const jobs = fixture.open();
-  const { jobId } = await jobs.producer.submit(newJob({ request: request() }));
+  const { jobId } = await jobs.submit(newJob({ request: request() }));
   await jobs.redis.del(KEYS.record(jobId), KEYS.events(jobId));
   fixture.startWorkers();
   await until(async () => (await jobs.redis.keys(`*${jobId}*`)).length === 0);

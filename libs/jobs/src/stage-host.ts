@@ -1,137 +1,166 @@
-import { SegueError, type Stage } from '@segue/core';
+import { SegueError, type Periodic, type Stage } from '@segue/core';
+import { digestOf, type StageContexts, type StageProcessor, type StageResults, type TensorSetRef } from '@segue/stages';
 import { WaitingChildrenError } from 'bullmq';
-
-import type { Jobs } from './open-jobs.js';
-import type { DecodeTaskData } from './queues.js';
-import { digestOf, type JobRecord, type TensorSetRef } from './record.js';
-import type { StageContexts, StageProcessor, StageResults, StageRunReport } from './stage.js';
-import { TaskHost, type Task } from './task-host.js';
+import { AnswerJournal } from './answer-journal.js';
+import { startHeartbeat, WORKER_ID } from './heartbeats.js';
+import { parseDecodeTask } from './queues.js';
+import type { JobRecord } from './record.js';
+import { TaskHost, type JobParts, type StageRunReport, type Task } from './task-host.js';
 
 /** How often one task may lose its tensors before its job fails. */
 const MAX_RECOMPUTES = 3;
 
 export interface StageHostOptions<S extends Stage> {
   readonly stage: S;
-  readonly jobs: Jobs;
   /** Tasks at the same time. */
   readonly concurrency: number;
   readonly process: StageProcessor<S>;
+  /** `name@version` of the bundle, for the list of workers. */
+  readonly model?: string;
   /** Hears of every run, for metrics. */
   readonly onReport?: (report: StageRunReport) => void;
 }
 
-/** What differs between the stages: their context and where their result goes. */
-interface StageBinding<S extends Stage> {
-  context(task: Task, record: JobRecord, jobs: Jobs): StageContexts[S];
-  save(jobs: Jobs, jobId: string, result: StageResults[S], ranMs: number): Promise<void>;
+/** A run of a stage on a task: what the stage sees, and where its result goes. */
+interface StageRun<S extends Stage> {
+  readonly context: StageContexts[S];
+  save(result: StageResults[S], ranMs: number): Promise<void>;
 }
 
-const BINDINGS: { readonly [S in Stage]: StageBinding<S> } = {
-  encode: {
-    context: baseContext,
-    save: (jobs, jobId, encoded) => jobs.store.endEncode(jobId, encoded),
-  },
-  generate: {
-    context: (task, record, { store, producer }) => ({
-      ...baseContext(task, record),
-      encoded: encodedOf(record),
-      writeText: (piece) => store.appendText(record.jobId, piece),
-      async addDecode(prompt) {
+type Binding<S extends Stage> = (task: Task, record: JobRecord, parts: JobParts) => StageRun<S>;
+
+const BINDINGS: { readonly [S in Stage]: Binding<S> } = {
+  encode: (task, record, { store }) => ({
+    context: baseContext(task, record),
+    save: (encoded) => store.endEncode(record.jobId, encoded, task.id),
+  }),
+  generate: (task, record, { store, flows }) => {
+    const { jobId, request } = record;
+    const encoded = encodedOf(record);
+    const journal = new AnswerJournal({
+      store,
+      jobId,
+      epoch: record.epoch,
+      async addDecode(prompt, epoch) {
         task.signal.throwIfAborted();
-        if (await store.hasSegment(record.jobId, prompt.index)) return;
-        await producer.addDecode(record.jobId, record.request, { ...prompt, digest: digestOf(encodedOf(record)) });
+        if (!task.first && (await store.hasSegment(jobId, prompt.index))) return;
+        const origin = { digest: digestOf(encoded), epoch, addedAtMs: Math.round(task.redisNowMs()) };
+        await flows.addDecode(jobId, request, prompt, origin);
       },
-    }),
-    save: (jobs, jobId, generated) => jobs.store.endGenerate(jobId, generated),
-  },
-  decode: {
-    context: (task, record) => {
-      const { digest, index, phrase, span, embedding } = task.bull.data as DecodeTaskData;
-      const encoded = encodedOf(record);
-      if (digestOf(encoded) !== digest) {
-        throw new SegueError('UNAVAILABLE', 'The model was updated while this job ran. Ask again.');
-      }
-      return {
+    });
+    return {
+      context: {
         ...baseContext(task, record),
         encoded,
-        prompt: { index, phrase, span, embedding: toFloats(embedding) },
-      };
-    },
-    save: (jobs, jobId, segment, ranMs) => jobs.store.addSegment(jobId, segment, ranMs),
+        writeText: (piece) => journal.writeText(piece),
+        addDecode: (prompt) => journal.addDecode(prompt),
+      },
+      async save(generated) {
+        if (!task.first) await journal.end();
+        await store.endGenerate(jobId, generated, task.id);
+      },
+    };
   },
+  decode: (task, record, { store }) => {
+    const { prompt, digest, epoch } = parseDecodeTask(task.bull.data);
+    const encoded = encodedOf(record);
+    if (digestOf(encoded) !== digest) {
+      throw new SegueError('UNAVAILABLE', 'The model was updated while this job ran. Ask again.');
+    }
+    return {
+      context: { ...baseContext(task, record), encoded, prompt },
+      save: (segment, ranMs) => store.addSegment(record.jobId, segment, ranMs, epoch, task.id),
+    };
+  },
+};
+
+/** When a task of each stage was ready to be taken, by Redis' clock. */
+const READY_SINCE: { readonly [S in Stage]: (record: JobRecord, data: unknown) => number } = {
+  encode: (record) => record.createdAtMs,
+  generate: (record) => record.stages.encode.doneAtMs ?? record.readAtMs,
+  decode: (_record, data) => parseDecodeTask(data).addedAtMs,
 };
 
 /** Works on one stage's queue: the worker apps bring the processor, everything about jobs is here. */
 export class StageHost<S extends Stage> {
-  private readonly host: TaskHost;
-  private readonly binding: StageBinding<S>;
+  readonly #options: StageHostOptions<S>;
+  readonly #parts: JobParts;
+  readonly #host: TaskHost;
+  #heartbeat: Periodic | undefined;
 
-  constructor(private readonly options: StageHostOptions<S>) {
-    const { stage, jobs, concurrency, onReport } = options;
-    this.binding = BINDINGS[stage];
-    this.host = new TaskHost({
+  constructor(parts: JobParts, options: StageHostOptions<S>) {
+    const { stage, concurrency, onReport } = options;
+    this.#options = options;
+    this.#parts = parts;
+    this.#host = new TaskHost({
       queue: stage,
-      jobs,
+      parts,
       concurrency,
-      begin: (jobId) => jobs.store.beginStage(jobId, stage),
-      perform: (task) => this.perform(task),
-      ...(onReport && { onReport }),
+      begin: (jobId, taskId) => parts.store.begin(jobId, stage, taskId),
+      readySinceMs: READY_SINCE[stage],
+      perform: (task) => this.#perform(task),
+      onReport,
     });
   }
 
   /** Tasks in hand. */
   get active(): number {
-    return this.host.active;
+    return this.#host.active;
   }
 
   /** Begins to take tasks; resolves when the queue is connected. */
-  start(): Promise<void> {
-    return this.host.start();
+  async start(): Promise<void> {
+    const { stage, concurrency, model = '' } = this.#options;
+    await this.#host.start();
+    this.#heartbeat = startHeartbeat(this.#parts.redis, this.#parts.store.scripts, () => {
+      return { id: WORKER_ID, stage, model, active: this.active, concurrency };
+    });
   }
 
   /** Drains: takes no more tasks, waits for those in hand, and after `graceMs` hands them back to other workers. */
-  close(options: { readonly graceMs: number }): Promise<void> {
-    return this.host.close(options);
+  async close(options: { readonly graceMs: number }): Promise<void> {
+    await this.#heartbeat?.stop();
+    await this.#host.close(options);
   }
 
-  private async perform(task: Task): Promise<void> {
-    const { jobs, process } = this.options;
-    const { jobId } = task.record;
+  async #perform(task: Task): Promise<void> {
+    const { process, stage } = this.#options;
+    const { store } = this.#parts;
     let record = task.record;
     for (;;) {
       const startedAtMs = performance.now();
       try {
-        const result = await process(this.binding.context(task, record, jobs));
-        return await this.binding.save(jobs, jobId, result, performance.now() - startedAtMs);
+        const { context, save } = BINDINGS[stage](task, record, this.#parts);
+        return await save(await process(context), performance.now() - startedAtMs);
       } catch (error) {
         if (task.signal.aborted || !isTensorGone(error)) throw error;
-        await this.encodeAgain(task, error);
-        record = await jobs.store.get(jobId);
+        await this.#encodeAgain(task, error);
+        record = await store.get(record.jobId);
       }
     }
   }
 
   /** Puts an encode task before this one. Returns only when that is done already; otherwise this task waits for it in Redis. */
-  private async encodeAgain(task: Task, cause: SegueError): Promise<void> {
-    const { jobs, stage } = this.options;
+  async #encodeAgain(task: Task, cause: SegueError): Promise<void> {
+    const { stage } = this.#options;
+    const { store, flows, redis } = this.#parts;
     const { bull, record, token } = task;
-    const taskId = bull.id ?? '';
-    const times = await jobs.store.countRecompute(record.jobId, `${stage}-${taskId}`);
+    const { jobId, request } = record;
+    const times = await store.scripts.countRecompute(jobId, `${stage}-${task.id}`);
     if (times > MAX_RECOMPUTES) {
       throw new SegueError('UNAVAILABLE', 'The workers lost the encoded picture again and again. Try again later.', {
         cause,
       });
     }
-    jobs.log.info({ jobId: record.jobId, stage, times }, 'tensors are gone; encoding the picture again');
-    const parent = { id: taskId, queue: bull.queueQualifiedName };
-    await jobs.producer.addEncode(record.jobId, record.request, `${taskId}-${stage}-${times}`, parent);
-    if (await bull.moveToWaitingChildren(token)) throw new WaitingChildrenError();
+    redis.log.info({ jobId, stage, times }, 'tensors are gone; encoding the picture again');
+    const parent = { id: task.id, queue: bull.queueQualifiedName };
+    await flows.addEncode(jobId, request, `${task.id}-${stage}-${times}`, parent);
+    if (await redis.ask(() => bull.moveToWaitingChildren(token))) throw new WaitingChildrenError();
   }
 }
 
-function baseContext(task: Task, record: JobRecord): StageContexts['encode'] {
-  const { jobId, request, deadlineAtMs } = record;
-  return { jobId, request, deadlineAtMs, attempt: task.bull.attemptsStarted, signal: task.signal };
+function baseContext(task: Task, { request, deadlineAtMs }: JobRecord): StageContexts['encode'] {
+  return { request, deadlineAtMs: Date.now() + deadlineAtMs - task.redisNowMs(), signal: task.signal };
 }
 
 function encodedOf(record: JobRecord): TensorSetRef {
@@ -141,10 +170,4 @@ function encodedOf(record: JobRecord): TensorSetRef {
 
 function isTensorGone(error: unknown): error is SegueError {
   return error instanceof SegueError && error.reason === 'TENSOR_GONE';
-}
-
-/** Copies, because the bytes need not lie on a multiple of four. */
-function toFloats(base64: string): Float32Array {
-  const bytes = Uint8Array.from(Buffer.from(base64, 'base64'));
-  return new Float32Array(bytes.buffer);
 }

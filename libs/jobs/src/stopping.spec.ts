@@ -12,21 +12,19 @@ import {
   prompt,
   until,
   useJobs,
+  type OpenedJobs,
 } from './jobs.fixture.js';
-import { JobSweeper } from './job-sweeper.js';
-import { PREFIX } from './keys.js';
-import type { Jobs } from './open-jobs.js';
-import type { StageRunReport } from './stage.js';
+import { PREFIX } from '@segue/redis';
+import type { StageRunReport } from './task-host.js';
 
 const fixture = useJobs();
 
-function startSweeper(jobs: Jobs): void {
-  const sweeper = new JobSweeper(jobs, { everyMs: 50, forgottenAfterMs: 100 });
-  sweeper.start();
+function startSweeper(jobs: OpenedJobs): void {
+  const sweeper = jobs.startSweeper({ everyMs: 50, forgottenAfterMs: 100 });
   fixture.onEnd(() => sweeper.stop());
 }
 
-const tasksOf = async (jobs: Jobs, jobId: string) =>
+const tasksOf = async (jobs: OpenedJobs, jobId: string) =>
   (await jobs.redis.keys(`${PREFIX}:segue.*`)).filter((key) => key.includes(jobId));
 
 test('cancelling stops a stage that runs in another process', async () => {
@@ -42,10 +40,10 @@ test('cancelling stops a stage that runs in another process', async () => {
     },
   });
   const jobs = fixture.open();
-  const { jobId } = await jobs.producer.submit(newJob());
+  const { jobId } = await jobs.submit(newJob());
   await until(() => running);
   const start = Date.now();
-  expect((await jobs.producer.cancel(jobId)).state).toBe('cancelled');
+  expect((await jobs.cancel(jobId)).state).toBe('cancelled');
   await until(() => stopped !== undefined);
   expect(Date.now() - start).toBeLessThan(1_000);
   expect(stopped?.code).toBe('CANCELLED');
@@ -55,10 +53,10 @@ test('cancelling stops a stage that runs in another process', async () => {
 
 test('cancelling takes a waiting job out of the queues, and cancelling again changes nothing', async () => {
   const jobs = fixture.open();
-  const { jobId } = await jobs.producer.submit(newJob());
-  await jobs.producer.cancel(jobId);
-  expect((await jobs.producer.depth()).encode.waiting).toBe(0);
-  expect((await jobs.producer.cancel(jobId)).state).toBe('cancelled');
+  const { jobId } = await jobs.submit(newJob());
+  await jobs.cancel(jobId);
+  expect((await jobs.depth()).encode.waiting).toBe(0);
+  expect((await jobs.cancel(jobId)).state).toBe('cancelled');
   expect((await eventsOf(jobs, jobId)).map((event) => event.type)).toEqual(['accepted', 'cancelled']);
   fixture.startAnswers();
   await until(async () => (await tasksOf(jobs, jobId)).length === 0);
@@ -85,9 +83,9 @@ test('cancelling stops decoding and drops the decodes that wait', async () => {
   });
   fixture.startAnswers();
   const jobs = fixture.open();
-  const { jobId } = await jobs.producer.submit(newJob());
+  const { jobId } = await jobs.submit(newJob());
   await until(() => decoding.length === 1);
-  await jobs.producer.cancel(jobId);
+  await jobs.cancel(jobId);
   await until(async () => (await tasksOf(jobs, jobId)).length === 0);
   expect(decoding).toEqual([0]);
 });
@@ -101,7 +99,7 @@ test('whoever ends a job and dies before clearing up leaves nothing behind', asy
     },
   });
   const jobs = fixture.open();
-  const { jobId } = await jobs.producer.submit(newJob());
+  const { jobId } = await jobs.submit(newJob());
   await until(() => running);
   await jobs.store.cancel(jobId);
   await until(async () => (await tasksOf(jobs, jobId)).length === 0);
@@ -110,18 +108,18 @@ test('whoever ends a job and dies before clearing up leaves nothing behind', asy
 test('a job whose deadline passes while it waits fails without any worker', async () => {
   const jobs = fixture.open();
   startSweeper(jobs);
-  const { jobId } = await jobs.producer.submit(newJob({ deadlineAtMs: Date.now() + 200 }));
+  const { jobId } = await jobs.submit(newJob({ timeoutMs: 200 }));
   const last = await lastEvent(jobs, jobId);
   expect(last).toMatchObject({ type: 'failed', error: { code: 'DEADLINE_EXCEEDED' } });
   expect(Date.now() - (await jobs.store.get(jobId)).deadlineAtMs).toBeLessThan(500);
-  await until(async () => (await jobs.producer.depth()).encode.waiting === 0);
+  await until(async () => (await jobs.depth()).encode.waiting === 0);
   fixture.startAnswers();
   await until(async () => (await tasksOf(jobs, jobId)).length === 0);
 });
 
 test('a task whose deadline has passed is not begun', async () => {
   const jobs = fixture.open();
-  const { jobId } = await jobs.producer.submit(newJob({ deadlineAtMs: Date.now() + 100 }));
+  const { jobId } = await jobs.submit(newJob({ timeoutMs: 100 }));
   await new Promise((resolve) => setTimeout(resolve, 150));
   let begun = 0;
   fixture.startWorkers({
@@ -144,7 +142,7 @@ test('a stage that runs is stopped at the deadline', async () => {
       }),
   });
   const jobs = fixture.open();
-  const { jobId } = await jobs.producer.submit(newJob({ deadlineAtMs: Date.now() + 300 }));
+  const { jobId } = await jobs.submit(newJob({ timeoutMs: 300 }));
   expect(await lastEvent(jobs, jobId)).toMatchObject({ type: 'failed', error: { code: 'DEADLINE_EXCEEDED' } });
   expect(stopped?.code).toBe('DEADLINE_EXCEEDED');
   await until(async () => (await tasksOf(jobs, jobId)).length === 0);
@@ -160,7 +158,7 @@ test('a worker that stops lets its task end within the grace', async () => {
       return fakeStages.encode(context);
     },
   });
-  const { jobId } = await jobs.producer.submit(newJob());
+  const { jobId } = await jobs.submit(newJob());
   await until(() => host.active === 1);
   await host.close({ graceMs: 5_000 });
   expect((await jobs.store.get(jobId)).encoded).toBeDefined();
@@ -184,7 +182,7 @@ test('a worker that stops hands back what it cannot end, and another takes it at
     },
     onReport: (report) => reports.push(report),
   });
-  const { jobId } = await jobs.producer.submit(newJob());
+  const { jobId } = await jobs.submit(newJob());
   await until(() => first.active === 1);
   const start = Date.now();
   await first.close({ graceMs: 100 });
@@ -215,7 +213,7 @@ test('closing is bounded, even when a stage does not listen', async () => {
       return fakeStages.encode(context);
     },
   });
-  await jobs.producer.submit(newJob());
+  await jobs.submit(newJob());
   await until(() => host.active === 1);
   const start = Date.now();
   await host.close({ graceMs: 100 });

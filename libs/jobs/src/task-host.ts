@@ -1,190 +1,289 @@
-import { SegueError } from '@segue/core';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { SegueError, startPeriodic } from '@segue/core';
+import { PREFIX, type RedisConnection } from '@segue/redis';
 import { UnrecoverableError, WaitingChildrenError, WaitingError, Worker, type Job as BullJob } from 'bullmq';
-
-import { endedError } from './job-store.js';
-import { PREFIX } from './keys.js';
-import type { Jobs } from './open-jobs.js';
-import { QUEUES, type QueueKey, type TaskData } from './queues.js';
+import { DeadLetters } from './dead-letters.js';
+import { WORKER_ID } from './heartbeats.js';
+import type { JobFlows } from './job-flows.js';
+import type { JobSignals } from './job-signals.js';
+import { endedError, type JobStore } from './job-store.js';
+import { Quarantine } from './quarantine.js';
+import { parseTaskData, QUEUES, type QueueKey } from './queues.js';
 import { hasEnded, type JobRecord } from './record.js';
-import type { StageRunReport } from './stage.js';
 import { TaskRun } from './task-run.js';
 
 /** A worker that dies is noticed when its lock has expired at the next but one look: 10 s at most. */
-export const LOCKS = { lockDuration: 6_000, lockRenewTime: 2_000, stalledInterval: 2_000, maxStalledCount: 3 } as const;
+const LOCK_MS = 6_000;
+const RENEW_EVERY_MS = 2_000;
+const LOOK_EVERY_MS = 2_000;
+
+/** Runs of one task that may end with their process; after those it is a dead letter. */
+const MAX_DEATHS = 3;
 
 /** How long a run may take to let go after its signal has aborted in a shutdown. */
 const LET_GO_MS = 2_000;
+/** Pause before a task is tried again; twice as long each time. */
+const RETRY_PAUSE_MS = 200;
+
+/** What a host works with. */
+export interface JobParts {
+  readonly redis: RedisConnection;
+  readonly store: JobStore;
+  readonly flows: JobFlows;
+  readonly signals: JobSignals;
+}
 
 /** A task in a worker's hands. */
 export interface Task {
-  readonly bull: BullJob<TaskData, void>;
+  readonly id: string;
+  readonly bull: BullJob<unknown, void>;
   readonly token: string;
   readonly record: JobRecord;
   readonly signal: AbortSignal;
+  /** Whether no run of this task has begun before. */
+  readonly first: boolean;
+  /** Milliseconds since the epoch by Redis' clock, as far as it can be told without asking. */
+  redisNowMs(): number;
+}
+
+/** How one run of a task ended, for metrics. */
+export interface StageRunReport {
+  readonly outcome: 'done' | 'retried' | 'failed' | 'ended_elsewhere' | 'recomputing' | 'handed_back' | 'skipped';
+  /** Milliseconds between the task's being ready and its being taken. */
+  readonly waitedMs: number;
+  readonly ranMs: number;
 }
 
 export interface TaskHostOptions {
   readonly queue: QueueKey;
-  readonly jobs: Jobs;
+  readonly parts: JobParts;
   readonly concurrency: number;
-  /** Reads the record as the work begins. */
-  readonly begin: (jobId: string) => Promise<JobRecord | undefined>;
+  /** Reads the record as the work begins, and how many runs of the task have died with their process. */
+  readonly begin: (jobId: string, taskId: string) => Promise<{ record: JobRecord | undefined; deaths: number }>;
+  /** When the task was ready to be taken, by Redis' clock. */
+  readonly readySinceMs: (record: JobRecord, data: unknown) => number;
   /** May throw BullMQ's `WaitingChildrenError` after moving the task there. */
   readonly perform: (task: Task) => Promise<void>;
-  readonly onReport?: (report: StageRunReport) => void;
+  readonly onReport?: ((report: StageRunReport) => void) | undefined;
 }
+
+type Outcome = StageRunReport['outcome'];
 
 /** Works on one queue: gives each task its signal, and turns the way it ends into what BullMQ and the job record must hear. */
 export class TaskHost {
-  private readonly worker: Worker<TaskData, void>;
-  private readonly runs = new Map<string, TaskRun>();
+  readonly #options: TaskHostOptions;
+  readonly #worker: Worker<unknown, void>;
+  readonly #deadLetters: DeadLetters;
+  readonly #quarantine = new Quarantine();
+  /** The last run of each task; one that was paused past its lock may still be ending while a new one goes on. */
+  readonly #runs = new Map<string, TaskRun>();
 
-  constructor(private readonly options: TaskHostOptions) {
-    const { jobs, concurrency, queue } = options;
-    this.worker = new Worker<TaskData, void>(QUEUES[queue], (job, token = '') => this.run(job, token), {
-      connection: jobs.redis,
+  constructor(options: TaskHostOptions) {
+    const { redis } = options.parts;
+    this.#options = options;
+    this.#deadLetters = new DeadLetters(redis);
+    this.#worker = new Worker<unknown, void>(QUEUES[options.queue], (job, token = '') => this.#run(job, token), {
+      connection: redis.client,
       prefix: PREFIX,
-      concurrency,
+      concurrency: options.concurrency,
       autorun: false,
-      ...LOCKS,
+      lockDuration: LOCK_MS,
+      // BullMQ renews by task id, so that the end of an old run would end the renewal of the new one; each run renews its own.
+      skipLockRenewal: true,
+      stalledInterval: LOOK_EVERY_MS,
+      // Stalls also happen to the innocent; the deaths in the job record decide.
+      maxStalledCount: 1_000,
+      // A task that cannot be ended because Redis is full.
+      runRetryDelay: 500,
     });
-    this.worker.on('error', jobs.onError);
-    this.worker.on('stalled', (taskId) => jobs.log.warn({ taskId, queue }, 'taken over from a worker that is gone'));
-    this.worker.on('lockRenewalFailed', (taskIds: string[]) => {
-      for (const taskId of taskIds)
-        this.runs.get(taskId)?.stop('lock_lost', new SegueError('CANCELLED', 'Another worker took the task over.'));
-    });
-    this.worker.on('failed', (job) => void this.afterDeferredFailure(job));
+    this.#worker.on('error', redis.onError);
+    this.#worker.on('stalled', (taskId) =>
+      redis.log.warn({ taskId, queue: options.queue }, 'taken over from a worker that is gone'),
+    );
+    this.#worker.on('failed', (job) => void this.#afterDeferredFailure(job));
   }
 
   /** Tasks in hand. */
   get active(): number {
-    return this.runs.size;
+    return this.#runs.size;
   }
 
   /** Begins to take tasks; resolves when the queue is connected, which it is not before Redis is there. */
   async start(): Promise<void> {
-    this.worker
-      .run()
-      .catch((error: unknown) =>
-        this.options.jobs.log.error({ err: error, queue: this.options.queue }, 'queue stopped'),
-      );
-    await this.worker.waitUntilReady();
+    const { parts, queue } = this.#options;
+    this.#worker.run().catch((error: unknown) => parts.redis.log.error({ err: error, queue }, 'queue stopped'));
+    await this.#worker.waitUntilReady();
   }
 
   /** Takes no more tasks, gives those in hand time to end, then hands them back to the queue. */
   async close(options: { readonly graceMs: number }): Promise<void> {
-    const closed = this.worker.close();
+    const closed = this.#worker.close();
     const grace = setTimeout(() => {
       const reason = new SegueError('UNAVAILABLE', 'The worker is stopping.');
-      for (const run of this.runs.values()) run.stop('shutdown', reason);
+      for (const run of this.#runs.values()) run.stop('shutdown', reason);
     }, options.graceMs);
-    const limit = sleep(options.graceMs + LET_GO_MS);
+    const limit = timeout(options.graceMs + LET_GO_MS);
     await Promise.race([closed, limit.done]);
     clearTimeout(grace);
     limit.clear();
   }
 
-  private async run(bull: BullJob<TaskData, void>, token: string): Promise<void> {
-    const { jobs, begin, perform } = this.options;
-    const { jobId } = bull.data;
+  async #run(bull: BullJob<unknown, void>, token: string): Promise<void> {
+    const { parts, onReport } = this.#options;
     const taskId = bull.id ?? '';
-    const startedAtMs = Date.now();
+    const jobId = readJobId(bull.data);
+    if (jobId === undefined) {
+      await this.#bury(bull, taskId, 'its data is not that of a task', 0);
+      throw new UnrecoverableError('not a task');
+    }
+    const startedAt = performance.now();
     const run = new TaskRun();
-    this.runs.set(taskId, run);
-    let waitedMs = startedAtMs - bull.timestamp;
-    const report = (outcome: StageRunReport['outcome']) =>
-      this.options.onReport?.({ outcome, waitedMs: Math.max(0, waitedMs), ranMs: Date.now() - startedAtMs });
+    this.#runs.get(taskId)?.stop('lock_lost', new SegueError('CANCELLED', 'The task was taken again.'));
+    this.#runs.set(taskId, run);
+    const renewal = this.#renew(run, bull, token);
+    let waitedMs = 0;
+    const report = (outcome: Outcome): void =>
+      onReport?.({ outcome, waitedMs: Math.max(0, waitedMs), ranMs: performance.now() - startedAt });
+    let leave: (() => void) | undefined;
     let stopListening: (() => void) | undefined;
     try {
-      stopListening = await jobs.signals.listen(jobId, (signal) => void this.onSignal(run, jobId, signal));
-      const record = await begin(jobId);
-      if (!record || hasEnded(record)) return report('skipped');
-      waitedMs = startedAtMs - (this.readySinceMs(record) ?? bull.timestamp);
-      run.setDeadline(record.deadlineAtMs);
+      stopListening = await parts.signals.listen(jobId, (signal) => void this.#onSignal(run, jobId, signal));
+      leave = await this.#quarantine.enter(bull.stalledCounter > 0);
       run.signal.throwIfAborted();
-      await perform({ bull, token, record, signal: run.signal });
+      const readAt = performance.now();
+      const { record, deaths } = await this.#options.begin(jobId, taskId);
+      if (!record || hasEnded(record)) return report('skipped');
+      waitedMs = record.readAtMs - this.#options.readySinceMs(record, bull.data);
+      if (deaths >= MAX_DEATHS) throw await this.#poison(bull, taskId, jobId, deaths);
+      run.setDeadline(record.deadlineAtMs - record.readAtMs);
+      run.signal.throwIfAborted();
+      await this.#options.perform({
+        id: taskId,
+        bull,
+        token,
+        record,
+        signal: run.signal,
+        first: bull.attemptsStarted === 1,
+        redisNowMs: () => record.readAtMs + performance.now() - readAt,
+      });
       report('done');
     } catch (error) {
-      const { outcome, rethrow } = await this.settle(run, bull, token, error);
+      const { outcome, rethrow } = await this.#settle(run, bull, token, jobId, error);
       report(outcome);
       throw rethrow;
     } finally {
+      await renewal.stop();
       run.dispose();
+      leave?.();
       stopListening?.();
-      this.runs.delete(taskId);
+      if (this.#runs.get(taskId) === run) this.#runs.delete(taskId);
     }
   }
 
-  /** A parent is ready when its child is done, long after it was added. */
-  private readySinceMs(record: JobRecord): number | undefined {
-    if (this.options.queue === 'generate') return record.stages.encode.doneAtMs;
-    return undefined;
+  /** Keeps the lock of one run; a run that has lost it stops. */
+  #renew(run: TaskRun, bull: BullJob<unknown, void>, token: string) {
+    const { log } = this.#options.parts.redis;
+    return startPeriodic({
+      everyMs: RENEW_EVERY_MS,
+      run: async () => {
+        if (!(await bull.extendLock(token, LOCK_MS)))
+          run.stop('lock_lost', new SegueError('CANCELLED', 'Another worker took the task over.'));
+      },
+      onError: (error) => log.warn({ err: error, taskId: bull.id }, 'could not renew the lock of a task'),
+    });
   }
 
-  private async onSignal(run: TaskRun, jobId: string, signal: string): Promise<void> {
+  async #onSignal(run: TaskRun, jobId: string, signal: string): Promise<void> {
     if (signal === 'event') return;
+    const { store, redis } = this.#options.parts;
     try {
-      const record = await this.options.jobs.store.find(jobId);
+      const record = await store.find(jobId);
       if (!record || hasEnded(record)) run.stop('ended', endedError(record));
     } catch (error) {
-      this.options.jobs.log.warn({ err: error, jobId }, 'could not look whether the job has ended');
+      redis.log.warn({ err: error, jobId }, 'could not look whether the job has ended');
     }
   }
 
   /** Decides by cause and code what becomes of a run that did not succeed. */
-  private async settle(
+  async #settle(
     run: TaskRun,
-    bull: BullJob<TaskData, void>,
+    bull: BullJob<unknown, void>,
     token: string,
+    jobId: string,
     error: unknown,
-  ): Promise<{ outcome: StageRunReport['outcome']; rethrow: unknown }> {
-    const { log } = this.options.jobs;
-    const { jobId } = bull.data;
+  ): Promise<{ outcome: Outcome; rethrow: unknown }> {
+    const { parts, queue } = this.#options;
+    const { log } = parts.redis;
+    if (run.cause === 'lock_lost' || isSuperseded(error)) return { outcome: 'ended_elsewhere', rethrow: error };
+    await parts.store.scripts.letGo(jobId, bull.id ?? '');
     if (error instanceof WaitingChildrenError) return { outcome: 'recomputing', rethrow: error };
-    if (run.cause === 'lock_lost') return { outcome: 'ended_elsewhere', rethrow: error };
     if (run.cause === 'ended')
       return { outcome: 'ended_elsewhere', rethrow: new UnrecoverableError('the job has ended') };
-    if (run.cause === 'shutdown') {
-      await bull.moveToWait(token);
-      return { outcome: 'handed_back', rethrow: new WaitingError() };
-    }
+    if (run.cause === 'shutdown') return this.#handBack(bull, token);
     const failure = SegueError.from(run.cause === 'deadline' ? run.signal.reason : error);
     const attemptsLeft = (bull.opts.attempts ?? 1) - bull.attemptsMade - 1;
     if (failure.retryable && attemptsLeft > 0) {
-      log.warn({ err: failure, jobId, queue: this.options.queue, attemptsLeft }, 'trying again');
+      log.warn({ err: failure, jobId, queue, attemptsLeft }, 'trying again');
+      await pause(RETRY_PAUSE_MS * 2 ** bull.attemptsMade, run.signal);
       return { outcome: 'retried', rethrow: failure };
     }
-    log[failure.code === 'INTERNAL' ? 'error' : 'info'](
-      { err: failure, jobId, queue: this.options.queue },
-      'job failed',
-    );
-    await this.failJob(jobId, failure);
+    log[failure.code === 'INTERNAL' ? 'error' : 'info']({ err: failure, jobId, queue }, 'job failed');
+    await this.#failJob(jobId, failure);
     return { outcome: 'failed', rethrow: new UnrecoverableError(failure.message) };
   }
 
-  /** BullMQ fails a task without running it when it has stalled too often, or when a child of it has failed. */
-  private async afterDeferredFailure(bull: BullJob<TaskData, void> | undefined): Promise<void> {
-    if (!bull?.deferredFailure) return;
-    const { jobId } = bull.data;
-    const cause = new Error(bull.deferredFailure);
-    try {
-      await this.failJob(
-        jobId,
-        new SegueError('UNAVAILABLE', 'The workers could not finish this job. Try again.', { cause }),
-      );
-    } catch (error) {
-      this.options.jobs.log.error({ err: error, jobId }, 'could not note the failure of a job');
-    }
+  async #handBack(bull: BullJob<unknown, void>, token: string): Promise<{ outcome: Outcome; rethrow: unknown }> {
+    await this.#options.parts.redis.ask(() => bull.moveToWait(token));
+    return { outcome: 'handed_back', rethrow: new WaitingError() };
   }
 
-  private async failJob(jobId: string, failure: SegueError): Promise<void> {
-    const { store, producer } = this.options.jobs;
-    if (await store.fail(jobId, failure)) await producer.withdraw(jobId);
+  /** BullMQ fails a task without running it when a child of it has failed. */
+  async #afterDeferredFailure(bull: BullJob<unknown, void> | undefined): Promise<void> {
+    const jobId = bull?.deferredFailure && readJobId(bull.data);
+    if (!jobId) return;
+    const cause = new Error(bull.deferredFailure);
+    const failure = new SegueError('UNAVAILABLE', 'The workers could not finish this job. Try again.', { cause });
+    await this.#failJob(jobId, failure).catch((error: unknown) =>
+      this.#options.parts.redis.log.error({ err: error, jobId }, 'could not note the failure of a job'),
+    );
+  }
+
+  async #failJob(jobId: string, failure: SegueError): Promise<void> {
+    const { store, flows } = this.#options.parts;
+    if (await store.fail(jobId, failure)) await flows.withdraw(jobId);
+  }
+
+  async #poison(bull: BullJob<unknown, void>, taskId: string, jobId: string, deaths: number): Promise<SegueError> {
+    await this.#bury(bull, taskId, 'the process ended in each of its runs', deaths);
+    return new SegueError(
+      'INTERNAL',
+      `This request ended the worker in each of ${deaths} runs, so it is not tried again. Report the job id.`,
+      { details: { jobId, deaths } },
+    );
+  }
+
+  async #bury(bull: BullJob<unknown, void>, taskId: string, reason: string, deaths: number): Promise<void> {
+    const { queue, parts } = this.#options;
+    const jobId = readJobId(bull.data) ?? '';
+    parts.redis.log.error({ queue, taskId, jobId, reason, deaths }, 'dead letter');
+    await this.#deadLetters.add({ jobId, queue, taskId, reason, deaths, worker: WORKER_ID, atMs: Date.now() });
   }
 }
 
-function sleep(ms: number): { readonly done: Promise<void>; clear(): void } {
+function readJobId(data: unknown): string | undefined {
+  return parseTaskData(data)?.jobId;
+}
+
+function isSuperseded(error: unknown): boolean {
+  return error instanceof SegueError && error.reason === 'SUPERSEDED';
+}
+
+/** Ends early when the signal aborts: what comes next looks at the signal itself. */
+async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  await sleep(ms, undefined, { signal }).catch(() => undefined);
+}
+
+function timeout(ms: number): { readonly done: Promise<void>; clear(): void } {
   let timer: NodeJS.Timeout | undefined;
   const done = new Promise<void>((resolve) => (timer = setTimeout(resolve, ms)));
   return { done, clear: () => clearTimeout(timer) };

@@ -1,6 +1,5 @@
 import { type SegueError } from '@segue/core';
-
-import { deadlineExceeded } from './job-sweeper.js';
+import { deadlineExceeded } from './job-store.js';
 
 /** Timers cannot be set for longer. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
@@ -10,33 +9,32 @@ export type StopCause = 'ended' | 'deadline' | 'shutdown' | 'lock_lost';
 
 /** The signal of one run of a task, and why it was aborted. */
 export class TaskRun {
-  private readonly controller = new AbortController();
-  private timer: NodeJS.Timeout | undefined;
-  private stoppedBy: StopCause | undefined;
+  readonly #controller = new AbortController();
+  #timer: NodeJS.Timeout | undefined;
+  #cause: StopCause | undefined;
 
   get signal(): AbortSignal {
-    return this.controller.signal;
+    return this.#controller.signal;
   }
 
   get cause(): StopCause | undefined {
-    return this.stoppedBy;
+    return this.#cause;
   }
 
-  /** @param deadlineAtMs milliseconds since the epoch; one that has passed stops the run at once. */
-  setDeadline(deadlineAtMs: number): void {
-    const leftMs = deadlineAtMs - Date.now();
+  /** @param leftMs until the deadline; none left stops the run at once. */
+  setDeadline(leftMs: number): void {
     if (leftMs <= 0) return this.stop('deadline', deadlineExceeded());
-    this.timer = setTimeout(() => this.stop('deadline', deadlineExceeded()), Math.min(leftMs, LONGEST_TIMER_MS));
+    this.#timer = setTimeout(() => this.stop('deadline', deadlineExceeded()), Math.min(leftMs, LONGEST_TIMER_MS));
   }
 
   /** The first cause counts. */
   stop(cause: StopCause, reason: SegueError): void {
-    if (this.stoppedBy) return;
-    this.stoppedBy = cause;
-    this.controller.abort(reason);
+    if (this.#cause) return;
+    this.#cause = cause;
+    this.#controller.abort(reason);
   }
 
   dispose(): void {
-    clearTimeout(this.timer);
+    clearTimeout(this.#timer);
   }
 }

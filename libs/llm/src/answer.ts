@@ -1,5 +1,6 @@
 import type { Manifest } from '@segue/bundle';
-import { SegueError, type FinishReason, type Mode, type Span } from '@segue/core';
+import { SegueError, type FinishReason, type Mode } from '@segue/core';
+import type { SegmentPrompt, TextPiece } from '@segue/stages';
 import { codePoints, lastPhrase, spanOf } from './phrase.js';
 import type { Tokenizer } from './tokenizer.js';
 
@@ -11,20 +12,8 @@ export interface Step {
   readonly state: Float32Array;
 }
 
-/** A piece of the answer's text; `offset` counts the code points before it. */
-export interface TextPiece {
-  readonly offset: number;
-  readonly text: string;
-}
-
-/** What one `<SEG>` of the answer stands for, without its mask. */
-export interface SegmentDraft {
-  /** 0 for the first `<SEG>`. */
-  readonly index: number;
-  /** Empty when the words before `<SEG>` hold no phrase. */
-  readonly phrase: string;
-  /** Where the phrase is in the answer's text; the `<SEG>` itself when there is no phrase. */
-  readonly span: Span;
+/** A `<SEG>` as the answer names it. */
+export interface SegmentDraft extends Omit<SegmentPrompt, 'embedding'> {
   /** Natural logarithm of the probability of this `<SEG>`; `null` in `mask_only`, where the model was not asked. */
   readonly logprob: number | null;
 }

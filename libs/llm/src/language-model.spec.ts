@@ -3,7 +3,7 @@ import { SegueError } from '@segue/core';
 import { EchoLanguageModel } from '@segue/testing';
 import { LanguageModel, type GenerateRequest, type Generation, type LanguageModelOptions } from './language-model.js';
 import type { LanguageObserver } from './observer.js';
-import type { PromptedSegment } from './row.js';
+import type { SegmentPrompt } from '@segue/stages';
 
 const echoes: EchoLanguageModel[] = [];
 afterEach(() => echoes.splice(0).forEach((echo) => echo.remove()));
@@ -69,8 +69,8 @@ describe('LanguageModel', () => {
     const heard: unknown[] = [];
     const answer = await ask('It is the cup @.', {
       onText: ({ offset, text }) => void heard.push([offset, text]),
-      onSegment: ({ phrase, span, index, embedding, logprob }) =>
-        void heard.push({ phrase, span, index, embedding: [...embedding], logprob }),
+      onSegment: ({ phrase, span, index, embedding }) =>
+        void heard.push({ phrase, span, index, embedding: [...embedding] }),
     });
     expect(answer).toEqual({
       text: 'It is the cup <SEG>.',
@@ -81,7 +81,7 @@ describe('LanguageModel', () => {
       prefixCached: false,
     });
     // The state is that before <SEG>: 38 positions of prompt and 14 of the answer, picture 7, after a blank.
-    const segment = { phrase: 'the cup', span: [6, 13], index: 0, embedding: [104, 14, 64, 2], logprob: -0.5 };
+    const segment = { phrase: 'the cup', span: [6, 13], index: 0, embedding: [104, 14, 64, 2] };
     expect(heard).toEqual([[0, 'I'], [1, 't is'], [5, ' the'], [9, ' cup'], [13, ' <SEG>'], segment, [19, '.']]);
   });
 
@@ -101,7 +101,7 @@ describe('LanguageModel', () => {
     const harness = await start();
     await harness.ask('x', { picture: 3 });
     harness.echo.runs.length = 0;
-    const segments: PromptedSegment[] = [];
+    const segments: SegmentPrompt[] = [];
     const answer = await harness.ask('the cup', {
       picture: 3,
       mode: 'mask_only',
@@ -129,7 +129,7 @@ describe('LanguageModel', () => {
   it('reads the state at <SEG> where the manifest says so, also behind the last token', async () => {
     const { ask } = await start({ segState: 'at' });
     const lasts: number[] = [];
-    const onSegment = ({ embedding }: PromptedSegment): void => void lasts.push(embedding[2]! / 2);
+    const onSegment = ({ embedding }: SegmentPrompt): void => void lasts.push(embedding[2]! / 2);
     await ask('ab@cd', { onSegment });
     await ask('abc@', { onSegment, maxTokens: 4 });
     expect(lasts).toEqual([258, 258]);

@@ -1,18 +1,13 @@
 import { SegueError, type FinishReason } from '@segue/core';
-import { notFinite, type AnswerWriter, type Produced, type SegmentDraft, type Step, type TextPiece } from './answer.js';
+import type { SegmentPrompt, TextPiece } from '@segue/stages';
+import { notFinite, type AnswerWriter, type Produced, type Step } from './answer.js';
 import { Delivery } from './delivery.js';
 import type { Picture } from './prefixes.js';
-
-/** A segment as the decoder stage needs it. */
-export interface PromptedSegment extends SegmentDraft {
-  /** `float32[promptSize]` */
-  readonly embedding: Float32Array;
-}
 
 /** Who hears of an answer while it is written. A callback that throws ends its own answer only. */
 export interface AnswerListener {
   onText?(piece: TextPiece): void | Promise<void>;
-  onSegment?(segment: PromptedSegment): void | Promise<void>;
+  onSegment?(segment: SegmentPrompt): void | Promise<void>;
 }
 
 export interface RowInput {

@@ -1,4 +1,5 @@
 import type { Graph, GraphValue } from '@segue/bundle';
+import { fitsShape } from '@segue/tensors';
 import type { Declared, GraphIo } from './protocol.js';
 
 /** Where a loaded graph differs from what the manifest says of it; empty when they agree. */
@@ -21,8 +22,5 @@ function difference(side: string, wanted: GraphValue, declared: readonly Declare
 
 /** Symbolic dimensions agree with anything, and so does a graph without a shape. */
 function shapesAgree(wanted: GraphValue['shape'], found: Declared['shape']): boolean {
-  if (found.length === 0) return true;
-  const same = (a: number | string, b: number | string | undefined): boolean =>
-    a === b || typeof a === 'string' || typeof b === 'string';
-  return wanted.length === found.length && wanted.every((dim, index) => same(dim, found[index]));
+  return found.length === 0 || fitsShape(found, wanted);
 }

@@ -1,1 +1,1 @@
-export * from './pipeline.js';
+export { Pipeline, type PipelineHooks, type PipelineModels, type PipelineRequest } from './pipeline.js';

@@ -1,9 +1,10 @@
 import { setImmediate } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
+import type { Bundle } from '@segue/bundle';
 import { SegueError, encodeMask, type JobEventBody } from '@segue/core';
 import type { DecodedMask } from '@segue/decoder';
 import type { GenerateRequest } from '@segue/llm';
-import { Pipeline, type PipelineRequest, type PipelineStages } from './pipeline.js';
+import { Pipeline, type PipelineModels, type PipelineRequest } from './pipeline.js';
 
 const picture = { width: 4, height: 2, data: new Uint8Array(24) };
 const tokens = { dtype: 'float32' as const, shape: [1, 1, 1], data: Float32Array.of(1) };
@@ -12,7 +13,7 @@ const mask: DecodedMask = { mask: encodeMask(new Uint8Array(8).fill(1), 2, 4), b
 const embedding = Float32Array.of(3);
 
 /** Stages that answer "a <SEG> b <SEG>". */
-function stages(changed: Partial<PipelineStages> = {}): PipelineStages {
+function stages(changed: Partial<PipelineModels> = {}): PipelineModels {
   const segments = [0, 1].map((index) => ({
     index,
     phrase: 'ab'.charAt(index),
@@ -20,7 +21,7 @@ function stages(changed: Partial<PipelineStages> = {}): PipelineStages {
     logprob: -1,
   }));
   return {
-    encoder: { encode: () => Promise.resolve({ tensors: { visual: tokens, b2: tokens } }) },
+    encoder: { encode: () => Promise.resolve({ visual: tokens, b2: tokens }) },
     languageModel: {
       async generate({ visualTokens, onText, onSegment }: GenerateRequest) {
         expect(await visualTokens()).toBe(tokens);
@@ -38,13 +39,17 @@ function stages(changed: Partial<PipelineStages> = {}): PipelineStages {
   };
 }
 
-const model = { id: 'fake@1.0.0', visualTokens: 'visual' };
+const bundle = {
+  id: 'fake@1.0.0',
+  digest: 'd',
+  manifest: { name: 'fake', encoder: { visualTokens: 'visual', decoderTensors: ['b2'] } },
+} as unknown as Bundle;
 
 describe('Pipeline', () => {
   it('answers with masks and tells each event', async () => {
     const events: JobEventBody[] = [];
     const onEvent = (event: JobEventBody): void => void events.push(event);
-    const answer = await new Pipeline(stages(), model).segment(picture, request, { onEvent, jobId: 'j' });
+    const answer = await new Pipeline(bundle, stages()).segment(picture, request, { onEvent, jobId: 'j' });
     const { timingsMs, ...rest } = answer;
     expect(rest).toEqual({
       jobId: 'j',
@@ -78,6 +83,7 @@ describe('Pipeline', () => {
     const order: string[] = [];
     const { languageModel } = stages();
     await new Pipeline(
+      bundle,
       stages({
         languageModel: {
           generate: async (asked) => {
@@ -94,7 +100,6 @@ describe('Pipeline', () => {
           },
         },
       }),
-      model,
     ).segment(picture, request);
     expect(order).toEqual(['decoding', 'decoding', 'text written']);
   });
@@ -102,13 +107,16 @@ describe('Pipeline', () => {
   it('fails when one mask fails', async () => {
     const error = new SegueError('INTERNAL', 'no mask');
     const failing = stages({ decoder: { decode: () => Promise.reject(error) } });
-    await expect(new Pipeline(failing, model).segment(picture, request)).rejects.toBe(error);
+    await expect(new Pipeline(bundle, failing).segment(picture, request)).rejects.toBe(error);
     const empty = stages({ decoder: { decode: () => Promise.resolve([]) } });
-    await expect(new Pipeline(empty, model).segment(picture, request)).rejects.toMatchObject({ code: 'INTERNAL' });
+    await expect(new Pipeline(bundle, empty).segment(picture, request)).rejects.toMatchObject({ code: 'INTERNAL' });
   });
 
   it('refuses stages of different bundles', async () => {
-    const mixed = new Pipeline(stages(), { ...model, visualTokens: 'other' });
+    const mixed = new Pipeline(
+      { ...bundle, manifest: { ...bundle.manifest, encoder: { ...bundle.manifest.encoder, visualTokens: 'other' } } },
+      stages(),
+    );
     await expect(mixed.segment(picture, request)).rejects.toThrow(/different bundles/);
   });
 
@@ -116,6 +124,6 @@ describe('Pipeline', () => {
     const onEvent = (): void => {
       throw new Error('deaf');
     };
-    await expect(new Pipeline(stages(), model).segment(picture, request, { onEvent })).rejects.toThrow('deaf');
+    await expect(new Pipeline(bundle, stages()).segment(picture, request, { onEvent })).rejects.toThrow('deaf');
   });
 });

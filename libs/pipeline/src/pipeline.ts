@@ -1,23 +1,17 @@
-import { SegueError, type Answer, type JobEventBody, type Segment, type SegmentationRequest } from '@segue/core';
-import type { DecodedMask, DecodeRequest } from '@segue/decoder';
-import type { EncodedPicture, RgbImage } from '@segue/encoder';
-import type { GenerateRequest, Generation, PromptedSegment } from '@segue/llm';
-import type { Tensor } from '@segue/tensors';
+import type { Bundle } from '@segue/bundle';
+import type { Answer, JobEventBody, Segment, SegmentationRequest } from '@segue/core';
+import { DecodeStage, type DecodeStageParts } from '@segue/decoder';
+import { EncodeStage, type EncodeStageParts } from '@segue/encoder';
+import { GenerateStage, type GenerateStageParts } from '@segue/llm';
+import { assembleAnswer, type RgbImage } from '@segue/stages';
+import { Memory } from './memory.js';
 import { StageClock } from './stage-clock.js';
 
-/** The three stages of one bundle. */
-export interface PipelineStages {
-  readonly encoder: { encode(picture: RgbImage): Promise<EncodedPicture> };
-  readonly languageModel: { generate(request: GenerateRequest): Promise<Generation> };
-  readonly decoder: { decode(request: DecodeRequest): Promise<DecodedMask[]> };
-}
-
-/** Which bundle the stages are of. */
-export interface PipelineModel {
-  /** `name@version` */
-  readonly id: string;
-  /** Name of the encoder's output for the language model, from the manifest. */
-  readonly visualTokens: string;
+/** The opened model of each stage, all of one bundle. */
+export interface PipelineModels {
+  readonly encoder: EncodeStageParts['encoder'];
+  readonly languageModel: GenerateStageParts['model'];
+  readonly decoder: DecodeStageParts['decoder'];
 }
 
 /** What of a request matters without a queue. */
@@ -31,74 +25,63 @@ export interface PipelineHooks {
   readonly jobId?: string;
 }
 
-/** The three stages in one process, without queue and network. */
+/** The same three stages as the workers run, in one process, with memory in the place of Redis and gRPC. */
 export class Pipeline {
-  readonly #stages: PipelineStages;
-  readonly #model: PipelineModel;
+  readonly #bundle: Pick<Bundle, 'id' | 'digest' | 'manifest'>;
+  readonly #models: PipelineModels;
 
-  constructor(stages: PipelineStages, model: PipelineModel) {
-    this.#stages = stages;
-    this.#model = model;
+  constructor(bundle: Pick<Bundle, 'id' | 'digest' | 'manifest'>, models: PipelineModels) {
+    this.#bundle = bundle;
+    this.#models = models;
   }
 
   /** Answers one request; masks are decoded while the text is still being written. */
-  async segment(picture: RgbImage, request: PipelineRequest, hooks: PipelineHooks = {}): Promise<Answer> {
+  async segment(picture: RgbImage, asked: PipelineRequest, hooks: PipelineHooks = {}): Promise<Answer> {
     const { signal = new AbortController().signal, jobId = 'local' } = hooks;
+    const bundle = this.#bundle;
+    const memory = new Memory(picture);
+    const shared = { bundle, pictures: memory, tensors: memory };
+    const encode = new EncodeStage({ ...shared, encoder: this.#models.encoder });
+    const generate = new GenerateStage({ ...shared, model: this.#models.languageModel });
+    const decode = new DecodeStage({ ...shared, decoder: this.#models.decoder });
+
     const emit = async (event: JobEventBody): Promise<void> => hooks.onEvent?.(event);
     const clock = new StageClock();
+    const request = { ...asked, model: bundle.manifest.name };
+    const context = { request, signal, deadlineAtMs: Infinity };
     await emit({ type: 'accepted', imageId: request.imageId });
 
     await emit({ type: 'stage', stage: 'encode', done: false, cached: false });
-    const { tensors } = await clock.time('encode', () => this.#stages.encoder.encode(picture));
+    const encoded = await clock.time('encode', () => encode.process(context));
     await emit({ type: 'stage', stage: 'encode', done: true, cached: false });
 
     const masks: Promise<Segment>[] = [];
-    const decode = async (segment: PromptedSegment): Promise<Segment> => {
-      const original = [picture.height, picture.width] as const;
-      const [mask] = await clock.time('decode', () =>
-        this.#stages.decoder.decode({ tensors, original, embeddings: [segment.embedding] }),
-      );
-      if (!mask) throw new SegueError('INTERNAL', 'The mask decoder gave no mask. Report the picture.');
-      const { index, phrase, span } = segment;
-      const complete = { index, phrase, span, ...mask };
-      await emit({ type: 'segment', segment: complete });
-      return complete;
-    };
     await emit({ type: 'stage', stage: 'generate', done: false, cached: false });
-    const generation = await clock.time('generate', () =>
-      this.#stages.languageModel.generate({
-        ...request,
-        signal,
-        visualTokens: () => this.#visualTokens(tensors),
-        onText: (piece) => emit({ type: 'text', ...piece }),
-        onSegment: (segment) => {
-          const mask = decode(segment);
+    const generated = await clock.time('generate', () =>
+      generate.process({
+        ...context,
+        encoded,
+        writeText: (piece) => emit({ type: 'text', ...piece }),
+        async addDecode(prompt) {
+          const mask = clock
+            .time('decode', () => decode.process({ ...context, encoded, prompt }))
+            .then(async (segment) => {
+              await emit({ type: 'segment', segment });
+              return segment;
+            });
           // A failure is heard below, where all masks are awaited; until then it must not count as unhandled.
           mask.catch(() => undefined);
           masks.push(mask);
         },
       }),
     );
-    await emit({ type: 'stage', stage: 'generate', done: true, cached: generation.prefixCached });
+    await emit({ type: 'stage', stage: 'generate', done: true, cached: generated.prefixCached });
 
     const segments = await Promise.all(masks);
-    const answer: Answer = {
-      jobId,
-      text: generation.text,
-      segments,
-      model: this.#model.id,
-      finishReason: generation.finishReason,
-      timingsMs: clock.timings(),
-      cache: { image: false, prefix: generation.prefixCached },
-      imageId: request.imageId,
-    };
+    const { imageId } = request;
+    const timingsMs = clock.timings();
+    const answer = assembleAnswer({ jobId, imageId, generated, segments, imageCached: false, timingsMs });
     await emit({ type: 'completed', answer });
     return answer;
-  }
-
-  async #visualTokens(tensors: EncodedPicture['tensors']): Promise<Tensor> {
-    const tokens = tensors[this.#model.visualTokens];
-    if (tokens) return tokens;
-    throw new SegueError('INTERNAL', 'The encoder and the language model are of different bundles.');
   }
 }

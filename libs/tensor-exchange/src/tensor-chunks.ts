@@ -36,24 +36,26 @@ export function serializeChunk(chunk: TensorChunk): Buffer {
 
 /** Puts chunks together again, into memory of its own. */
 export class TensorAssembly {
-  private header: TensorHeader | undefined;
-  private bytes = new Uint8Array();
-  private filled = 0;
+  #header: TensorHeader | undefined;
+  #bytes = new Uint8Array();
+  #filled = 0;
 
   /** @throws RangeError for a stream that does not keep to its header. */
   add(chunk: TensorChunk): void {
     if (chunk.header) {
-      this.header = chunk.header;
-      this.bytes = new Uint8Array(Number(chunk.header.byteLength));
+      this.#header = chunk.header;
+      this.#bytes = new Uint8Array(Number(chunk.header.byteLength));
     }
     // Throws when the data goes beyond the announced length.
-    this.bytes.set(chunk.data, this.filled);
-    this.filled += chunk.data.byteLength;
+    this.#bytes.set(chunk.data, this.#filled);
+    this.#filled += chunk.data.byteLength;
   }
 
   /** @throws RangeError when data is missing, or is not what the header says. */
   finish(): Tensor {
-    const { header, filled, bytes } = this;
+    const header = this.#header;
+    const filled = this.#filled;
+    const bytes = this.#bytes;
     if (!header) throw new RangeError('the stream ended without a header');
     if (filled !== bytes.byteLength)
       throw new RangeError(`the stream ended after ${filled} of ${bytes.byteLength} bytes`);

@@ -2,18 +2,13 @@ import { create } from '@bufbuild/protobuf';
 import { Client, credentials, status, type ServiceError } from '@grpc/grpc-js';
 import { TensorRefSchema, type TensorChunk } from '@segue/contracts';
 import { SegueError } from '@segue/core';
+import type { PullOptions } from '@segue/stages';
 import type { Tensor } from '@segue/tensors';
 import { LRUCache } from 'lru-cache';
 
 import { CHUNK_BYTES, TensorAssembly } from './tensor-chunks.js';
 import type { TensorDirectory } from './tensor-directory.js';
 import { PULL } from './tensor-service.js';
-
-export interface PullOptions {
-  /** Milliseconds since the epoch. */
-  readonly deadlineAtMs: number;
-  readonly signal?: AbortSignal;
-}
 
 export interface TensorClientOptions {
   /** An owner that has failed is struck off here. */
@@ -34,11 +29,13 @@ const CHANNEL_OPTIONS = {
 
 /** Pulls tensors from the workers that hold them, over one connection to each. */
 export class TensorClient {
-  private readonly channels = new LRUCache<string, Client>({ max: MAX_OWNERS, dispose: (client) => client.close() });
-  private readonly silenceMs: number;
+  readonly #channels = new LRUCache<string, Client>({ max: MAX_OWNERS, dispose: (client) => client.close() });
+  readonly #options: TensorClientOptions;
+  readonly #silenceMs: number;
 
-  constructor(private readonly options: TensorClientOptions = {}) {
-    this.silenceMs = options.silenceMs ?? 5_000;
+  constructor(options: TensorClientOptions = {}) {
+    this.#options = options;
+    this.#silenceMs = options.silenceMs ?? 5_000;
   }
 
   /**
@@ -56,7 +53,7 @@ export class TensorClient {
     const signal = options.signal ? AbortSignal.any([options.signal, failed.signal]) : failed.signal;
     try {
       const tensors = await Promise.all(
-        names.map((name) => this.pullOne(owner, key, name, options.deadlineAtMs, signal)),
+        names.map((name) => this.#pullOne(owner, key, name, options.deadlineAtMs, signal)),
       );
       return Object.fromEntries(names.map((name, i) => [name, tensors[i]])) as Record<N, Tensor>;
     } catch (error) {
@@ -64,28 +61,22 @@ export class TensorClient {
       failed.abort(error);
       if (error instanceof SegueError && error.reason === 'TENSOR_GONE') {
         // A channel that has failed waits before it connects again, even to a worker that has come back meanwhile.
-        this.channels.delete(owner);
-        await this.options.directory?.drop(key, owner);
+        this.#channels.delete(owner);
+        await this.#options.directory?.drop(key, owner);
       }
       throw error;
     }
   }
 
   close(): void {
-    this.channels.clear();
+    this.#channels.clear();
   }
 
-  private async pullOne(
-    owner: string,
-    key: string,
-    name: string,
-    deadlineAtMs: number,
-    signal: AbortSignal,
-  ): Promise<Tensor> {
+  async #pullOne(owner: string, key: string, name: string, deadlineAtMs: number, signal: AbortSignal): Promise<Tensor> {
     signal.throwIfAborted();
     const startedAt = performance.now();
     const request = create(TensorRefSchema, { key, name });
-    const call = this.channel(owner).makeServerStreamRequest(
+    const call = this.#channel(owner).makeServerStreamRequest(
       PULL.path,
       PULL.requestSerialize,
       PULL.responseDeserialize,
@@ -102,7 +93,7 @@ export class TensorClient {
     const silence = setTimeout(() => {
       silent = true;
       call.cancel();
-    }, this.silenceMs);
+    }, this.#silenceMs);
     try {
       const assembly = new TensorAssembly();
       for await (const chunk of call) {
@@ -110,7 +101,7 @@ export class TensorClient {
         silence.refresh();
       }
       const tensor = assembly.finish();
-      this.options.onPulled?.({ name, bytes: tensor.data.byteLength, ms: performance.now() - startedAt });
+      this.#options.onPulled?.({ name, bytes: tensor.data.byteLength, ms: performance.now() - startedAt });
       return tensor;
     } catch (error) {
       call.cancel();
@@ -122,11 +113,11 @@ export class TensorClient {
     }
   }
 
-  private channel(owner: string): Client {
-    const known = this.channels.get(owner);
+  #channel(owner: string): Client {
+    const known = this.#channels.get(owner);
     if (known) return known;
     const client = new Client(owner, credentials.createInsecure(), CHANNEL_OPTIONS);
-    this.channels.set(owner, client);
+    this.#channels.set(owner, client);
     return client;
   }
 }

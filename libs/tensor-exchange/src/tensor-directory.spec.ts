@@ -1,5 +1,5 @@
 import { startRedis, type TestRedis } from '@segue/testing';
-import { Redis } from 'ioredis';
+import { openRedis, type RedisConnection } from '@segue/redis';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 
 import { TensorClient } from './tensor-client.js';
@@ -7,16 +7,19 @@ import { TensorDirectory } from './tensor-directory.js';
 import { startTensorHost, type TensorHost } from './tensor-host.js';
 
 let server: TestRedis;
-let redis: Redis;
+let connection: RedisConnection;
+let redis: RedisConnection['client'];
 beforeAll(async () => {
   server = await startRedis();
-  redis = new Redis(server.url);
+  connection = openRedis({ url: server.url, role: 'worker', log: console });
+  redis = connection.client;
 });
 afterAll(async () => {
-  redis.disconnect();
+  connection.close();
   await server.stop();
 });
 
+const { signal } = new AbortController();
 const hosts: TensorHost[] = [];
 afterEach(async () => {
   for (const host of hosts.splice(0)) await host.close({ graceMs: 0 });
@@ -41,19 +44,19 @@ const set = (length: number) => ({
 });
 
 test('what a host holds is found, and pulled from it', async () => {
-  const directory = new TensorDirectory(redis);
+  const directory = new TensorDirectory(connection);
   const host = await startHost(directory);
   await host.put('k', set(5));
   const owner = await directory.find('k');
   expect(owner).toBe(host.owner);
   const client = new TensorClient({ directory });
-  expect(await client.pull(owner!, 'k', ['x'], { deadlineAtMs: Date.now() + 5_000 })).toEqual(set(5));
+  expect(await client.pull(owner!, 'k', ['x'], { deadlineAtMs: Date.now() + 5_000, signal })).toEqual(set(5));
   client.close();
   expect(await directory.find('other')).toBeUndefined();
 });
 
 test('what was pushed out is not listed any more', async () => {
-  const directory = new TensorDirectory(redis);
+  const directory = new TensorDirectory(connection);
   const host = await startHost(directory);
   await host.put('a', set(600));
   await host.put('b', set(600));
@@ -65,7 +68,7 @@ test('what was pushed out is not listed any more', async () => {
 });
 
 test('a host that stops takes its entries with it', async () => {
-  const directory = new TensorDirectory(redis);
+  const directory = new TensorDirectory(connection);
   const [first, second] = [await startHost(directory), await startHost(directory)];
   await first.put('k', set(5));
   await second.put('k', set(5));
@@ -76,7 +79,7 @@ test('a host that stops takes its entries with it', async () => {
 });
 
 test('an owner whose heart has stopped is not found any more', async () => {
-  const directory = new TensorDirectory(redis, { beatMs: 50 });
+  const directory = new TensorDirectory(connection, { beatMs: 50 });
   const pulse = await directory.keepAlive('10.0.0.1:1');
   await directory.publish('k', '10.0.0.1:1');
   await new Promise((resolve) => setTimeout(resolve, 400));
@@ -92,19 +95,30 @@ test('an owner whose heart has stopped is not found any more', async () => {
 });
 
 test('an owner that is listed but holds nothing is struck off by the first pull', async () => {
-  const directory = new TensorDirectory(redis);
+  const directory = new TensorDirectory(connection);
   const host = await startHost(directory);
   await directory.publish('k', host.owner);
   const client = new TensorClient({ directory });
-  await expect(client.pull(host.owner, 'k', ['x'], { deadlineAtMs: Date.now() + 5_000 })).rejects.toMatchObject({
-    reason: 'TENSOR_GONE',
-  });
+  await expect(client.pull(host.owner, 'k', ['x'], { deadlineAtMs: Date.now() + 5_000, signal })).rejects.toMatchObject(
+    {
+      reason: 'TENSOR_GONE',
+    },
+  );
   client.close();
   expect(await directory.find('k')).toBeUndefined();
 });
 
+test('an entry that is used lives on', async () => {
+  const directory = new TensorDirectory(connection, { keepMs: 60_000 });
+  const host = await startHost(directory);
+  await host.put('k', set(5));
+  await redis.pexpire('{segue}:tensors:k', 1_000);
+  expect(await directory.find('k')).toBe(host.owner);
+  expect(await redis.pttl('{segue}:tensors:k')).toBeGreaterThan(1_000);
+});
+
 test('every key has a lifetime', async () => {
-  const directory = new TensorDirectory(redis, { keepMs: 60_000 });
+  const directory = new TensorDirectory(connection, { keepMs: 60_000 });
   const host = await startHost(directory);
   await host.put('k', set(5));
   const keys = await redis.keys('*');

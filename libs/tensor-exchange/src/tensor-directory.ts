@@ -1,65 +1,57 @@
-import { setTimeout as sleep } from 'node:timers/promises';
-
-import type { Redis } from 'ioredis';
+import { startPeriodic, type Periodic } from '@segue/core';
+import { KEYS, TensorScripts, type RedisConnection } from '@segue/redis';
 
 export interface TensorDirectoryOptions {
-  /** How long an entry is kept that nobody renews. */
+  /** How long an entry is kept after its last use. */
   readonly keepMs?: number;
   /** How often an owner says that it lives; after three times as long without a word it counts as dead. */
   readonly beatMs?: number;
 }
 
-const KEYS = {
-  owners: (key: string) => `{segue}:tensors:${key}`,
-  alive: (owner: string) => `{segue}:tensor-owner:${owner}`,
-} as const;
-
 /** Who holds which tensors, in Redis. A hint: whoever follows it may find the tensors gone, and then says so by `drop`. */
 export class TensorDirectory {
-  private readonly keepMs: number;
-  private readonly beatMs: number;
+  readonly #redis: RedisConnection;
+  readonly #scripts: TensorScripts;
+  readonly #keepMs: number;
+  readonly #beatMs: number;
 
-  constructor(
-    private readonly redis: Redis,
-    options: TensorDirectoryOptions = {},
-  ) {
-    this.keepMs = options.keepMs ?? 3_600_000;
-    this.beatMs = options.beatMs ?? 1_000;
+  constructor(redis: RedisConnection, { keepMs = 3_600_000, beatMs = 1_000 }: TensorDirectoryOptions = {}) {
+    this.#redis = redis;
+    this.#scripts = new TensorScripts(redis);
+    this.#keepMs = keepMs;
+    this.#beatMs = beatMs;
   }
 
   /** Says that `owner` (`host:port`) holds the tensor set `key`. */
-  async publish(key: string, owner: string): Promise<void> {
-    await this.redis.multi().sadd(KEYS.owners(key), owner).pexpire(KEYS.owners(key), this.keepMs).exec();
+  publish(key: string, owner: string): Promise<void> {
+    return this.#scripts.publish(key, owner, this.#keepMs);
   }
 
-  /** An owner that lives, if there is one. */
-  async find(key: string): Promise<string | undefined> {
-    const owners = await this.redis.smembers(KEYS.owners(key));
-    const alive = await Promise.all(owners.map((owner) => this.redis.exists(KEYS.alive(owner))));
-    return owners.find((_, i) => alive[i] === 1);
+  /** An owner that lives, if there is one. The entry lives on with every use. */
+  find(key: string): Promise<string | undefined> {
+    return this.#scripts.findOwner(key, this.#keepMs);
   }
 
   async drop(key: string, owner: string): Promise<void> {
-    await this.redis.srem(KEYS.owners(key), owner);
+    await this.#redis.ask(() => this.#redis.client.srem(KEYS.tensors(key), owner));
   }
 
-  /** Makes `owner` visible, and keeps it so until `stop`. */
-  async keepAlive(owner: string): Promise<{ stop(): Promise<void> }> {
-    const beat = () => this.redis.set(KEYS.alive(owner), '', 'PX', 3 * this.beatMs);
-    await beat();
-    const stopping = new AbortController();
-    const beating = (async () => {
-      while (!stopping.signal.aborted) {
-        await sleep(this.beatMs, undefined, { signal: stopping.signal }).catch(() => undefined);
-        // Its errors are those of the connection, of which the connection's owner hears; the next beat tries again.
-        if (!stopping.signal.aborted) await beat().catch(() => undefined);
-      }
-    })();
+  /** Makes `owner` visible, and keeps it so until it is stopped. */
+  async keepAlive(owner: string): Promise<Periodic> {
+    const { client, ask, log } = this.#redis;
+    const beat = async (): Promise<void> => {
+      await client.set(KEYS.tensorOwner(owner), '', 'PX', 3 * this.#beatMs);
+    };
+    await ask(beat);
+    const beating = startPeriodic({
+      everyMs: this.#beatMs,
+      run: beat,
+      onError: (error) => log.warn({ err: error }, 'no sign of life could be sent; the next one tries again'),
+    });
     return {
       stop: async () => {
-        stopping.abort();
-        await beating;
-        await this.redis.del(KEYS.alive(owner));
+        await beating.stop();
+        await ask(() => client.del(KEYS.tensorOwner(owner)));
       },
     };
   }

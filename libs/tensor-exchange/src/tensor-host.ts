@@ -1,8 +1,9 @@
 import { hostPort } from '@segue/core';
+import type { TensorSet } from '@segue/stages';
 
 import type { TensorDirectory } from './tensor-directory.js';
 import { startTensorServer } from './tensor-server.js';
-import { TensorStore, type TensorSet } from './tensor-store.js';
+import { TensorStore } from './tensor-store.js';
 
 export interface TensorHostOptions {
   readonly directory: TensorDirectory;

@@ -1,11 +1,12 @@
 import { createServer, type AddressInfo, type Socket } from 'node:net';
 
+import type { TensorSet } from '@segue/stages';
 import type { Tensor } from '@segue/tensors';
 import { afterEach, expect, test } from 'vitest';
 
 import { TensorClient, type TensorClientOptions } from './tensor-client.js';
 import { startTensorServer, type TensorServer } from './tensor-server.js';
-import { TensorStore, type TensorSet } from './tensor-store.js';
+import { TensorStore } from './tensor-store.js';
 
 const closers: (() => unknown)[] = [];
 afterEach(async () => {
@@ -31,8 +32,8 @@ async function serve(store: TensorStore, port = 0): Promise<TensorServer & { own
 
 /** Tells when somebody begins to pull its set `k`. */
 class WatchedStore extends TensorStore {
-  private tell: () => void = () => undefined;
-  readonly asked = new Promise<void>((resolve) => (this.tell = resolve));
+  #tell: () => void = () => undefined;
+  readonly asked = new Promise<void>((resolve) => (this.#tell = resolve));
 
   constructor(tensors: Record<string, Tensor>) {
     super({ maxBytes: 1 << 30 });
@@ -40,7 +41,7 @@ class WatchedStore extends TensorStore {
   }
 
   override get(key: string): TensorSet | undefined {
-    this.tell();
+    this.#tell();
     return super.get(key);
   }
 }

@@ -1,8 +1,6 @@
-import { byteLength, type Tensor } from '@segue/tensors';
+import type { TensorSet } from '@segue/stages';
+import { byteLength } from '@segue/tensors';
 import { LRUCache } from 'lru-cache';
-
-/** Tensors of one picture, by the name of the graph output. */
-export type TensorSet = Readonly<Record<string, Tensor>>;
 
 export interface TensorStoreOptions {
   readonly maxBytes: number;
@@ -12,10 +10,10 @@ export interface TensorStoreOptions {
 
 /** Tensor sets in memory, bounded by bytes; the one that was used longest ago goes first. */
 export class TensorStore {
-  private readonly sets: LRUCache<string, TensorSet>;
+  readonly #sets: LRUCache<string, TensorSet>;
 
   constructor(options: TensorStoreOptions) {
-    this.sets = new LRUCache<string, TensorSet>({
+    this.#sets = new LRUCache<string, TensorSet>({
       maxSize: options.maxBytes,
       sizeCalculation: (set) =>
         Math.max(
@@ -30,24 +28,24 @@ export class TensorStore {
 
   /** Bytes of all sets. */
   get bytes(): number {
-    return this.sets.calculatedSize;
+    return this.#sets.calculatedSize;
   }
 
   keys(): string[] {
-    return [...this.sets.keys()];
+    return [...this.#sets.keys()];
   }
 
   /** @returns whether the set is kept; one that is larger than the whole store is not. */
   put(key: string, tensors: TensorSet): boolean {
-    this.sets.set(key, tensors);
-    return this.sets.has(key);
+    this.#sets.set(key, tensors);
+    return this.#sets.has(key);
   }
 
   get(key: string): TensorSet | undefined {
-    return this.sets.get(key);
+    return this.#sets.get(key);
   }
 
   clear(): void {
-    this.sets.clear();
+    this.#sets.clear();
   }
 }

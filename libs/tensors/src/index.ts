@@ -1,2 +1,3 @@
 export * from './bytes.js';
+export * from './shape.js';
 export * from './tensor.js';

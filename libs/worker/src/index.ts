@@ -1,5 +1,3 @@
-export type { WorkerMetrics } from './metrics.js';
-export { runWorker, type WorkerDescription } from './run-worker.js';
-export { workerSettings } from './settings.js';
-export type { StageWorker, WorkerContext } from './stage-worker.js';
-export type { Tensors } from './tensors.js';
+export { runWorker } from './run-worker.js';
+export { tensorCacheSettings, tensorHostSettings, workerSettings } from './settings.js';
+export type { OpenStage, StageContext } from './stage-context.js';

@@ -6,6 +6,7 @@ import { byteLength, type Tensor } from '@segue/tensors';
 
 /** What every stage worker counts. */
 export class WorkerMetrics {
+  readonly #stage: Stage;
   readonly #tasks: Counter;
   readonly #waited: Histogram;
   readonly #ran: Histogram;
@@ -13,10 +14,8 @@ export class WorkerMetrics {
   readonly #tensorBytes: Counter;
   readonly #cache: Counter;
 
-  constructor(
-    registry: Registry,
-    private readonly stage: Stage,
-  ) {
+  constructor(registry: Registry, stage: Stage) {
+    this.#stage = stage;
     const registers = [registry];
     this.#tasks = new Counter({
       name: 'segue_stage_tasks_total',
@@ -60,9 +59,9 @@ export class WorkerMetrics {
   }
 
   task(report: StageRunReport): void {
-    this.#tasks.inc({ stage: this.stage, outcome: report.outcome });
-    this.#waited.observe({ stage: this.stage }, report.waitedMs / 1000);
-    this.#ran.observe({ stage: this.stage }, report.ranMs / 1000);
+    this.#tasks.inc({ stage: this.#stage, outcome: report.outcome });
+    this.#waited.observe({ stage: this.#stage }, report.waitedMs / 1000);
+    this.#ran.observe({ stage: this.#stage }, report.ranMs / 1000);
   }
 
   cacheLookup(cache: 'picture' | 'prefix' | 'tensors', hit: boolean): void {
@@ -71,7 +70,7 @@ export class WorkerMetrics {
 
   pulled(from: Stage, tensors: Readonly<Record<string, Tensor>>): void {
     const bytes = Object.values(tensors).reduce((sum, tensor) => sum + byteLength(tensor), 0);
-    this.#tensorBytes.inc({ from, to: this.stage }, bytes);
+    this.#tensorBytes.inc({ from, to: this.#stage }, bytes);
   }
 
   /** The same sessions, with the time of each run observed. */

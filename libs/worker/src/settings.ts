@@ -10,10 +10,19 @@ export const workerSettings = (defaults: { readonly httpPort: number; readonly c
   threads: integer(1, { min: 1, max: 64 }),
   /** Longest one run of a graph may take in milliseconds; a longer one ends the process and the queue gives its tasks away. */
   runLimitMs: integer(60_000, { min: 1 }),
-  /** Port that hands out tensors; 0 takes a free one. */
-  tensorPort: port(0),
-  /** Address of this process as other workers reach it. */
-  tensorHost: host('127.0.0.1'),
+});
+
+/** Settings of a worker that keeps tensors of pictures. */
+export const tensorCacheSettings = {
   /** Tensors kept in memory at most. */
   tensorCacheBytes: integer(512 * 1024 * 1024, { min: 1 }),
-});
+};
+
+/** Settings of a worker that hands out tensors. */
+export const tensorHostSettings = {
+  ...tensorCacheSettings,
+  /** Port that hands out tensors; 0 takes a free one. */
+  tensorPort: port(50061),
+  /** Address of this process as other workers reach it. */
+  tensorHost: host('127.0.0.1'),
+};

@@ -141,6 +141,8 @@ async function toBody(event: JobEvent, format: MaskFormat): Promise<Body> {
       return { case: 'text', value: { offset: event.offset, text: event.text } };
     case 'segment':
       return { case: 'segment', value: await toWireSegment(event.segment, format) };
+    case 'restarted':
+      return { case: 'restarted', value: {} };
     case 'completed':
       return { case: 'completed', value: await toWireAnswer(event.answer, format) };
     case 'failed':

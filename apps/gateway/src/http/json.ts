@@ -45,6 +45,7 @@ export async function toEventBody(event: JobEvent, format: MaskFormat): Promise<
       return { type: event.type, ...place, answer: await toAnswerBody(event.answer, format) };
     case 'failed':
       return { type: event.type, ...place, error: toErrorBody(event.error) };
+    case 'restarted':
     case 'cancelled':
       return { type: event.type, ...place };
   }

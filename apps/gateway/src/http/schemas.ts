@@ -80,6 +80,9 @@ const EventSchema = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('segment'), ...place, segment: SegmentSchema }),
   z.strictObject({ type: z.literal('completed'), ...place, answer: AnswerSchema }),
   z.strictObject({ type: z.literal('failed'), ...place, error: ErrorSchema }),
+  z
+    .strictObject({ type: z.literal('restarted'), ...place })
+    .describe('The answer is written anew: text and segments so far count no more.'),
   z.strictObject({ type: z.literal('cancelled'), ...place }),
 ]);
 

@@ -32,7 +32,7 @@ export class GatewayMetrics {
       async collect() {
         this.reset();
         try {
-          const depth = await jobs.producer.depth();
+          const depth = await jobs.depth();
           for (const queue of QUEUE_KEYS) {
             for (const [state, tasks] of Object.entries(depth[queue])) this.set({ queue, state }, tasks);
           }

@@ -54,7 +54,7 @@ export class JobMetrics {
     return startPeriodic({
       everyMs: LOOK_EVERY_MS,
       run: async () => {
-        for (const record of await this.#source.store.takeEnded(BATCH)) this.#count(record);
+        for (const record of await this.#source.takeEnded(BATCH)) this.#count(record);
       },
       onError: (error) => this.#logger.warn({ err: error }, 'could not count the jobs that have ended'),
     });

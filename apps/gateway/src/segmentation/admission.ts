@@ -9,7 +9,8 @@ const RETRY_NO_WORKER_MS = 3_000;
 
 interface Look {
   readonly depth: Readonly<Record<QueueKey, QueueDepth>>;
-  readonly workers: Readonly<Record<QueueKey, number>>;
+  /** Workers that are heard of. */
+  readonly workers: Readonly<Record<Stage, number>>;
   /** Requests admitted since. */
   admitted: number;
 }
@@ -62,8 +63,12 @@ export class Admission {
   }
 
   async #lookNow(): Promise<Look> {
-    const { producer } = this.#jobs;
-    const [depth, workers] = await Promise.all([producer.depth(), producer.workers()]);
+    const [depth, encode, generate, decode] = await Promise.all([
+      this.#jobs.depth(),
+      ...STAGES.map((stage) => this.#jobs.workers(stage)),
+    ]);
+    const count = (workers: readonly unknown[] | undefined): number => workers?.length ?? 0;
+    const workers = { encode: count(encode), generate: count(generate), decode: count(decode) };
     return { depth, workers, admitted: 0 };
   }
 }

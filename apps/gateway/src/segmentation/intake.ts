@@ -1,6 +1,7 @@
 import { SegueError, type SegmentationRequest } from '@segue/core';
 import { inspectPicture, type PictureLimits } from '@segue/imaging';
 import type { Jobs } from '@segue/jobs';
+import { imageIdOf, type PictureStore } from '@segue/pictures';
 import { pictureLimits } from '@segue/service';
 import type { GatewayConfig } from '../config.js';
 import type { ModelCatalogue } from '../models/model-catalogue.js';
@@ -18,12 +19,14 @@ export interface StoredPicture {
 export class Intake {
   readonly #config: GatewayConfig;
   readonly #jobs: Jobs;
+  readonly #pictures: PictureStore;
   readonly #catalogue: ModelCatalogue;
   readonly #admission: Admission;
 
-  constructor(config: GatewayConfig, jobs: Jobs, catalogue: ModelCatalogue) {
+  constructor(config: GatewayConfig, jobs: Jobs, pictures: PictureStore, catalogue: ModelCatalogue) {
     this.#config = config;
     this.#jobs = jobs;
+    this.#pictures = pictures;
     this.#catalogue = catalogue;
     this.#admission = new Admission(jobs, config.maxQueueDepth);
   }
@@ -41,13 +44,13 @@ export class Intake {
   ): Promise<{ readonly jobId: string; readonly created: boolean }> {
     const { picture, idempotencyKey } = command;
     const request = this.#complete(command, spell);
-    const deadlineAtMs = Math.min(this.#deadline(command.timeoutMs, spell), callerDeadlineAtMs);
-    const size = 'bytes' in picture ? await this.#inspect(picture.bytes) : await this.#find(picture.imageId, spell);
-    await this.#admission.admit();
-    const imageId = 'bytes' in picture ? await this.#jobs.pictures.put(picture.bytes, size) : picture.imageId;
-    return this.#jobs.producer.submit({
+    const timeoutMs = Math.max(1, Math.min(this.#timeout(command.timeoutMs, spell), callerDeadlineAtMs - Date.now()));
+    // What was accepted once is neither refused nor stored again.
+    const accepted = idempotencyKey !== undefined && (await this.#jobs.isAccepted(idempotencyKey));
+    const imageId = accepted ? imageIdIn(picture) : await this.#admit(picture, spell);
+    return this.#jobs.submit({
       request: { ...request, imageId },
-      deadlineAtMs,
+      timeoutMs,
       ...(idempotencyKey !== undefined && { idempotencyKey }),
     });
   }
@@ -55,7 +58,7 @@ export class Intake {
   /** @throws SegueError INVALID_ARGUMENT for what is no picture or is too large a one. */
   async storePicture(bytes: Uint8Array): Promise<StoredPicture> {
     const size = await this.#inspect(bytes);
-    return { imageId: await this.#jobs.pictures.put(bytes, size), ...size };
+    return { imageId: await this.#pictures.put(bytes, size), ...size };
   }
 
   get pictureLimits(): PictureLimits {
@@ -81,13 +84,26 @@ export class Intake {
     return { instruction, history, mode, model: model.name, maxTokens, maskFormat, priority };
   }
 
-  #deadline(asked: number | undefined, spell: Spelling): number {
+  /** Milliseconds. */
+  #timeout(asked: number | undefined, spell: Spelling): number {
     const { defaultTimeoutMs, maxTimeoutMs } = this.#config;
     const timeoutMs = asked ?? Math.min(defaultTimeoutMs, maxTimeoutMs);
     if (timeoutMs > maxTimeoutMs) {
       throw new SegueError('INVALID_ARGUMENT', `"${spell('timeoutMs')}" must be at most ${maxTimeoutMs}.`);
     }
-    return Date.now() + timeoutMs;
+    return timeoutMs;
+  }
+
+  /** @returns the id of the picture, which is stored from now on. */
+  async #admit(picture: SegmentationCommand['picture'], spell: Spelling): Promise<string> {
+    if ('imageId' in picture) {
+      await this.#find(picture.imageId, spell);
+      await this.#admission.admit();
+      return picture.imageId;
+    }
+    const size = await this.#inspect(picture.bytes);
+    await this.#admission.admit();
+    return this.#pictures.put(picture.bytes, size);
   }
 
   async #inspect(bytes: Uint8Array): Promise<{ readonly width: number; readonly height: number }> {
@@ -97,12 +113,20 @@ export class Intake {
     return { width, height };
   }
 
-  async #find(imageId: string, spell: Spelling): Promise<{ readonly width: number; readonly height: number }> {
-    const size = await this.#jobs.pictures.size(imageId);
-    if (size) return size;
-    throw new SegueError(
-      'NOT_FOUND',
-      `No picture with this "${spell('imageId')}" is kept any more. Send the picture itself again.`,
-    );
+  async #find(imageId: string, spell: Spelling): Promise<void> {
+    try {
+      await this.#pictures.sizeOf(imageId);
+    } catch (cause) {
+      if (!(cause instanceof SegueError && cause.code === 'NOT_FOUND')) throw cause;
+      throw new SegueError(
+        'NOT_FOUND',
+        `No picture with this "${spell('imageId')}" is kept any more. Send the picture itself again.`,
+        { cause },
+      );
+    }
   }
+}
+
+function imageIdIn(picture: SegmentationCommand['picture']): string {
+  return 'bytes' in picture ? imageIdOf(picture.bytes) : picture.imageId;
 }

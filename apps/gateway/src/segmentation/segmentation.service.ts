@@ -9,6 +9,7 @@ import {
 } from '@segue/core';
 import { renderOverlay } from '@segue/imaging';
 import { toJob, type Jobs, type JobRecord } from '@segue/jobs';
+import type { PictureStore } from '@segue/pictures';
 import type { Logger } from '@segue/service';
 import type { Intake, StoredPicture } from './intake.js';
 import type { SegmentationCommand, Spelling } from './command.js';
@@ -35,12 +36,14 @@ export interface Formatted<T> {
 /** What the gateway does for its clients, the same behind both edges. */
 export class SegmentationService {
   readonly #jobs: Jobs;
+  readonly #pictures: PictureStore;
   readonly #intake: Intake;
   readonly #logger: Logger;
   readonly #stopping = new AbortController();
 
-  constructor(jobs: Jobs, intake: Intake, logger: Logger) {
+  constructor(jobs: Jobs, pictures: PictureStore, intake: Intake, logger: Logger) {
     this.#jobs = jobs;
+    this.#pictures = pictures;
     this.#intake = intake;
     this.#logger = logger;
   }
@@ -70,14 +73,14 @@ export class SegmentationService {
     const { signal } = caller;
     let ended = false;
     try {
-      for await (const event of this.#jobs.events.read(jobId, { signal })) {
+      for await (const event of this.#jobs.events(jobId, { signal })) {
         ended = isTerminal(event);
         yield event;
       }
       signal.throwIfAborted();
     } finally {
       // A job whose deadline has passed fails by itself.
-      if (!ended && !awaited && !isDeadline(signal.reason)) await this.#jobs.producer.cancel(jobId);
+      if (!ended && !awaited && !isDeadline(signal.reason)) await this.#jobs.cancel(jobId);
     }
   }
 
@@ -89,12 +92,12 @@ export class SegmentationService {
 
   /** @throws SegueError NOT_FOUND */
   async job(jobId: string): Promise<Formatted<Job>> {
-    return formatted(await this.#jobs.store.get(jobId));
+    return formatted(await this.#jobs.get(jobId));
   }
 
   /** Cancels a job; one that has ended stays as it is. @throws SegueError NOT_FOUND */
   async cancel(jobId: string): Promise<Formatted<Job>> {
-    return formatted(await this.#jobs.producer.cancel(jobId));
+    return formatted(await this.#jobs.cancel(jobId));
   }
 
   /**
@@ -106,15 +109,15 @@ export class SegmentationService {
     after: string | undefined,
     caller: AbortSignal,
   ): Promise<Formatted<AsyncIterable<JobEvent>>> {
-    const { request } = await this.#jobs.store.get(jobId);
+    const { request } = await this.#jobs.get(jobId);
     return { value: this.#follow(jobId, after, caller), maskFormat: request.maskFormat };
   }
 
   /** @throws SegueError NOT_FOUND when there is no such job or, so far, no such segment. */
   async segmentOf(jobId: string, index: number): Promise<Segment> {
-    const segment = await this.#jobs.store.segment(jobId, index);
+    const segment = await this.#jobs.segment(jobId, index);
     if (segment) return segment;
-    const { state } = await this.#jobs.store.get(jobId);
+    const { state } = await this.#jobs.get(jobId);
     throw new SegueError('NOT_FOUND', `This job, which is ${state}, has no segment ${index}.`);
   }
 
@@ -124,7 +127,7 @@ export class SegmentationService {
 
   /** @throws SegueError NOT_FOUND */
   picture(imageId: string): Promise<Buffer> {
-    return this.#jobs.pictures.get(imageId);
+    return this.#pictures.get(imageId);
   }
 
   /** A PNG of an answer's picture with the masks over it and the words under it. @throws SegueError NOT_FOUND */
@@ -150,7 +153,7 @@ export class SegmentationService {
   async *#follow(jobId: string, after: string | undefined, caller: AbortSignal): AsyncGenerator<JobEvent, void> {
     const stopping = this.#stopping.signal;
     const signal = AbortSignal.any([caller, stopping]);
-    for await (const event of this.#jobs.events.read(jobId, { signal, ...(after !== undefined && { after }) })) {
+    for await (const event of this.#jobs.events(jobId, { signal, ...(after !== undefined && { after }) })) {
       yield event;
       if (isTerminal(event)) return;
     }

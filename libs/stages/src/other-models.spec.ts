@@ -1,5 +1,5 @@
-import type { StageContexts } from '@segue/jobs';
 import { describe, expect, it } from 'vitest';
+import type { StageContexts } from './contexts.js';
 import { refuseOtherModels } from './other-models.js';
 
 const bundle = { manifest: { name: 'smol' }, digest: 'new' };
@@ -30,7 +30,7 @@ describe('refuseOtherModels', () => {
   });
 
   it('refuses another name', () => {
-    expect(refusal('large', 'new')).toMatchObject({ code: 'UNAVAILABLE', reason: undefined });
+    expect(refusal('large', 'new')).toMatchObject({ code: 'UNAVAILABLE', reason: 'OTHER_MODEL' });
   });
 
   it('has a picture of another version encoded again', () => {
@@ -38,6 +38,6 @@ describe('refuseOtherModels', () => {
   });
 
   it('makes no mask of the words of another version', () => {
-    expect(refusal('smol', 'old', {})).toMatchObject({ code: 'UNAVAILABLE', reason: undefined });
+    expect(refusal('smol', 'old', {})).toMatchObject({ code: 'UNAVAILABLE', reason: 'OTHER_MODEL' });
   });
 });

@@ -8,12 +8,24 @@ export const KEYS = {
   events: (jobId: string) => `${PREFIX}:job:${jobId}:events`,
   /** Channel: something happened to the job. */
   signal: (jobId: string) => `${PREFIX}:signal:${jobId}`,
+  /** String: the job that an idempotency key stands for. */
+  idempotency: (keyDigest: string) => `${PREFIX}:idempotency:${keyDigest}`,
   /** Hash: a picture and its size. */
   picture: (imageId: string) => `${PREFIX}:picture:${imageId}`,
+  /** Set: owners of a tensor set. */
+  tensors: (key: string) => `${PREFIX}:tensors:${key}`,
+  /** String with a short lifetime: the owner of tensors lives. */
+  tensorOwner: (owner: string) => `${PREFIX}:tensor-owner:${owner}`,
   /** Sorted set: jobs that have not ended, by deadline. */
   deadlines: `${PREFIX}:deadlines`,
   /** Sorted set: jobs whose flow has not been added yet, by creation. */
   unsent: `${PREFIX}:unsent`,
   /** List: jobs that have ended and that nobody has counted yet. */
   ended: `${PREFIX}:ended`,
+  /** Hash: tasks that ended the processes which ran them, by job id. */
+  deadLetters: `${PREFIX}:dead-letters`,
+  /** Sorted set: live workers of a stage, by the time of their last heartbeat. */
+  workers: (stage: string) => `${PREFIX}:workers:${stage}`,
+  /** Hash: what each worker of a stage says of itself. */
+  workerInfo: (stage: string) => `${PREFIX}:workers:${stage}:info`,
 } as const;

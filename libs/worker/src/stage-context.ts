@@ -1,29 +1,31 @@
 import type { Bundle } from '@segue/bundle';
 import type { Stage } from '@segue/core';
 import type { SessionGroup } from '@segue/inference';
-import type { Jobs, StageProcessor } from '@segue/jobs';
-import type { Logger } from '@segue/service';
-import type { TensorHost } from '@segue/tensor-exchange';
+import type { PictureStore } from '@segue/pictures';
+import type { Logger, Registry } from '@segue/service';
+import type { StageProcessor } from '@segue/stages';
+import type { TensorDirectory } from '@segue/tensor-exchange';
+import type { TensorPuller } from './tensor-puller.js';
 import type { WorkerMetrics } from './metrics.js';
-import type { Tensors } from './tensors.js';
 
 /** What a stage gets to work with once its process has started. */
-export interface WorkerContext {
+export interface StageContext<C> {
+  readonly config: C;
   readonly bundle: Bundle;
-  readonly jobs: Jobs;
-  readonly tensors: Tensors;
+  readonly pictures: PictureStore;
+  /** Who holds which tensors. */
+  readonly directory: TensorDirectory;
+  /** The way to the tensors that other workers hold. */
+  readonly tensors: TensorPuller;
   readonly metrics: WorkerMetrics;
+  readonly registry: Registry;
   readonly logger: Logger;
   /** Loads graphs of the bundle into a thread of their own. They are closed after the stage. */
   openGraphs(keys: readonly string[]): Promise<SessionGroup['sessions']>;
-  /** Opens this worker's own tensors to others, until the worker stops. */
-  openTensorHost(): Promise<TensorHost>;
 }
 
-/** One stage, as its app implements it. */
-export interface StageWorker<S extends Stage> {
-  /** Loads the model and tries it out: a worker that cannot answer never becomes ready. */
-  open(context: WorkerContext): Promise<void>;
+/** A stage whose model is loaded and has been tried out. */
+export interface OpenStage<S extends Stage> {
   /** The work on one task. */
   readonly process: StageProcessor<S>;
   /** Lets go of the model, after the last task and before the graphs close. */

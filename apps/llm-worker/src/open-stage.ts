@@ -1,0 +1,18 @@
+import { GenerateStage, languageGraphs, LanguageModel } from '@segue/llm';
+import type { OpenStage, StageContext } from '@segue/worker';
+import type { LlmConfig } from './config.js';
+import { LanguageMetrics } from './language-metrics.js';
+import { warmUp } from './warm-up.js';
+
+/** The generate stage: visual tokens and an instruction to words, and an embedding at each `<SEG>`. */
+export async function openStage(context: StageContext<LlmConfig>): Promise<OpenStage<'generate'>> {
+  const { bundle, config, metrics, registry, tensors } = context;
+  const sessions = await context.openGraphs(languageGraphs(bundle.manifest));
+  const model = await LanguageModel.create(bundle, sessions, {
+    prefixCacheBytes: config.prefixCacheBytes,
+    observer: new LanguageMetrics(registry, (hit) => metrics.cacheLookup('prefix', hit)),
+  });
+  await warmUp(model, bundle.manifest);
+  const { process } = new GenerateStage({ bundle, model, tensors });
+  return { process, close: () => model.close() };
+}

@@ -1,0 +1,47 @@
+import type { Bundle } from '@segue/bundle';
+import { SingleFlight } from '@segue/inference';
+import {
+  refuseOtherModels,
+  tensorSetKey,
+  type EncodeContext,
+  type PictureSource,
+  type RgbImage,
+  type TensorSet,
+  type TensorSetRef,
+  type TensorSink,
+} from '@segue/stages';
+
+export interface EncodeStageParts {
+  readonly bundle: Pick<Bundle, 'digest' | 'manifest'>;
+  readonly encoder: { encode(picture: RgbImage): Promise<TensorSet> };
+  readonly pictures: PictureSource;
+  readonly tensors: TensorSink;
+  /** Hears whether a picture's tensors were there already. */
+  readonly onLookup?: (hit: boolean) => void;
+}
+
+/** The work on an encode task: the picture's tensors, computed unless somebody holds them already. */
+export class EncodeStage {
+  readonly #parts: EncodeStageParts;
+  readonly #inFlight = new SingleFlight<string, TensorSetRef>();
+
+  constructor(parts: EncodeStageParts) {
+    this.#parts = parts;
+  }
+
+  readonly process = async (context: EncodeContext): Promise<TensorSetRef> => {
+    const { bundle, tensors, onLookup } = this.#parts;
+    refuseOtherModels(bundle, context);
+    const { imageId } = context.request;
+    const key = tensorSetKey(bundle, imageId);
+    const held = await tensors.find(key);
+    onLookup?.(held !== undefined);
+    // Tasks on one picture share a run, which therefore heeds no single task's signal.
+    return held ?? this.#inFlight.run(key, () => this.#encode(key, imageId));
+  };
+
+  async #encode(key: string, imageId: string): Promise<TensorSetRef> {
+    const { pictures, encoder, tensors } = this.#parts;
+    return tensors.put(key, await encoder.encode(await pictures.picture(imageId)));
+  }
+}

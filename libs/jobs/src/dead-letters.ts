@@ -1,0 +1,46 @@
+import { KEYS, type RedisConnection } from '@segue/redis';
+
+/** A task that is not tried any more because its runs ended the processes they ran in, or because nobody can read it. */
+export interface DeadLetter {
+  readonly jobId: string;
+  readonly queue: string;
+  readonly taskId: string;
+  readonly reason: string;
+  /** Runs that ended with their process. */
+  readonly deaths: number;
+  /** Who noticed: `host/pid`. */
+  readonly worker: string;
+  /** Milliseconds since the epoch by the clock of who noticed. */
+  readonly atMs: number;
+}
+
+const KEPT = 1_000;
+
+/** Dead letters, newest first; the oldest go when there are too many. */
+export class DeadLetters {
+  readonly #redis: RedisConnection;
+
+  constructor(redis: RedisConnection) {
+    this.#redis = redis;
+  }
+
+  async add(letter: DeadLetter): Promise<void> {
+    const { client, ask } = this.#redis;
+    await ask(() => client.lpush(KEYS.deadLetters, JSON.stringify(letter)));
+    await ask(() => client.ltrim(KEYS.deadLetters, 0, KEPT - 1));
+  }
+
+  async list(): Promise<DeadLetter[]> {
+    const { client, ask } = this.#redis;
+    const letters = await ask(() => client.lrange(KEYS.deadLetters, 0, -1));
+    return letters.map((letter) => JSON.parse(letter) as DeadLetter);
+  }
+
+  /** @returns how many letters of this job there were. */
+  async drop(jobId: string): Promise<number> {
+    const { client, ask } = this.#redis;
+    const letters = (await this.list()).filter((letter) => letter.jobId === jobId);
+    for (const letter of letters) await ask(() => client.lrem(KEYS.deadLetters, 0, JSON.stringify(letter)));
+    return letters.length;
+  }
+}

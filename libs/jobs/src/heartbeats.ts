@@ -1,0 +1,47 @@
+import { hostname } from 'node:os';
+import { startPeriodic, type Periodic, type Stage } from '@segue/core';
+import { KEYS, type JobScripts, type RedisConnection } from '@segue/redis';
+
+/** What a worker says of itself. */
+export interface WorkerInfo {
+  /** Unique for its process. */
+  readonly id: string;
+  readonly stage: Stage;
+  /** `name@version` of its bundle. */
+  readonly model: string;
+  /** Tasks in hand, and how many it takes at most. */
+  readonly active: number;
+  readonly concurrency: number;
+}
+
+const BEAT_MS = 1_000;
+/** A worker that is silent for so long counts no more: it is gone, frozen, or cut off. */
+const SILENT_MS = 3_500;
+const FORGOTTEN_MS = 60_000;
+
+/** This process in logs and lists. */
+export const WORKER_ID = `${hostname()}/${process.pid}`;
+
+/** A worker that says it is there, for as long as it takes tasks. */
+export function startHeartbeat(redis: RedisConnection, scripts: JobScripts, describe: () => WorkerInfo): Periodic {
+  const { stage, id } = describe();
+  const periodic = startPeriodic({
+    everyMs: BEAT_MS,
+    first: 'now',
+    run: () => scripts.heartbeat(stage, id, JSON.stringify(describe()), FORGOTTEN_MS),
+    onError: (error) => redis.log.warn({ err: error }, 'no heartbeat could be sent'),
+  });
+  return {
+    async stop() {
+      await periodic.stop();
+      await redis.client.zrem(KEYS.workers(stage), id).catch((error: unknown) => {
+        redis.log.warn({ err: error }, 'could not sign off; the heartbeat runs out by itself');
+      });
+    },
+  };
+}
+
+/** Workers of a stage that are heard of. */
+export async function liveWorkers(scripts: JobScripts, stage: Stage): Promise<WorkerInfo[]> {
+  return (await scripts.liveWorkers(stage, SILENT_MS)).map((info) => JSON.parse(info) as WorkerInfo);
+}

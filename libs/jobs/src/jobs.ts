@@ -1,0 +1,113 @@
+import { type JobEvent, type Periodic, type Segment, type Stage } from '@segue/core';
+import { KEYS, type RedisConnection } from '@segue/redis';
+import { answerStage, type AnswerStageOptions } from './answer-stage.js';
+import { DeadLetters } from './dead-letters.js';
+import { EventLog, type ReadOptions } from './event-log.js';
+import { liveWorkers, type WorkerInfo } from './heartbeats.js';
+import { JobFlows, type QueueDepth } from './job-flows.js';
+import { JobSignals } from './job-signals.js';
+import { JobStore } from './job-store.js';
+import { startSweeper, type JobSweeperOptions } from './job-sweeper.js';
+import type { QueueKey } from './queues.js';
+import type { JobRecord, NewJob } from './record.js';
+import { StageHost, type StageHostOptions } from './stage-host.js';
+import type { JobParts, TaskHost } from './task-host.js';
+
+export interface JobsOptions {
+  /** How long an ended job is kept. */
+  readonly jobKeepMs: number;
+}
+
+/** Jobs, over a connection to Redis that the caller closes after them. */
+export class Jobs {
+  readonly deadLetters: DeadLetters;
+  readonly #parts: JobParts;
+  readonly #log: EventLog;
+
+  constructor(redis: RedisConnection, { jobKeepMs }: JobsOptions) {
+    const store = new JobStore(redis, jobKeepMs);
+    const signals = new JobSignals(redis);
+    this.#parts = { redis, store, signals, flows: new JobFlows(redis) };
+    this.#log = new EventLog(store.scripts, signals);
+    this.deadLetters = new DeadLetters(redis);
+  }
+
+  /**
+   * Makes a job and starts it.
+   * @throws SegueError ALREADY_EXISTS for an idempotency key that was used with another request, UNAVAILABLE without Redis.
+   */
+  async submit(job: NewJob): Promise<{ readonly jobId: string; readonly created: boolean }> {
+    const { store, flows, redis } = this.#parts;
+    const submitted = await store.create(job);
+    if (submitted.created) {
+      await flows.start(submitted.jobId, job.request);
+      await redis.ask(() => redis.client.zrem(KEYS.unsent, submitted.jobId));
+    }
+    return submitted;
+  }
+
+  /** Whether a job was accepted under this idempotency key that a retry finds; one that may be tried anew does not count. */
+  isAccepted(idempotencyKey: string, tenant?: string): Promise<boolean> {
+    return this.#parts.store.isAccepted(idempotencyKey, tenant);
+  }
+
+  /** Cancels a job: its record ends, workers let go of it, waiting tasks leave their queues. @throws SegueError NOT_FOUND */
+  async cancel(jobId: string): Promise<JobRecord> {
+    const { store, flows } = this.#parts;
+    await store.get(jobId);
+    if (await store.cancel(jobId)) await flows.withdraw(jobId);
+    return store.get(jobId);
+  }
+
+  /** @throws SegueError NOT_FOUND */
+  get(jobId: string): Promise<JobRecord> {
+    return this.#parts.store.get(jobId);
+  }
+
+  /** One segment, as soon as it is there. */
+  segment(jobId: string, index: number): Promise<Segment | undefined> {
+    return this.#parts.store.segment(jobId, index);
+  }
+
+  /**
+   * The job's events from any point, following until its last one.
+   * @throws SegueError NOT_FOUND, or INVALID_ARGUMENT for something that is no event id.
+   */
+  events(jobId: string, options?: ReadOptions): AsyncGenerator<JobEvent, void, undefined> {
+    return this.#log.read(jobId, options);
+  }
+
+  /** Takes jobs that have ended, each given out once, to whoever counts it. */
+  takeEnded(atMost: number): Promise<JobRecord[]> {
+    return this.#parts.store.takeEnded(atMost);
+  }
+
+  /** Tasks that are not done, by queue. */
+  depth(): Promise<Record<QueueKey, QueueDepth>> {
+    return this.#parts.flows.depth();
+  }
+
+  /** Workers of a stage that were heard of within the last seconds: not those that are gone, frozen or cut off. */
+  workers(stage: Stage): Promise<WorkerInfo[]> {
+    return liveWorkers(this.#parts.store.scripts, stage);
+  }
+
+  /** Works on one stage's queue, once it is started. */
+  stageHost<S extends Stage>(options: StageHostOptions<S>): StageHost<S> {
+    return new StageHost(this.#parts, options);
+  }
+
+  /** Puts answers together, once it is started. */
+  answerStage(options: AnswerStageOptions): TaskHost {
+    return answerStage(this.#parts, options);
+  }
+
+  /** Ends late jobs and starts forgotten ones, until it is stopped. */
+  startSweeper(options?: JobSweeperOptions): Periodic {
+    return startSweeper(this.#parts, options);
+  }
+
+  async close(): Promise<void> {
+    await this.#parts.flows.close();
+  }
+}

@@ -1,0 +1,59 @@
+import { SegueError } from '@segue/core';
+
+/**
+ * Redis' own error words that pass with time (redis.io, "Redis serialization protocol", simple errors); any other reply
+ * of that kind is a defect of ours.
+ */
+const PASSING = new Set([
+  'BUSY',
+  'CLUSTERDOWN',
+  'LOADING',
+  'MASTERDOWN',
+  'MISCONF',
+  'NOREPLICAS',
+  'OOM',
+  'READONLY',
+  'TRYAGAIN',
+  'UNBLOCKED',
+]);
+
+/** In BullMQ's and Lua's messages the word of Redis stands somewhere in the text. */
+const PASSING_INSIDE = new RegExp(`(?:^|[\\s:-])(?:${[...PASSING].join('|')}|EXECABORT)\\b`);
+
+const RETRY_AFTER_MS = 2_000;
+
+/** What ioredis says of a connection that is lost, or of a Redis that does not answer in time; and the system's own codes. */
+const LOST =
+  /^(?:Connection is closed|Stream isn't writeable|Command timed out|Command aborted|Reached the max retries)/;
+const LOST_CODES = new Set([
+  'EAI_AGAIN',
+  'ECONNABORTED',
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'ENOTFOUND',
+  'EPIPE',
+  'ETIMEDOUT',
+]);
+
+/** What an error of a Redis command means: UNAVAILABLE for one that passes, itself for a defect. */
+export function redisError(error: unknown): unknown {
+  if (!(error instanceof Error) || error instanceof SegueError || !passes(error)) return error;
+  return new SegueError('UNAVAILABLE', 'The service cannot take requests at the moment. Try again in a few seconds.', {
+    reason: 'STORE_AWAY',
+    retryAfterMs: RETRY_AFTER_MS,
+    cause: error,
+  });
+}
+
+function passes(error: Error): boolean {
+  const { code } = error as NodeJS.ErrnoException;
+  if (LOST.test(error.message) || (code !== undefined && LOST_CODES.has(code))) return true;
+  return PASSING_INSIDE.test(error.message);
+}
+
+/** Whether the error is one of Redis that passes with time, so that the same command may be given again. */
+export function isStoreAway(error: unknown): error is SegueError {
+  return error instanceof SegueError && error.reason === 'STORE_AWAY';
+}

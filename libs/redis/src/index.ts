@@ -1,0 +1,12 @@
+export { isStoreAway } from './errors.js';
+export { JobScripts, type Reading } from './job-scripts.js';
+export { KEYS, PREFIX } from './keys.js';
+export type { Log } from './log.js';
+export {
+  openRedis,
+  type Ask,
+  type RedisConnection,
+  type RedisConnectionOptions,
+  type RedisRole,
+} from './open-redis.js';
+export { TensorScripts } from './tensor-scripts.js';

@@ -1,0 +1,199 @@
+/*
+ * The writes on jobs that must be atomic, and the reads that need Redis' clock. In all of them KEYS[1] is the job record,
+ * KEYS[2] its event log, ARGV[1] its signal channel. `JobScripts` is the only caller.
+ */
+const PRELUDE = `
+local function now()
+  local t = redis.call('TIME')
+  return t[1] * 1000 + math.floor(t[2] / 1000)
+end
+local function ended()
+  local state = redis.call('HGET', KEYS[1], 'state')
+  return not state or state == 'completed' or state == 'failed' or state == 'cancelled'
+end
+local function emit(body)
+  local id = redis.call('XADD', KEYS[2], '*', 'body', body)
+  redis.call('PUBLISH', ARGV[1], 'event')
+  return id
+end
+local function epoch()
+  return redis.call('HGET', KEYS[1], 'epoch') or '0'
+end
+`;
+
+/**
+ * An idempotency key (KEYS[5]) finds the job that it made. A job that failed for a passing reason makes room for a new one.
+ * Returns what happened (1: created, 0: found, -1: found with another request) and the job's id.
+ */
+const CREATE = `
+if ARGV[9] ~= '' then
+  local known = redis.call('GET', KEYS[5])
+  local digest = known and redis.call('HGET', ARGV[10] .. known, 'digest')
+  if digest then
+    if digest ~= ARGV[3] then return {-1, known} end
+    if redis.call('HGET', ARGV[10] .. known, 'retryable') ~= '1' then return {0, known} end
+  end
+end
+local created = now()
+local deadline = created + ARGV[4]
+local expires = deadline + ARGV[5]
+redis.call('HSET', KEYS[1], 'digest', ARGV[3], 'state', 'queued', 'createdAtMs', created, 'deadlineAtMs', deadline,
+  'keepMs', ARGV[5], 'tenant', ARGV[6], 'request', ARGV[7], 'text', '', 'idempotency', ARGV[9])
+emit(ARGV[8])
+redis.call('PEXPIREAT', KEYS[1], expires)
+redis.call('PEXPIREAT', KEYS[2], expires)
+if ARGV[9] ~= '' then redis.call('SET', KEYS[5], ARGV[2], 'PXAT', expires) end
+redis.call('ZADD', KEYS[3], deadline, ARGV[2])
+redis.call('ZADD', KEYS[4], created, ARGV[2])
+return {1, ARGV[2]}
+`;
+
+/** The record as it is now, and the time. */
+const READ = `return {now(), redis.call('HGETALL', KEYS[1])}`;
+
+/** State, answer, and the events after ARGV[2], as of one moment. No MULTI, which a full Redis refuses. */
+const PAGE = `
+local record = redis.call('HMGET', KEYS[1], 'state', 'answer')
+return {record[1], record[2], redis.call('XRANGE', KEYS[2], ARGV[2], '+', 'COUNT', ARGV[3])}
+`;
+
+/** Notes that a stage has begun, once; returns the time, how many runs of this task ended with their process, and the record. */
+const BEGIN = `
+local deaths = 0
+if not ended() then
+  if redis.call('HSETNX', KEYS[1], ARGV[2] .. '.startedAtMs', now()) == 1 then
+    redis.call('HSET', KEYS[1], 'state', 'running')
+    emit(ARGV[3])
+  end
+  deaths = redis.call('HINCRBY', KEYS[1], 'begun.' .. ARGV[4], 1) - 1
+end
+return {now(), deaths, redis.call('HGETALL', KEYS[1])}
+`;
+
+/** The run of a task has ended and its process lives. */
+const LET_GO = `return redis.call('HDEL', KEYS[1], 'begun.' .. ARGV[2])`;
+
+/** Keeps a stage's result (ARGV[4], [5]: field and value, which a later run replaces) and notes its end, once, and the run's. */
+const END_STAGE = `
+if ended() then return 0 end
+redis.call('HDEL', KEYS[1], 'begun.' .. ARGV[6])
+if ARGV[4] ~= '' then redis.call('HSET', KEYS[1], ARGV[4], ARGV[5]) end
+if redis.call('HSETNX', KEYS[1], ARGV[2] .. '.doneAtMs', now()) == 1 then emit(ARGV[3]) end
+return 1
+`;
+
+/**
+ * Appends a piece of text (ARGV[3] at byte ARGV[2]) where the log has not got it. -1: it is there, -2: the job has ended,
+ * -3: a gap, -4: the log says something else, -5: of another epoch; otherwise how many bytes of the piece are there already.
+ */
+const APPEND_TEXT = `
+if ended() then return -2 end
+if epoch() ~= ARGV[5] then return -5 end
+local text = redis.call('HGET', KEYS[1], 'text')
+local at = tonumber(ARGV[2])
+if at > #text then return -3 end
+local piece, known = ARGV[3], text:sub(at + 1)
+if #known >= #piece then return known:sub(1, #piece) == piece and -1 or -4 end
+if piece:sub(1, #known) ~= known then return -4 end
+if #known > 0 then return #known end
+redis.call('HSET', KEYS[1], 'text', text .. piece)
+emit(ARGV[4])
+return -1
+`;
+
+/** Begins the answer anew: what the log holds of text and segments counts no more. Returns the new epoch, or as above. */
+const RESTART = `
+if ended() then return -2 end
+if epoch() ~= ARGV[2] then return -5 end
+redis.call('HSET', KEYS[1], 'text', '')
+for _, field in ipairs(redis.call('HKEYS', KEYS[1])) do
+  if field:sub(1, 8) == 'segment.' then redis.call('HDEL', KEYS[1], field) end
+end
+emit(ARGV[3])
+return redis.call('HINCRBY', KEYS[1], 'epoch', 1)
+`;
+
+/** Appends a segment once for its index, and remembers its place in the log; one of another epoch is dropped. */
+const ADD_SEGMENT = `
+if ended() then return 0 end
+redis.call('HDEL', KEYS[1], 'begun.' .. ARGV[6])
+if epoch() ~= ARGV[5] then return 0 end
+local field = 'segment.' .. ARGV[2]
+if redis.call('HEXISTS', KEYS[1], field) == 0 then
+  redis.call('HSET', KEYS[1], field, emit(ARGV[3]))
+  redis.call('HINCRBYFLOAT', KEYS[1], 'decodeMs', ARGV[4])
+end
+return 1
+`;
+
+/** Ends the job; the first end wins. ARGV: state, event, field and value of the outcome, whether a retry may succeed. */
+const FINISH = `
+if ended() then return 0 end
+redis.call('HSET', KEYS[1], 'state', ARGV[3], 'retryable', ARGV[7])
+if ARGV[5] ~= '' then redis.call('HSET', KEYS[1], ARGV[5], ARGV[6]) end
+redis.call('XADD', KEYS[2], '*', 'body', ARGV[4])
+redis.call('PUBLISH', ARGV[1], 'end')
+local keepMs = redis.call('HGET', KEYS[1], 'keepMs')
+local idempotency = redis.call('HGET', KEYS[1], 'idempotency')
+redis.call('PEXPIRE', KEYS[1], keepMs)
+redis.call('PEXPIRE', KEYS[2], keepMs)
+if idempotency ~= '' then redis.call('PEXPIRE', ARGV[8] .. idempotency, keepMs) end
+redis.call('ZREM', KEYS[3], ARGV[2])
+redis.call('ZREM', KEYS[4], ARGV[2])
+redis.call('LPUSH', KEYS[5], ARGV[2])
+redis.call('LTRIM', KEYS[5], 0, 9999)
+redis.call('PEXPIRE', KEYS[5], keepMs)
+return 1
+`;
+
+/** Counts a lost tensor of one task; returns how many times it has happened to that task. */
+const COUNT_RECOMPUTE = `
+if ended() then return 0 end
+redis.call('HINCRBY', KEYS[1], 'recomputes', 1)
+return redis.call('HINCRBY', KEYS[1], 'recomputes.' .. ARGV[2], 1)
+`;
+
+/** Members of the sorted set KEYS[1] whose score is ARGV[1] ms and more in the past, the oldest first. */
+const OLDER_THAN = `return redis.call('ZRANGEBYSCORE', KEYS[1], 0, now() - ARGV[1], 'LIMIT', 0, ARGV[2])`;
+
+/** A worker (ARGV[1]) says that it lives and what it is (ARGV[2]); those silent for ARGV[3] ms are forgotten. */
+const HEARTBEAT = `
+local gone = redis.call('ZRANGEBYSCORE', KEYS[1], 0, now() - ARGV[3])
+for _, id in ipairs(gone) do
+  redis.call('ZREM', KEYS[1], id)
+  redis.call('HDEL', KEYS[2], id)
+end
+redis.call('ZADD', KEYS[1], now(), ARGV[1])
+return redis.call('HSET', KEYS[2], ARGV[1], ARGV[2])
+`;
+
+/** What the workers say of themselves that were heard of within ARGV[1] ms. */
+const LIVE_WORKERS = `
+local ids = redis.call('ZRANGEBYSCORE', KEYS[1], now() - ARGV[1], '+inf')
+if #ids == 0 then return {} end
+return redis.call('HMGET', KEYS[2], unpack(ids))
+`;
+
+const BODIES = {
+  segueCreate: CREATE,
+  segueRead: READ,
+  seguePage: PAGE,
+  segueBegin: BEGIN,
+  segueLetGo: LET_GO,
+  segueEndStage: END_STAGE,
+  segueAppendText: APPEND_TEXT,
+  segueRestart: RESTART,
+  segueAddSegment: ADD_SEGMENT,
+  segueFinish: FINISH,
+  segueCountRecompute: COUNT_RECOMPUTE,
+  segueOlderThan: OLDER_THAN,
+  segueHeartbeat: HEARTBEAT,
+  segueLiveWorkers: LIVE_WORKERS,
+} as const;
+
+export type JobScriptName = keyof typeof BODIES;
+
+/** The scripts' text by the name of their command. */
+export const JOB_LUA = Object.fromEntries(
+  Object.entries(BODIES).map(([name, body]) => [name, PRELUDE + body]),
+) as Readonly<Record<JobScriptName, string>>;

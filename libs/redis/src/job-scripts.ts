@@ -1,0 +1,194 @@
+import { JOB_LUA, type JobScriptName } from './job-lua.js';
+import { KEYS } from './keys.js';
+import { defineScript, fromPairs, type Script } from './lua.js';
+import type { RedisConnection } from './open-redis.js';
+
+/** A hash as Redis has it, and Redis' time in milliseconds since the epoch. */
+export interface Reading {
+  readonly nowMs: number;
+  readonly hash: Readonly<Record<string, string>>;
+}
+
+export interface NewRecord {
+  readonly jobId: string;
+  /** Equal for equal requests. */
+  readonly digest: string;
+  readonly timeoutMs: number;
+  readonly keepMs: number;
+  readonly tenant: string;
+  /** JSON. */
+  readonly request: string;
+  /** JSON of the first event. */
+  readonly event: string;
+  /** Digest of the tenant's idempotency key; empty without one. */
+  readonly idempotency: string;
+}
+
+export interface Outcome {
+  readonly state: string;
+  /** JSON of the last event. */
+  readonly event: string;
+  /** Field of the record for what came out, and its value; empty for nothing. */
+  readonly field?: string;
+  readonly value?: string;
+  /** Whether the same request may succeed when it is sent again. */
+  readonly retryable?: boolean;
+}
+
+/** What became of a piece of text: it is in the log, or why it is not, or how many of its bytes are there already. */
+export type Appended = 'there' | 'ended' | 'gap' | 'diverged' | 'superseded' | { readonly knownBytes: number };
+
+const REFUSALS: Readonly<Record<number, Exclude<Appended, object>>> = {
+  [-1]: 'there',
+  [-2]: 'ended',
+  [-3]: 'gap',
+  [-4]: 'diverged',
+  [-5]: 'superseded',
+};
+
+/** One function for each script on jobs; the order of keys and arguments is known here and in the scripts alone. */
+export class JobScripts {
+  readonly #scripts: Readonly<Record<JobScriptName, Script>>;
+
+  constructor(redis: RedisConnection) {
+    const names = Object.keys(JOB_LUA) as JobScriptName[];
+    this.#scripts = Object.fromEntries(
+      names.map((name) => [name, defineScript(redis, name, JOB_LUA[name])]),
+    ) as Readonly<Record<JobScriptName, Script>>;
+  }
+
+  /** Writes the record, unless the idempotency key stands for a job already. */
+  async create(
+    job: NewRecord,
+  ): Promise<{ readonly outcome: 'created' | 'found' | 'conflict'; readonly jobId: string }> {
+    const { jobId, digest, timeoutMs, keepMs, tenant, request, event, idempotency } = job;
+    const keys = [...keysOf(jobId), KEYS.deadlines, KEYS.unsent, KEYS.idempotency(idempotency)];
+    const args = [jobId, digest, timeoutMs, keepMs, tenant, request, event, idempotency, KEYS.record('')];
+    const [code, known] = (await this.#run('segueCreate', keys, jobId, args)) as [number, string];
+    return { outcome: code === 1 ? 'created' : code === 0 ? 'found' : 'conflict', jobId: known };
+  }
+
+  async read(jobId: string): Promise<Reading> {
+    const [nowMs, flat] = (await this.#job('segueRead', jobId)) as [number, string[]];
+    return { nowMs, hash: fromPairs(flat) };
+  }
+
+  /** `deaths`: earlier runs of this task that ended with their process. */
+  async begin(
+    jobId: string,
+    stage: string,
+    event: string,
+    taskId: string,
+  ): Promise<Reading & { readonly deaths: number }> {
+    const reply = (await this.#job('segueBegin', jobId, stage, event, taskId)) as [number, number, string[]];
+    return { nowMs: reply[0], deaths: reply[1], hash: fromPairs(reply[2]) };
+  }
+
+  async letGo(jobId: string, taskId: string): Promise<void> {
+    await this.#job('segueLetGo', jobId, taskId);
+  }
+
+  /** @param taskId whose run has ended with this. */
+  async endStage(
+    jobId: string,
+    stage: string,
+    event: string,
+    field: string,
+    value: string,
+    taskId: string,
+  ): Promise<void> {
+    await this.#job('segueEndStage', jobId, stage, event, field, value, taskId);
+  }
+
+  /** @param at bytes of the answer before the piece. */
+  async appendText(jobId: string, at: number, piece: string, event: string, epoch: number): Promise<Appended> {
+    const reply = Number(await this.#job('segueAppendText', jobId, at, piece, event, epoch));
+    return REFUSALS[reply] ?? { knownBytes: reply };
+  }
+
+  /** @returns the new epoch, or why there is none. */
+  async restart(jobId: string, epoch: number, event: string): Promise<number | 'ended' | 'superseded'> {
+    const reply = Number(await this.#job('segueRestart', jobId, epoch, event));
+    return reply > 0 ? reply : reply === -2 ? 'ended' : 'superseded';
+  }
+
+  /** @param taskId whose run has ended with this. */
+  async addSegment(
+    jobId: string,
+    index: number,
+    event: string,
+    ranMs: number,
+    epoch: number,
+    taskId: string,
+  ): Promise<void> {
+    await this.#job('segueAddSegment', jobId, index, event, ranMs, epoch, taskId);
+  }
+
+  /** @returns whether this call ended the job: only the first end counts. */
+  async finish(jobId: string, outcome: Outcome): Promise<boolean> {
+    const { state, event, field = '', value = '', retryable = false } = outcome;
+    const keys = [...keysOf(jobId), KEYS.deadlines, KEYS.unsent, KEYS.ended];
+    const args = [jobId, state, event, field, value, retryable ? 1 : 0, KEYS.idempotency('')];
+    return (await this.#run('segueFinish', keys, jobId, args)) === 1;
+  }
+
+  /** State, answer, and the events after one of them, as of one moment. */
+  async page(
+    jobId: string,
+    after: string,
+    atMost: number,
+  ): Promise<{
+    readonly state: string | undefined;
+    readonly answer: string | undefined;
+    readonly entries: readonly (readonly [id: string, body: string])[];
+  }> {
+    const reply = await this.#job('seguePage', jobId, `(${after}`, atMost);
+    const [state, answer, entries] = reply as [string | null, string | null, [string, [string, string]][]];
+    return {
+      state: state ?? undefined,
+      answer: answer ?? undefined,
+      entries: entries.map(([id, [, body]]) => [id, body] as const),
+    };
+  }
+
+  async countRecompute(jobId: string, taskId: string): Promise<number> {
+    return Number(await this.#job('segueCountRecompute', jobId, taskId));
+  }
+
+  /** Jobs that have not ended by their deadline. */
+  late(atMost: number): Promise<string[]> {
+    return this.#scripts.segueOlderThan([KEYS.deadlines], [0, atMost]) as Promise<string[]>;
+  }
+
+  /** Jobs that have been written down for so long without their flow. */
+  forgotten(olderThanMs: number, atMost: number): Promise<string[]> {
+    return this.#scripts.segueOlderThan([KEYS.unsent], [olderThanMs, atMost]) as Promise<string[]>;
+  }
+
+  async heartbeat(stage: string, workerId: string, info: string, forgetMs: number): Promise<void> {
+    await this.#scripts.segueHeartbeat([KEYS.workers(stage), KEYS.workerInfo(stage)], [workerId, info, forgetMs]);
+  }
+
+  async liveWorkers(stage: string, withinMs: number): Promise<string[]> {
+    const keys = [KEYS.workers(stage), KEYS.workerInfo(stage)];
+    const infos = (await this.#scripts.segueLiveWorkers(keys, [withinMs])) as (string | null)[];
+    return infos.filter((info) => info !== null);
+  }
+
+  #job(name: JobScriptName, jobId: string, ...args: readonly (string | number)[]): Promise<unknown> {
+    return this.#run(name, keysOf(jobId), jobId, args);
+  }
+
+  #run(
+    name: JobScriptName,
+    keys: readonly string[],
+    jobId: string,
+    args: readonly (string | number)[],
+  ): Promise<unknown> {
+    return this.#scripts[name](keys, [KEYS.signal(jobId), ...args]);
+  }
+}
+
+function keysOf(jobId: string): readonly [record: string, events: string] {
+  return [KEYS.record(jobId), KEYS.events(jobId)];
+}

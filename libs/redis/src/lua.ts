@@ -1,0 +1,28 @@
+import type { RedisConnection } from './open-redis.js';
+
+export type Argument = string | number;
+
+/** Runs a script on its keys and arguments. */
+export type Script = (keys: readonly string[], args: readonly Argument[]) => Promise<unknown>;
+
+/**
+ * Makes a connection know a script.
+ * @returns calls it. @throws SegueError UNAVAILABLE when Redis is away or full.
+ */
+export function defineScript(
+  { client, ask }: Pick<RedisConnection, 'client' | 'ask'>,
+  name: string,
+  lua: string,
+): Script {
+  client.defineCommand(name, { lua });
+  const command = (client as unknown as Record<string, (...values: readonly Argument[]) => Promise<unknown>>)[name];
+  if (!command) throw new Error(`the connection did not take the script ${name}`);
+  return (keys, args) => ask(() => command.call(client, keys.length, ...keys, ...args));
+}
+
+/** The hash that Redis returns as a flat list. */
+export function fromPairs(flat: readonly string[]): Record<string, string> {
+  const hash: Record<string, string> = {};
+  for (let i = 0; i + 1 < flat.length; i += 2) hash[flat[i] ?? ''] = flat[i + 1] ?? '';
+  return hash;
+}

@@ -1,0 +1,86 @@
+import { SegueError } from '@segue/core';
+import { startRedis, type TestRedis } from '@segue/testing';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { redisError } from './errors.js';
+import { openRedis, type RedisConnection, type RedisRole } from './open-redis.js';
+
+let server: TestRedis;
+const opened: RedisConnection[] = [];
+const warned: unknown[] = [];
+const log = { info: () => undefined, warn: (fields: unknown) => void warned.push(fields), error: () => undefined };
+
+function open(role: RedisRole): RedisConnection {
+  const connection = openRedis({ url: server.url, role, log });
+  opened.push(connection);
+  return connection;
+}
+
+beforeAll(async () => {
+  server = await startRedis();
+});
+afterEach(async () => {
+  await open('worker').client.config('SET', 'maxmemory', '0', 'min-replicas-to-write', '0');
+  for (const connection of opened.splice(0)) connection.close();
+  warned.length = 0;
+});
+afterAll(() => server.stop());
+
+/** Ways to make a real Redis refuse writes for a while, and how to end them. */
+const FAULTS = [
+  ['full', ['maxmemory', '1'], ['maxmemory', '0']],
+  ['short of replicas', ['min-replicas-to-write', '1'], ['min-replicas-to-write', '0']],
+] as const;
+
+describe.each(FAULTS)('a Redis that is %s', (_name, fault, end) => {
+  it('is told of to a producer at once', async () => {
+    const { client, ask } = open('producer');
+    await expect.poll(() => client.status).toBe('ready');
+    await client.config('SET', ...fault);
+    await expect(ask(() => client.set('k', 'v'))).rejects.toMatchObject({
+      code: 'UNAVAILABLE',
+      reason: 'STORE_AWAY',
+      retryAfterMs: 2_000,
+    });
+    expect(await ask(() => client.get('other'))).toBeNull(); // reading goes on
+  });
+
+  it('is waited for by a worker', async () => {
+    const { client, ask } = open('worker');
+    await client.config('SET', ...fault);
+    const written = ask(() => client.set('k', 'v'));
+    await expect.poll(() => warned.length).toBeGreaterThanOrEqual(2);
+    await client.config('SET', ...end);
+    expect(await written).toBe('OK');
+  });
+});
+
+describe('redisError', () => {
+  it.each([
+    'OOM command not allowed when used memory > maxmemory.',
+    'READONLY You can only write against a read only replica.',
+    'LOADING Redis is loading the dataset in memory',
+    'MISCONF Redis is configured to save RDB snapshots',
+    'CLUSTERDOWN The cluster is down',
+    'ERR Error running script: -OOM command not allowed',
+    'EXECABORT Transaction discarded because of previous errors.',
+    'Connection is closed.',
+    'Command timed out',
+    "Stream isn't writeable and enableOfflineQueue options is false",
+  ])('calls "%s" passing', (message) => {
+    expect(redisError(new Error(message))).toMatchObject({ code: 'UNAVAILABLE' });
+  });
+
+  it.each([
+    'WRONGTYPE Operation against a key',
+    'ERR unknown command',
+    'The size of job j exceeds the limit 4096 bytes',
+  ])('leaves "%s" as the defect that it is', (message) => {
+    const error = new Error(message);
+    expect(redisError(error)).toBe(error);
+  });
+
+  it('leaves what has been told already', () => {
+    const told = new SegueError('NOT_FOUND', 'gone');
+    expect(redisError(told)).toBe(told);
+  });
+});

@@ -1,0 +1,112 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Redis, type RedisOptions } from 'ioredis';
+import { isStoreAway, redisError } from './errors.js';
+import type { Log } from './log.js';
+
+/**
+ * - `producer` answers requests: it fails at once while Redis is away, so that the caller hears UNAVAILABLE.
+ * - `worker` has nobody waiting for it: its commands wait until Redis is back, and are given again while Redis is full or
+ *   changes its master.
+ */
+export type RedisRole = 'producer' | 'worker';
+
+export interface RedisConnectionOptions {
+  /** `redis://host:port` */
+  readonly url: string;
+  /** `producer` for whoever answers requests, `worker` for whoever works on a queue. */
+  readonly role: RedisRole;
+  readonly log: Log;
+}
+
+/** A connection that reconnects for ever, and what its users need to share. */
+export interface RedisConnection {
+  readonly client: Redis;
+  readonly log: Log;
+  /**
+   * Runs Redis commands and nothing else; those of a worker may run several times.
+   * @throws SegueError UNAVAILABLE with reason STORE_AWAY when Redis is away, full or changing its master.
+   */
+  readonly ask: Ask;
+  /** Hears of errors of whatever uses the connection. A Redis that is away is told of once, not at every attempt. */
+  readonly onError: (error: Error) => void;
+  /** A further connection to the same Redis, for a subscriber. It is closed with this one. */
+  duplicate(): Redis;
+  /** Whether Redis answers; for readiness, never for liveness. */
+  ping(): Promise<boolean>;
+  close(): void;
+}
+
+export type Ask = <T>(commands: () => Promise<T>) => Promise<T>;
+
+/** How long a worker's commands are given again; by then the deadlines of most jobs are over. */
+const PATIENCE_MS = 600_000;
+const FIRST_PAUSE_MS = 100;
+const LONGEST_PAUSE_MS = 5_000;
+
+/** A producer's command that is not answered by then has failed. */
+const COMMAND_TIMEOUT_MS = 2_000;
+const LONGEST_RECONNECT_WAIT_MS = 1_000;
+
+const ROLE_OPTIONS = {
+  producer: { enableOfflineQueue: false, maxRetriesPerRequest: 0, commandTimeout: COMMAND_TIMEOUT_MS },
+  worker: { maxRetriesPerRequest: null },
+} as const satisfies Record<RedisRole, RedisOptions>;
+
+/** Opens a connection. Returns at once: Redis may come later. */
+export function openRedis({ url, role, log }: RedisConnectionOptions): RedisConnection {
+  let away = false;
+  const opened: Redis[] = [];
+  const onError = (error: Error): void => {
+    if (client.status === 'ready') log.warn({ err: error }, 'redis connection');
+    else if (!away) log.warn({ err: error }, 'Redis is away; trying again until it is back');
+    away ||= client.status !== 'ready';
+  };
+  const connect = (): Redis => {
+    const redis = new Redis(url, {
+      ...ROLE_OPTIONS[role],
+      connectTimeout: COMMAND_TIMEOUT_MS,
+      keepAlive: 10_000,
+      retryStrategy: (attempt) => Math.min(50 * 2 ** Math.min(attempt, 5), LONGEST_RECONNECT_WAIT_MS),
+    });
+    // BullMQ hangs several listeners of each queue on a connection that it shares.
+    redis.setMaxListeners(50);
+    redis.on('error', (error) => onError(error));
+    opened.push(redis);
+    return redis;
+  };
+  const client = connect();
+  client.on('ready', () => {
+    if (away) log.info({}, 'Redis is back');
+    away = false;
+  });
+  const ask: Ask = async (commands) => {
+    let pauseMs = FIRST_PAUSE_MS;
+    for (const giveUpAt = performance.now() + PATIENCE_MS; ; pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS)) {
+      try {
+        return await commands();
+      } catch (cause) {
+        const error = redisError(cause);
+        if (role === 'producer' || !isStoreAway(error) || performance.now() > giveUpAt) throw error;
+        log.warn({ err: cause, pauseMs }, 'Redis does not take a command; trying again');
+        await sleep(pauseMs);
+      }
+    }
+  };
+  return {
+    client,
+    log,
+    ask,
+    onError,
+    duplicate: connect,
+    async ping() {
+      if (client.status !== 'ready') return false;
+      return client.ping().then(
+        () => true,
+        () => false, // The question is answered: it does not.
+      );
+    },
+    close() {
+      for (const redis of opened.splice(0)) redis.disconnect();
+    },
+  };
+}

@@ -1,0 +1,23 @@
+export { assembleAnswer, type AnswerParts } from './answer.js';
+export type {
+  DecodeContext,
+  EncodeContext,
+  Generated,
+  GenerateContext,
+  SegmentPrompt,
+  StageContexts,
+  StageProcessor,
+  StageResults,
+  TextPiece,
+} from './contexts.js';
+export { refuseOtherModels } from './other-models.js';
+export type {
+  PictureSize,
+  PictureSizes,
+  PictureSource,
+  PullOptions,
+  RgbImage,
+  TensorSink,
+  TensorSource,
+} from './ports.js';
+export { digestOf, tensorSetKey, type TensorSet, type TensorSetRef } from './tensor-set.js';

@@ -1,0 +1,3 @@
+// as: libs/redis/src/index.ts
+// breaks: @nx/enforce-module-boundaries
+export { Queue } from 'bullmq';
