@@ -1,4 +1,5 @@
 import { Decoder, decoderGraphs, DecodeStage } from '@segue/decoder';
+import { digestOf } from '@segue/stages';
 import { KeptTensors } from '@segue/tensor-exchange';
 import type { OpenStage, StageContext } from '@segue/worker';
 import type { DecoderConfig } from './config.js';
@@ -14,6 +15,16 @@ export async function openStage(context: StageContext<DecoderConfig>): Promise<O
     maxBytes: config.tensorCacheBytes,
     onLookup: (hit) => metrics.cacheLookup('tensors', hit),
   });
+  // A picture's tensors are fetched while the words of its first answer are still being written.
+  const ahead = context.directory.watch(async (ref) => {
+    if (digestOf(ref) === bundle.digest) await tensors.pull(ref, bundle.manifest.encoder.decoderTensors);
+  });
   const { process } = new DecodeStage({ bundle, decoder, pictures, tensors });
-  return { process, close: async () => tensors.clear() };
+  return {
+    process,
+    async close() {
+      await ahead.stop();
+      tensors.clear();
+    },
+  };
 }

@@ -13,9 +13,13 @@ end
 return false
 `;
 
+/** Also tells one of those who fetch ahead; news that nobody takes is soon forgotten. */
 const PUBLISH = `
 redis.call('SADD', KEYS[1], ARGV[1])
-return redis.call('PEXPIRE', KEYS[1], ARGV[2])
+redis.call('PEXPIRE', KEYS[1], ARGV[2])
+redis.call('LPUSH', KEYS[2], ARGV[3])
+redis.call('LTRIM', KEYS[2], 0, 99)
+return redis.call('PEXPIRE', KEYS[2], 5000)
 `;
 
 /** One function for each script on the tensor directory. */
@@ -34,6 +38,6 @@ export class TensorScripts {
   }
 
   async publish(key: string, owner: string, keepMs: number): Promise<void> {
-    await this.#publish([KEYS.tensors(key)], [owner, keepMs]);
+    await this.#publish([KEYS.tensors(key), KEYS.newTensors], [owner, keepMs, JSON.stringify({ key, owner })]);
   }
 }

@@ -1,5 +1,7 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { startPeriodic, type Periodic } from '@segue/core';
 import { KEYS, TensorScripts, type RedisConnection } from '@segue/redis';
+import type { TensorSetRef } from '@segue/stages';
 
 export interface TensorDirectoryOptions {
   /** How long an entry is kept after its last use. */
@@ -30,6 +32,36 @@ export class TensorDirectory {
   /** An owner that lives, if there is one. The entry lives on with every use. */
   find(key: string): Promise<string | undefined> {
     return this.#scripts.findOwner(key, this.#keepMs);
+  }
+
+  /**
+   * Hears of sets as they are published, each told to one listener of all processes, until it is stopped. What the listener
+   * throws is logged: who needs the tensors pulls them anyway.
+   */
+  watch(listener: (ref: TensorSetRef) => Promise<void>): { stop(): Promise<void> } {
+    const { log } = this.#redis;
+    // A connection of its own: one that waits can do nothing else.
+    const redis = this.#redis.duplicate();
+    let stopped = false;
+    const watching = (async () => {
+      while (!stopped) {
+        try {
+          const [, news] = (await redis.brpop(KEYS.newTensors, 0)) ?? [];
+          if (news !== undefined) await listener({ ...(JSON.parse(news) as TensorSetRef), cached: false });
+        } catch (error) {
+          if (stopped) return;
+          log.info({ err: error }, 'tensors could not be fetched ahead');
+          await sleep(this.#beatMs);
+        }
+      }
+    })();
+    return {
+      async stop() {
+        stopped = true;
+        redis.disconnect();
+        await watching;
+      },
+    };
   }
 
   async drop(key: string, owner: string): Promise<void> {

@@ -17,6 +17,7 @@ describe('tensorFromBytes', () => {
     { dtype: 'float32', shape: [1, 3], data: new Float32Array([1.5, -0, NaN]) },
     { dtype: 'int64', shape: [2, 1], data: new BigInt64Array([-1n, 2n ** 40n]) },
     { dtype: 'uint8', shape: [], data: new Uint8Array([255]) },
+    { dtype: 'uint16', shape: [2], data: new Uint16Array([1, 65535]) },
     { dtype: 'float32', shape: [4, 0, 2], data: new Float32Array() },
   ];
 

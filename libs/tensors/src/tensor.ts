@@ -1,8 +1,9 @@
-/** Element types that cross a graph's or a worker's border. float16 stays inside graphs. */
+/** Element types that cross a graph's or a worker's border. float16 stays inside graphs; uint16 carries 16-bit levels of it. */
 export const DTYPES = {
   float32: { bytes: 4, array: Float32Array },
   int64: { bytes: 8, array: BigInt64Array },
   uint8: { bytes: 1, array: Uint8Array },
+  uint16: { bytes: 2, array: Uint16Array },
 } as const;
 
 export type DType = keyof typeof DTYPES;

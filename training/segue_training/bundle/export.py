@@ -11,6 +11,7 @@ from torch import Tensor
 
 from .folder import replaced
 from .golden import GoldenQuestion, check_golden, write_golden
+from .graphs.border import carry_as_levels
 from .graphs.graph import WeightFiles
 from .graphs.language import build_decode, build_prefill
 from .graphs.modules import export_decoder, export_encoder, export_seg_head
@@ -51,6 +52,7 @@ def _write(parts: BundleParts, partial: Path, questions: list[GoldenQuestion], p
     encoded = export_encoder(parts.encoder, frame, partial / "encoder.onnx")
     prompt = export_seg_head(parts.seg_head, hidden, partial / "seg_head.onnx")
     export_decoder(parts.decoder, encoded, prompt, frame, partial / "decoder.onnx")
+    carry_as_levels(partial / "encoder.onnx", partial / "decoder.onnx", parts.levels)
     weights = WeightFiles(partial)
     outliers = parts.outliers or find_outliers(parts.language, [_prompt(parts, question) for question in questions])
     place_language_weights(weights, parts.language, precision, outliers)

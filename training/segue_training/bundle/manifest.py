@@ -15,7 +15,12 @@ from segue_training.model.tokenization import camel
 from .parts import BundleFacts
 
 GRAPHS = ("encoder", "prefill", "decode", "seg_head", "decoder")
-_DTYPES = {onnx.TensorProto.FLOAT: "float32", onnx.TensorProto.INT64: "int64", onnx.TensorProto.UINT8: "uint8"}
+_DTYPES = {
+    onnx.TensorProto.FLOAT: "float32",
+    onnx.TensorProto.INT64: "int64",
+    onnx.TensorProto.UINT8: "uint8",
+    onnx.TensorProto.UINT16: "uint16",
+}
 
 
 def build_manifest(parts: BundleFacts, folder: Path) -> dict[str, Any]:

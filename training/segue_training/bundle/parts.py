@@ -12,6 +12,7 @@ from segue_training.model.config import Limits
 from segue_training.model.language import LanguageModel
 from segue_training.model.tokenization import SegueTokenizer
 
+from .graphs.border import Levels
 from .picture import ImageInput
 
 
@@ -59,6 +60,8 @@ class BundleParts(BundleFacts):
 
     encoder: nn.Module
     further_encoders: dict[str, nn.Module] = field(default_factory=dict)
+    levels: dict[str, Levels] = field(default_factory=dict)
+    """Of the decoder's tensors that go from graph to graph as uint16."""
     language: LanguageModel
     outliers: dict[str, np.ndarray] | None = None
     """Channels of the language model that stay float32 in INT8 (`find_outliers`); None: the golden questions choose."""

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor, nn
 
+from segue_training.bundle.graphs.border import Levels
 from segue_training.bundle.parts import BundleParts
 from segue_training.bundle.picture import ImageInput
 from segue_training.model.checkpoint import load_facts
@@ -38,6 +39,12 @@ ORIGINS = [
         "note": "Trained on photos and annotations of COCO train2017 (annotations CC BY 4.0; photos under Flickr's terms)",
     },
 ]
+LEVELS = {
+    **{name: Levels(1 / 128, 32768) for name in ("b2", "b5", "c4", "b14")},
+    "heatmap": Levels(1 / 1024, 49152),
+    "ltrb": Levels(1 / 64, 1024),
+}
+"""Features up to 256, class logits from -48 to 16, box edges up to 1008 pixels away: more than any photo here has."""
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 
 
@@ -70,7 +77,7 @@ def parts_of(model: SegueModel, facts: dict, name: str) -> BundleParts:
         raise ValueError(f"{name!r} cannot be a bundle's name: use lower-case letters, digits, dots and dashes for the folder")
     return BundleParts(
         name=name,
-        version="0.3.0",
+        version="0.3.1",
         purpose="serving",
         description="A small LISA: SmolLM2-135M with LoRA in front of a mask decoder on a frozen CenterNet.",
         image=ImageInput(model.vision_config.frame, model.vision_config.fill),
@@ -79,6 +86,7 @@ def parts_of(model: SegueModel, facts: dict, name: str) -> BundleParts:
         outliers={name: np.array(channels) for name, channels in facts["outliers"].items()} if "outliers" in facts else None,
         seg_head=model.text_hidden_fcs.eval(),
         decoder=model.decoder.eval(),
+        levels=LEVELS,
         tokenizer=model.tokenizer,
         mask_only_prefix="",
         first_token_bias={int(model.refusal_token): float(model.refusal_bias)},
