@@ -53,6 +53,11 @@ describe('ManifestSchema', () => {
       (m) => (m.language.phrasePattern = '(the'),
       'language.phrasePattern: must be a regular expression',
     ],
+    [
+      'knowledge of no language',
+      (m) => (m.knowledge = { kinds: [], languages: [], limits: [] }),
+      'knowledge.languages',
+    ],
     ['a standard deviation of 0', (m) => (m.images.main.std[1] = 0), 'images.main.std.1'],
   ];
   it.each(fields)('refuses %s', (_, change, problem) => {

@@ -97,6 +97,15 @@ const LanguageSchema = z.strictObject({
   }),
 });
 
+const KnowledgeSchema = z.strictObject({
+  /** Names of the kinds of things that it can find. */
+  kinds: z.array(z.string().min(1)),
+  /** Languages of its questions and answers, by their English names. */
+  languages: z.array(z.string().min(1)).min(1),
+  /** What it cannot do: one sentence each. */
+  limits: z.array(z.string().min(1)),
+});
+
 const DecoderSchema = z.strictObject({
   graph: z.string(),
   /** The image input whose geometry the masks have. */
@@ -123,6 +132,8 @@ export const ManifestSchema = z
         note: z.string().optional(),
       }),
     ),
+    /** What people should know of it before they ask. */
+    knowledge: KnowledgeSchema.optional(),
     training: facts,
     quality: facts,
     images: z.record(z.string(), ImageInputSchema),

@@ -37,6 +37,8 @@ const wireAnswer = create(AnswerSchema, {
 });
 const segment = { index: 0, phrase: 'the cup', span: [0, 7], mask, box: [0, 0, 3, 2], area: 3, score: 0.5 };
 
+const KNOWLEDGE = { kinds: ['cup', 'spoon'], languages: ['English'], limits: ['It reads no text.'] };
+
 let server: RpcServer;
 let client: SegueClient;
 let requests: SegmentRequest[];
@@ -91,7 +93,9 @@ beforeEach(async () => {
     },
     cancelJob: job,
     listModels: async () =>
-      create(ListModelsResponseSchema, { models: [{ name: 'm', modes: [Mode.ANSWER, Mode.MASK_ONLY] }] }),
+      create(ListModelsResponseSchema, {
+        models: [{ name: 'm', modes: [Mode.ANSWER, Mode.MASK_ONLY], knowledge: KNOWLEDGE }, { name: 'n' }],
+      }),
   });
   client = new SegueClient({ address: `127.0.0.1:${await server.listen('127.0.0.1', 0)}` });
 });
@@ -160,7 +164,10 @@ describe('SegueClient', () => {
       imageId: 'i',
       error: { code: 'INTERNAL', message: 'no', details: {} },
     });
-    expect(await client.models()).toMatchObject([{ name: 'm', modes: ['answer', 'mask_only'], isDefault: false }]);
+    expect(await client.models()).toMatchObject([
+      { name: 'm', modes: ['answer', 'mask_only'], isDefault: false, knowledge: KNOWLEDGE },
+      { name: 'n', modes: [] },
+    ]);
   });
 
   it('fails with what the service said', async () => {

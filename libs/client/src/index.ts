@@ -8,5 +8,5 @@ export {
   type Segment,
 } from '@segue/core';
 export { SegueClient, type Picture, type SegmentOptions, type SegueClientOptions, type WaitOptions } from './client.js';
-export type { Model } from './messages.js';
+export type { Knowledge, Model } from './messages.js';
 export { serverSentEvents } from './server-sent-events.js';

@@ -26,6 +26,16 @@ import {
   type Stage,
 } from '@segue/core';
 
+/** What people should know of a model before they ask. */
+export interface Knowledge {
+  /** Names of the kinds of things that it can find. */
+  readonly kinds: readonly string[];
+  /** Languages of its questions and answers, by their English names. */
+  readonly languages: readonly string[];
+  /** What it cannot do: one sentence each. */
+  readonly limits: readonly string[];
+}
+
 /** A model that the service can answer with. */
 export interface Model {
   readonly name: string;
@@ -40,6 +50,8 @@ export interface Model {
   readonly scoreCalibrated: boolean;
   readonly maxTokens: number;
   readonly maxQuestionTokens: number;
+  /** What people should know of it before they ask. */
+  readonly knowledge?: Knowledge;
 }
 
 const JOB_STATES: Partial<Record<WireJobState, JobState>> = {
@@ -57,8 +69,14 @@ const STAGES: Partial<Record<WireStage, Stage>> = {
 const MODES: Partial<Record<WireMode, Mode>> = { [WireMode.ANSWER]: 'answer', [WireMode.MASK_ONLY]: 'mask_only' };
 
 export function toModel(message: WireModel): Model {
-  const { $typeName, $unknown, ...model } = message;
-  return { ...model, modes: message.modes.map((mode) => known(MODES[mode], 'mode')) };
+  const { $typeName, $unknown, modes, knowledge, ...model } = message;
+  return {
+    ...model,
+    modes: modes.map((mode) => known(MODES[mode], 'mode')),
+    ...(knowledge && {
+      knowledge: { kinds: knowledge.kinds, languages: knowledge.languages, limits: knowledge.limits },
+    }),
+  };
 }
 
 export function toJob(message: WireJob): Job {

@@ -39,6 +39,7 @@ def build_manifest(parts: BundleFacts, folder: Path) -> dict[str, Any]:
         "purpose": parts.purpose,
         "description": parts.description,
         "origins": parts.origins,
+        **({"knowledge": parts.knowledge} if parts.knowledge else {}),
         "training": parts.training,
         "quality": parts.quality,
         "images": {image: parts.images[graph].as_manifest() for image, graph in images.items()},

@@ -39,6 +39,8 @@ class BundleFacts:
     score_calibrated: bool = False
     """Whether the decoder's scores may be read as probabilities."""
     origins: list[dict[str, str]] = field(default_factory=list)
+    knowledge: dict[str, list[str]] | None = None
+    """What people should know before they ask: `kinds` of things, `languages`, `limits` (sentences)."""
     training: dict[str, Any] = field(default_factory=dict)
     quality: dict[str, Any] = field(default_factory=dict)
 

@@ -45,6 +45,13 @@ LEVELS = {
     "ltrb": Levels(1 / 64, 1024),
 }
 """Features up to 256, class logits from -48 to 16, box edges up to 1008 pixels away: more than any photo here has."""
+LIMITS = [
+    "It takes other things for the nearest of its kinds, or says that they are not there.",
+    "It misses some things that are small or dim.",
+    "Thin things, such as spoons and straps, get coarse outlines, and crowded scenes lose members.",
+    "It tells things of a kind apart by left, right and size; colours and other properties mean nothing to it.",
+    "It reads no text in pictures, knows no people and no parts of things.",
+]
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 
 
@@ -91,6 +98,7 @@ def parts_of(model: SegueModel, facts: dict, name: str) -> BundleParts:
         mask_only_prefix="",
         first_token_bias={int(model.refusal_token): float(model.refusal_bias)},
         origins=ORIGINS,
+        knowledge={"kinds": list(model.names), "languages": ["English"], "limits": LIMITS},
         training=_training(facts),
         score_calibrated="scores" in facts,
         quality=_quality(facts),

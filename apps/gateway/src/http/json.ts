@@ -62,6 +62,7 @@ export function toModelBody(model: Model): Body<'Model'> {
     score_calibrated: model.scoreCalibrated,
     max_tokens: model.maxTokens,
     max_question_tokens: model.maxQuestionTokens,
+    ...(model.knowledge && { knowledge: model.knowledge }),
   };
 }
 

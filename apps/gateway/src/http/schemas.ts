@@ -96,6 +96,14 @@ const ModelSchema = z.strictObject({
   score_calibrated: z.boolean(),
   max_tokens: z.int(),
   max_question_tokens: z.int(),
+  knowledge: z
+    .strictObject({
+      kinds: z.array(z.string()).describe('Names of the kinds of things that it can find.'),
+      languages: z.array(z.string()).describe('Languages of its questions and answers, by their English names.'),
+      limits: z.array(z.string()).describe('What it cannot do: one sentence each.'),
+    })
+    .optional()
+    .describe('What people should know of the model before they ask.'),
 });
 
 /** Bodies by the name that the OpenAPI document gives them. */

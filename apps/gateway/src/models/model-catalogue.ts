@@ -14,6 +14,8 @@ export interface Model {
   /** Longest answer, and longest question with its conversation, in tokens. */
   readonly maxTokens: number;
   readonly maxQuestionTokens: number;
+  /** What people should know of it before they ask. */
+  readonly knowledge?: Manifest['knowledge'];
 }
 
 /** The models that this installation answers with. The gateway reads manifests only: weights are the workers' business. */
@@ -40,7 +42,7 @@ export class ModelCatalogue {
   }
 }
 
-function toModel({ name, version, description, purpose, language, decoder }: Manifest): Model {
+function toModel({ name, version, description, purpose, knowledge, language, decoder }: Manifest): Model {
   return {
     name,
     version,
@@ -51,5 +53,6 @@ function toModel({ name, version, description, purpose, language, decoder }: Man
     scoreCalibrated: decoder.scoreCalibrated,
     maxTokens: language.limits.maxNewTokens,
     maxQuestionTokens: language.limits.maxQuestionTokens,
+    ...(knowledge && { knowledge }),
   };
 }

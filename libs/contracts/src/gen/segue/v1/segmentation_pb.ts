@@ -10,7 +10,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file segue/v1/segmentation.proto.
  */
 export const file_segue_v1_segmentation: GenFile = /*@__PURE__*/
-  fileDesc("ChtzZWd1ZS92MS9zZWdtZW50YXRpb24ucHJvdG8SCHNlZ3VlLnYxIisKBFR1cm4SEwoLaW5zdHJ1Y3Rpb24YASABKAkSDgoGYW5zd2VyGAIgASgJIrUCCg5TZWdtZW50UmVxdWVzdBIPCgVpbWFnZRgBIAEoDEgAEhIKCGltYWdlX2lkGAIgASgJSAASEwoLaW5zdHJ1Y3Rpb24YAyABKAkSHwoHaGlzdG9yeRgEIAMoCzIOLnNlZ3VlLnYxLlR1cm4SHAoEbW9kZRgFIAEoDjIOLnNlZ3VlLnYxLk1vZGUSDQoFbW9kZWwYBiABKAkSEgoKbWF4X3Rva2VucxgHIAEoDRIpCgttYXNrX2Zvcm1hdBgIIAEoDjIULnNlZ3VlLnYxLk1hc2tGb3JtYXQSJAoIcHJpb3JpdHkYCSABKA4yEi5zZWd1ZS52MS5Qcmlvcml0eRISCgp0aW1lb3V0X21zGAogASgEEhcKD2lkZW1wb3RlbmN5X2tleRgLIAEoCUIJCgdwaWN0dXJlIh8KDUdldEpvYlJlcXVlc3QSDgoGam9iX2lkGAEgASgJIiIKEENhbmNlbEpvYlJlcXVlc3QSDgoGam9iX2lkGAEgASgJIjkKD1dhdGNoSm9iUmVxdWVzdBIOCgZqb2JfaWQYASABKAkSFgoOYWZ0ZXJfZXZlbnRfaWQYAiABKAkiEwoRTGlzdE1vZGVsc1JlcXVlc3QiNQoSTGlzdE1vZGVsc1Jlc3BvbnNlEh8KBm1vZGVscxgBIAMoCzIPLnNlZ3VlLnYxLk1vZGVsIsoBCgVNb2RlbBIMCgRuYW1lGAEgASgJEg8KB3ZlcnNpb24YAiABKAkSEwoLZGVzY3JpcHRpb24YAyABKAkSHQoFbW9kZXMYBCADKA4yDi5zZWd1ZS52MS5Nb2RlEhIKCmlzX2RlZmF1bHQYBSABKAgSDwoHdHJhaW5lZBgGIAEoCBIYChBzY29yZV9jYWxpYnJhdGVkGAcgASgIEhIKCm1heF90b2tlbnMYCCABKA0SGwoTbWF4X3F1ZXN0aW9uX3Rva2VucxgJIAEoDSIbCglSdW5MZW5ndGgSDgoGY291bnRzGAEgASgJIhYKBFJpbmcSDgoGcG9pbnRzGAEgAygCIigKB1BvbHlnb24SHQoFcmluZ3MYASADKAsyDi5zZWd1ZS52MS5SaW5nIooBCgRNYXNrEg4KBmhlaWdodBgBIAEoDRINCgV3aWR0aBgCIAEoDRIiCgNybGUYAyABKAsyEy5zZWd1ZS52MS5SdW5MZW5ndGhIABINCgNwbmcYBCABKAxIABIkCgdwb2x5Z29uGAUgASgLMhEuc2VndWUudjEuUG9seWdvbkgAQgoKCGVuY29kaW5nIiIKBFNwYW4SDQoFc3RhcnQYASABKA0SCwoDZW5kGAIgASgNIjoKA0JveBIJCgF4GAEgASgNEgkKAXkYAiABKA0SDQoFd2lkdGgYAyABKA0SDgoGaGVpZ2h0GAQgASgNIp0BCgdTZWdtZW50Eg0KBWluZGV4GAEgASgNEg4KBnBocmFzZRgCIAEoCRIcCgRzcGFuGAMgASgLMg4uc2VndWUudjEuU3BhbhIcCgRtYXNrGAQgASgLMg4uc2VndWUudjEuTWFzaxIaCgNib3gYBSABKAsyDS5zZWd1ZS52MS5Cb3gSDAoEYXJlYRgGIAEoBBINCgVzY29yZRgHIAEoAiJZCgdUaW1pbmdzEg0KBXF1ZXVlGAEgASgBEg4KBmVuY29kZRgCIAEoARIQCghnZW5lcmF0ZRgDIAEoARIOCgZkZWNvZGUYBCABKAESDQoFdG90YWwYBSABKAEiKQoIQ2FjaGVVc2USDQoFaW1hZ2UYASABKAgSDgoGcHJlZml4GAIgASgIIs0BCgZBbnN3ZXISDgoGam9iX2lkGAEgASgJEgwKBHRleHQYAiABKAkSIwoIc2VnbWVudHMYAyADKAsyES5zZWd1ZS52MS5TZWdtZW50Eg0KBW1vZGVsGAQgASgJEhUKDWZpbmlzaF9yZWFzb24YBSABKAkSJQoKdGltaW5nc19tcxgGIAEoCzIRLnNlZ3VlLnYxLlRpbWluZ3MSIQoFY2FjaGUYByABKAsyEi5zZWd1ZS52MS5DYWNoZVVzZRIQCghpbWFnZV9pZBgIIAEoCSIpCghKb2JFcnJvchIMCgRjb2RlGAEgASgJEg8KB21lc3NhZ2UYAiABKAki0wEKA0pvYhIOCgZqb2JfaWQYASABKAkSIQoFc3RhdGUYAiABKA4yEi5zZWd1ZS52MS5Kb2JTdGF0ZRIVCg1jcmVhdGVkX2F0X21zGAMgASgEEhYKDmRlYWRsaW5lX2F0X21zGAQgASgEEiAKBmFuc3dlchgFIAEoCzIQLnNlZ3VlLnYxLkFuc3dlchIhCgVlcnJvchgGIAEoCzISLnNlZ3VlLnYxLkpvYkVycm9yEhMKC2luc3RydWN0aW9uGAcgASgJEhAKCGltYWdlX2lkGAggASgJIvwCCghKb2JFdmVudBIKCgJpZBgBIAEoCRIOCgZqb2JfaWQYAiABKAkSDQoFYXRfbXMYAyABKAQSJgoIYWNjZXB0ZWQYBCABKAsyEi5zZWd1ZS52MS5BY2NlcHRlZEgAEigKBXN0YWdlGAUgASgLMhcuc2VndWUudjEuU3RhZ2VQcm9ncmVzc0gAEiMKBHRleHQYBiABKAsyEy5zZWd1ZS52MS5UZXh0UGllY2VIABIkCgdzZWdtZW50GAcgASgLMhEuc2VndWUudjEuU2VnbWVudEgAEiUKCWNvbXBsZXRlZBgIIAEoCzIQLnNlZ3VlLnYxLkFuc3dlckgAEiQKBmZhaWxlZBgJIAEoCzISLnNlZ3VlLnYxLkpvYkVycm9ySAASKAoJY2FuY2VsbGVkGAogASgLMhMuc2VndWUudjEuQ2FuY2VsbGVkSAASKAoJcmVzdGFydGVkGAsgASgLMhMuc2VndWUudjEuUmVzdGFydGVkSABCBwoFZXZlbnQiCwoJUmVzdGFydGVkIhwKCEFjY2VwdGVkEhAKCGltYWdlX2lkGAEgASgJIk0KDVN0YWdlUHJvZ3Jlc3MSHgoFc3RhZ2UYASABKA4yDy5zZWd1ZS52MS5TdGFnZRIMCgRkb25lGAIgASgIEg4KBmNhY2hlZBgDIAEoCCIpCglUZXh0UGllY2USDgoGb2Zmc2V0GAEgASgNEgwKBHRleHQYAiABKAkiCwoJQ2FuY2VsbGVkKkEKBE1vZGUSFAoQTU9ERV9VTlNQRUNJRklFRBAAEg8KC01PREVfQU5TV0VSEAESEgoOTU9ERV9NQVNLX09OTFkQAipsCgpNYXNrRm9ybWF0EhsKF01BU0tfRk9STUFUX1VOU1BFQ0lGSUVEEAASEwoPTUFTS19GT1JNQVRfUkxFEAESEwoPTUFTS19GT1JNQVRfUE5HEAISFwoTTUFTS19GT1JNQVRfUE9MWUdPThADKl4KCFByaW9yaXR5EhgKFFBSSU9SSVRZX1VOU1BFQ0lGSUVEEAASEAoMUFJJT1JJVFlfTE9XEAESEwoPUFJJT1JJVFlfTk9STUFMEAISEQoNUFJJT1JJVFlfSElHSBADKpoBCghKb2JTdGF0ZRIZChVKT0JfU1RBVEVfVU5TUEVDSUZJRUQQABIUChBKT0JfU1RBVEVfUVVFVUVEEAESFQoRSk9CX1NUQVRFX1JVTk5JTkcQAhIXChNKT0JfU1RBVEVfQ09NUExFVEVEEAMSFAoQSk9CX1NUQVRFX0ZBSUxFRBAEEhcKE0pPQl9TVEFURV9DQU5DRUxMRUQQBSpWCgVTdGFnZRIVChFTVEFHRV9VTlNQRUNJRklFRBAAEhAKDFNUQUdFX0VOQ09ERRABEhIKDlNUQUdFX0dFTkVSQVRFEAISEAoMU1RBR0VfREVDT0RFEAMyswMKE1NlZ21lbnRhdGlvblNlcnZpY2USNQoHU2VnbWVudBIYLnNlZ3VlLnYxLlNlZ21lbnRSZXF1ZXN0GhAuc2VndWUudjEuQW5zd2VyEj8KDVN0cmVhbVNlZ21lbnQSGC5zZWd1ZS52MS5TZWdtZW50UmVxdWVzdBoSLnNlZ3VlLnYxLkpvYkV2ZW50MAESNAoJU3VibWl0Sm9iEhguc2VndWUudjEuU2VnbWVudFJlcXVlc3QaDS5zZWd1ZS52MS5Kb2ISMAoGR2V0Sm9iEhcuc2VndWUudjEuR2V0Sm9iUmVxdWVzdBoNLnNlZ3VlLnYxLkpvYhI7CghXYXRjaEpvYhIZLnNlZ3VlLnYxLldhdGNoSm9iUmVxdWVzdBoSLnNlZ3VlLnYxLkpvYkV2ZW50MAESNgoJQ2FuY2VsSm9iEhouc2VndWUudjEuQ2FuY2VsSm9iUmVxdWVzdBoNLnNlZ3VlLnYxLkpvYhJHCgpMaXN0TW9kZWxzEhsuc2VndWUudjEuTGlzdE1vZGVsc1JlcXVlc3QaHC5zZWd1ZS52MS5MaXN0TW9kZWxzUmVzcG9uc2ViBnByb3RvMw");
+  fileDesc("ChtzZWd1ZS92MS9zZWdtZW50YXRpb24ucHJvdG8SCHNlZ3VlLnYxIisKBFR1cm4SEwoLaW5zdHJ1Y3Rpb24YASABKAkSDgoGYW5zd2VyGAIgASgJIrUCCg5TZWdtZW50UmVxdWVzdBIPCgVpbWFnZRgBIAEoDEgAEhIKCGltYWdlX2lkGAIgASgJSAASEwoLaW5zdHJ1Y3Rpb24YAyABKAkSHwoHaGlzdG9yeRgEIAMoCzIOLnNlZ3VlLnYxLlR1cm4SHAoEbW9kZRgFIAEoDjIOLnNlZ3VlLnYxLk1vZGUSDQoFbW9kZWwYBiABKAkSEgoKbWF4X3Rva2VucxgHIAEoDRIpCgttYXNrX2Zvcm1hdBgIIAEoDjIULnNlZ3VlLnYxLk1hc2tGb3JtYXQSJAoIcHJpb3JpdHkYCSABKA4yEi5zZWd1ZS52MS5Qcmlvcml0eRISCgp0aW1lb3V0X21zGAogASgEEhcKD2lkZW1wb3RlbmN5X2tleRgLIAEoCUIJCgdwaWN0dXJlIh8KDUdldEpvYlJlcXVlc3QSDgoGam9iX2lkGAEgASgJIiIKEENhbmNlbEpvYlJlcXVlc3QSDgoGam9iX2lkGAEgASgJIjkKD1dhdGNoSm9iUmVxdWVzdBIOCgZqb2JfaWQYASABKAkSFgoOYWZ0ZXJfZXZlbnRfaWQYAiABKAkiEwoRTGlzdE1vZGVsc1JlcXVlc3QiNQoSTGlzdE1vZGVsc1Jlc3BvbnNlEh8KBm1vZGVscxgBIAMoCzIPLnNlZ3VlLnYxLk1vZGVsIoUCCgVNb2RlbBIMCgRuYW1lGAEgASgJEg8KB3ZlcnNpb24YAiABKAkSEwoLZGVzY3JpcHRpb24YAyABKAkSHQoFbW9kZXMYBCADKA4yDi5zZWd1ZS52MS5Nb2RlEhIKCmlzX2RlZmF1bHQYBSABKAgSDwoHdHJhaW5lZBgGIAEoCBIYChBzY29yZV9jYWxpYnJhdGVkGAcgASgIEhIKCm1heF90b2tlbnMYCCABKA0SGwoTbWF4X3F1ZXN0aW9uX3Rva2VucxgJIAEoDRIrCglrbm93bGVkZ2UYCiABKAsyEy5zZWd1ZS52MS5Lbm93bGVkZ2VIAIgBAUIMCgpfa25vd2xlZGdlIj0KCUtub3dsZWRnZRINCgVraW5kcxgBIAMoCRIRCglsYW5ndWFnZXMYAiADKAkSDgoGbGltaXRzGAMgAygJIhsKCVJ1bkxlbmd0aBIOCgZjb3VudHMYASABKAkiFgoEUmluZxIOCgZwb2ludHMYASADKAIiKAoHUG9seWdvbhIdCgVyaW5ncxgBIAMoCzIOLnNlZ3VlLnYxLlJpbmciigEKBE1hc2sSDgoGaGVpZ2h0GAEgASgNEg0KBXdpZHRoGAIgASgNEiIKA3JsZRgDIAEoCzITLnNlZ3VlLnYxLlJ1bkxlbmd0aEgAEg0KA3BuZxgEIAEoDEgAEiQKB3BvbHlnb24YBSABKAsyES5zZWd1ZS52MS5Qb2x5Z29uSABCCgoIZW5jb2RpbmciIgoEU3BhbhINCgVzdGFydBgBIAEoDRILCgNlbmQYAiABKA0iOgoDQm94EgkKAXgYASABKA0SCQoBeRgCIAEoDRINCgV3aWR0aBgDIAEoDRIOCgZoZWlnaHQYBCABKA0inQEKB1NlZ21lbnQSDQoFaW5kZXgYASABKA0SDgoGcGhyYXNlGAIgASgJEhwKBHNwYW4YAyABKAsyDi5zZWd1ZS52MS5TcGFuEhwKBG1hc2sYBCABKAsyDi5zZWd1ZS52MS5NYXNrEhoKA2JveBgFIAEoCzINLnNlZ3VlLnYxLkJveBIMCgRhcmVhGAYgASgEEg0KBXNjb3JlGAcgASgCIlkKB1RpbWluZ3MSDQoFcXVldWUYASABKAESDgoGZW5jb2RlGAIgASgBEhAKCGdlbmVyYXRlGAMgASgBEg4KBmRlY29kZRgEIAEoARINCgV0b3RhbBgFIAEoASIpCghDYWNoZVVzZRINCgVpbWFnZRgBIAEoCBIOCgZwcmVmaXgYAiABKAgizQEKBkFuc3dlchIOCgZqb2JfaWQYASABKAkSDAoEdGV4dBgCIAEoCRIjCghzZWdtZW50cxgDIAMoCzIRLnNlZ3VlLnYxLlNlZ21lbnQSDQoFbW9kZWwYBCABKAkSFQoNZmluaXNoX3JlYXNvbhgFIAEoCRIlCgp0aW1pbmdzX21zGAYgASgLMhEuc2VndWUudjEuVGltaW5ncxIhCgVjYWNoZRgHIAEoCzISLnNlZ3VlLnYxLkNhY2hlVXNlEhAKCGltYWdlX2lkGAggASgJIikKCEpvYkVycm9yEgwKBGNvZGUYASABKAkSDwoHbWVzc2FnZRgCIAEoCSLTAQoDSm9iEg4KBmpvYl9pZBgBIAEoCRIhCgVzdGF0ZRgCIAEoDjISLnNlZ3VlLnYxLkpvYlN0YXRlEhUKDWNyZWF0ZWRfYXRfbXMYAyABKAQSFgoOZGVhZGxpbmVfYXRfbXMYBCABKAQSIAoGYW5zd2VyGAUgASgLMhAuc2VndWUudjEuQW5zd2VyEiEKBWVycm9yGAYgASgLMhIuc2VndWUudjEuSm9iRXJyb3ISEwoLaW5zdHJ1Y3Rpb24YByABKAkSEAoIaW1hZ2VfaWQYCCABKAki/AIKCEpvYkV2ZW50EgoKAmlkGAEgASgJEg4KBmpvYl9pZBgCIAEoCRINCgVhdF9tcxgDIAEoBBImCghhY2NlcHRlZBgEIAEoCzISLnNlZ3VlLnYxLkFjY2VwdGVkSAASKAoFc3RhZ2UYBSABKAsyFy5zZWd1ZS52MS5TdGFnZVByb2dyZXNzSAASIwoEdGV4dBgGIAEoCzITLnNlZ3VlLnYxLlRleHRQaWVjZUgAEiQKB3NlZ21lbnQYByABKAsyES5zZWd1ZS52MS5TZWdtZW50SAASJQoJY29tcGxldGVkGAggASgLMhAuc2VndWUudjEuQW5zd2VySAASJAoGZmFpbGVkGAkgASgLMhIuc2VndWUudjEuSm9iRXJyb3JIABIoCgljYW5jZWxsZWQYCiABKAsyEy5zZWd1ZS52MS5DYW5jZWxsZWRIABIoCglyZXN0YXJ0ZWQYCyABKAsyEy5zZWd1ZS52MS5SZXN0YXJ0ZWRIAEIHCgVldmVudCILCglSZXN0YXJ0ZWQiHAoIQWNjZXB0ZWQSEAoIaW1hZ2VfaWQYASABKAkiTQoNU3RhZ2VQcm9ncmVzcxIeCgVzdGFnZRgBIAEoDjIPLnNlZ3VlLnYxLlN0YWdlEgwKBGRvbmUYAiABKAgSDgoGY2FjaGVkGAMgASgIIikKCVRleHRQaWVjZRIOCgZvZmZzZXQYASABKA0SDAoEdGV4dBgCIAEoCSILCglDYW5jZWxsZWQqQQoETW9kZRIUChBNT0RFX1VOU1BFQ0lGSUVEEAASDwoLTU9ERV9BTlNXRVIQARISCg5NT0RFX01BU0tfT05MWRACKmwKCk1hc2tGb3JtYXQSGwoXTUFTS19GT1JNQVRfVU5TUEVDSUZJRUQQABITCg9NQVNLX0ZPUk1BVF9STEUQARITCg9NQVNLX0ZPUk1BVF9QTkcQAhIXChNNQVNLX0ZPUk1BVF9QT0xZR09OEAMqXgoIUHJpb3JpdHkSGAoUUFJJT1JJVFlfVU5TUEVDSUZJRUQQABIQCgxQUklPUklUWV9MT1cQARITCg9QUklPUklUWV9OT1JNQUwQAhIRCg1QUklPUklUWV9ISUdIEAMqmgEKCEpvYlN0YXRlEhkKFUpPQl9TVEFURV9VTlNQRUNJRklFRBAAEhQKEEpPQl9TVEFURV9RVUVVRUQQARIVChFKT0JfU1RBVEVfUlVOTklORxACEhcKE0pPQl9TVEFURV9DT01QTEVURUQQAxIUChBKT0JfU1RBVEVfRkFJTEVEEAQSFwoTSk9CX1NUQVRFX0NBTkNFTExFRBAFKlYKBVN0YWdlEhUKEVNUQUdFX1VOU1BFQ0lGSUVEEAASEAoMU1RBR0VfRU5DT0RFEAESEgoOU1RBR0VfR0VORVJBVEUQAhIQCgxTVEFHRV9ERUNPREUQAzKzAwoTU2VnbWVudGF0aW9uU2VydmljZRI1CgdTZWdtZW50Ehguc2VndWUudjEuU2VnbWVudFJlcXVlc3QaEC5zZWd1ZS52MS5BbnN3ZXISPwoNU3RyZWFtU2VnbWVudBIYLnNlZ3VlLnYxLlNlZ21lbnRSZXF1ZXN0GhIuc2VndWUudjEuSm9iRXZlbnQwARI0CglTdWJtaXRKb2ISGC5zZWd1ZS52MS5TZWdtZW50UmVxdWVzdBoNLnNlZ3VlLnYxLkpvYhIwCgZHZXRKb2ISFy5zZWd1ZS52MS5HZXRKb2JSZXF1ZXN0Gg0uc2VndWUudjEuSm9iEjsKCFdhdGNoSm9iEhkuc2VndWUudjEuV2F0Y2hKb2JSZXF1ZXN0GhIuc2VndWUudjEuSm9iRXZlbnQwARI2CglDYW5jZWxKb2ISGi5zZWd1ZS52MS5DYW5jZWxKb2JSZXF1ZXN0Gg0uc2VndWUudjEuSm9iEkcKCkxpc3RNb2RlbHMSGy5zZWd1ZS52MS5MaXN0TW9kZWxzUmVxdWVzdBocLnNlZ3VlLnYxLkxpc3RNb2RlbHNSZXNwb25zZWIGcHJvdG8z");
 
 /**
  * An earlier question about the same picture, and its answer as Segue gave it.
@@ -270,6 +270,13 @@ export type Model = Message<"segue.v1.Model"> & {
    * @generated from field: uint32 max_question_tokens = 9;
    */
   maxQuestionTokens: number;
+
+  /**
+   * Absent where the model's maker says nothing.
+   *
+   * @generated from field: optional segue.v1.Knowledge knowledge = 10;
+   */
+  knowledge?: Knowledge | undefined;
 };
 
 /**
@@ -278,6 +285,41 @@ export type Model = Message<"segue.v1.Model"> & {
  */
 export const ModelSchema: GenMessage<Model> = /*@__PURE__*/
   messageDesc(file_segue_v1_segmentation, 7);
+
+/**
+ * What people should know of a model before they ask.
+ *
+ * @generated from message segue.v1.Knowledge
+ */
+export type Knowledge = Message<"segue.v1.Knowledge"> & {
+  /**
+   * Names of the kinds of things that it can find.
+   *
+   * @generated from field: repeated string kinds = 1;
+   */
+  kinds: string[];
+
+  /**
+   * Languages of its questions and answers, by their English names.
+   *
+   * @generated from field: repeated string languages = 2;
+   */
+  languages: string[];
+
+  /**
+   * What it cannot do: one sentence each.
+   *
+   * @generated from field: repeated string limits = 3;
+   */
+  limits: string[];
+};
+
+/**
+ * Describes the message segue.v1.Knowledge.
+ * Use `create(KnowledgeSchema)` to create a new message.
+ */
+export const KnowledgeSchema: GenMessage<Knowledge> = /*@__PURE__*/
+  messageDesc(file_segue_v1_segmentation, 8);
 
 /**
  * Run-length encoding of a mask.
@@ -298,7 +340,7 @@ export type RunLength = Message<"segue.v1.RunLength"> & {
  * Use `create(RunLengthSchema)` to create a new message.
  */
 export const RunLengthSchema: GenMessage<RunLength> = /*@__PURE__*/
-  messageDesc(file_segue_v1_segmentation, 8);
+  messageDesc(file_segue_v1_segmentation, 9);
 
 /**
  * One ring of a polygon: x0, y0, x1, y1, ... in pixels, closed by its first point.
@@ -317,7 +359,7 @@ export type Ring = Message<"segue.v1.Ring"> & {
  * Use `create(RingSchema)` to create a new message.
  */
 export const RingSchema: GenMessage<Ring> = /*@__PURE__*/
-  messageDesc(file_segue_v1_segmentation, 9);
+  messageDesc(file_segue_v1_segmentation, 10);
 
 /**
  * @generated from message segue.v1.Polygon
@@ -336,7 +378,7 @@ export type Polygon = Message<"segue.v1.Polygon"> & {
  * Use `create(PolygonSchema)` to create a new message.
  */
 export const PolygonSchema: GenMessage<Polygon> = /*@__PURE__*/
-  messageDesc(file_segue_v1_segmentation, 10);
+  messageDesc(file_segue_v1_segmentation, 11);
 
 /**
  * A mask of the picture's own size.
@@ -383,7 +425,7 @@ export type Mask = Message<"segue.v1.Mask"> & {
  * Use `create(MaskSchema)` to create a new message.
  */
 export const MaskSchema: GenMessage<Mask> = /*@__PURE__*/
-  messageDesc(file_segue_v1_segmentation, 11);
+  messageDesc(file_segue_v1_segmentation, 12);
 
 /**
  * Half-open range of Unicode code points in the answer's text.
@@ -407,7 +449,7 @@ export type Span = Message<"segue.v1.Span"> & {
  * Use `create(SpanSchema)` to create a new message.
  */
 export const SpanSchema: GenMessage<Span> = /*@__PURE__*/
-  messageDesc(file_segue_v1_segmentation, 12);
+  messageDesc(file_segue_v1_segmentation, 13);
 
 /**
  * Box in pixels.
@@ -441,7 +483,7 @@ export type Box = Message<"segue.v1.Box"> & {
  * Use `create(BoxSchema)` to create a new message.
  */
 export const BoxSchema: GenMessage<Box> = /*@__PURE__*/
-  messageDesc(file_segue_v1_segmentation, 13);
+  messageDesc(file_segue_v1_segmentation, 14);
 
 /**
  * What one <SEG> of the answer stands for.
@@ -502,7 +544,7 @@ export type Segment = Message<"segue.v1.Segment"> & {
  * Use `create(SegmentSchema)` to create a new message.
  */
 export const SegmentSchema: GenMessage<Segment> = /*@__PURE__*/
-  messageDesc(file_segue_v1_segmentation, 14);
+  messageDesc(file_segue_v1_segmentation, 15);
 
 /**
  * Milliseconds spent.
@@ -541,7 +583,7 @@ export type Timings = Message<"segue.v1.Timings"> & {
  * Use `create(TimingsSchema)` to create a new message.
  */
 export const TimingsSchema: GenMessage<Timings> = /*@__PURE__*/
-  messageDesc(file_segue_v1_segmentation, 15);
+  messageDesc(file_segue_v1_segmentation, 16);
 
 /**
  * What was taken from a cache.
@@ -569,7 +611,7 @@ export type CacheUse = Message<"segue.v1.CacheUse"> & {
  * Use `create(CacheUseSchema)` to create a new message.
  */
 export const CacheUseSchema: GenMessage<CacheUse> = /*@__PURE__*/
-  messageDesc(file_segue_v1_segmentation, 16);
+  messageDesc(file_segue_v1_segmentation, 17);
 
 /**
  * @generated from message segue.v1.Answer
@@ -631,7 +673,7 @@ export type Answer = Message<"segue.v1.Answer"> & {
  * Use `create(AnswerSchema)` to create a new message.
  */
 export const AnswerSchema: GenMessage<Answer> = /*@__PURE__*/
-  messageDesc(file_segue_v1_segmentation, 17);
+  messageDesc(file_segue_v1_segmentation, 18);
 
 /**
  * Why a job failed.
@@ -657,7 +699,7 @@ export type JobError = Message<"segue.v1.JobError"> & {
  * Use `create(JobErrorSchema)` to create a new message.
  */
 export const JobErrorSchema: GenMessage<JobError> = /*@__PURE__*/
-  messageDesc(file_segue_v1_segmentation, 18);
+  messageDesc(file_segue_v1_segmentation, 19);
 
 /**
  * @generated from message segue.v1.Job
@@ -715,7 +757,7 @@ export type Job = Message<"segue.v1.Job"> & {
  * Use `create(JobSchema)` to create a new message.
  */
 export const JobSchema: GenMessage<Job> = /*@__PURE__*/
-  messageDesc(file_segue_v1_segmentation, 19);
+  messageDesc(file_segue_v1_segmentation, 20);
 
 /**
  * One event of a job. Events can be replayed from any point while the job is kept.
@@ -799,7 +841,7 @@ export type JobEvent = Message<"segue.v1.JobEvent"> & {
  * Use `create(JobEventSchema)` to create a new message.
  */
 export const JobEventSchema: GenMessage<JobEvent> = /*@__PURE__*/
-  messageDesc(file_segue_v1_segmentation, 20);
+  messageDesc(file_segue_v1_segmentation, 21);
 
 /**
  * The answer is written anew, by another run of the model: the text and the segments so far count no more.
@@ -814,7 +856,7 @@ export type Restarted = Message<"segue.v1.Restarted"> & {
  * Use `create(RestartedSchema)` to create a new message.
  */
 export const RestartedSchema: GenMessage<Restarted> = /*@__PURE__*/
-  messageDesc(file_segue_v1_segmentation, 21);
+  messageDesc(file_segue_v1_segmentation, 22);
 
 /**
  * @generated from message segue.v1.Accepted
@@ -831,7 +873,7 @@ export type Accepted = Message<"segue.v1.Accepted"> & {
  * Use `create(AcceptedSchema)` to create a new message.
  */
 export const AcceptedSchema: GenMessage<Accepted> = /*@__PURE__*/
-  messageDesc(file_segue_v1_segmentation, 22);
+  messageDesc(file_segue_v1_segmentation, 23);
 
 /**
  * @generated from message segue.v1.StageProgress
@@ -862,7 +904,7 @@ export type StageProgress = Message<"segue.v1.StageProgress"> & {
  * Use `create(StageProgressSchema)` to create a new message.
  */
 export const StageProgressSchema: GenMessage<StageProgress> = /*@__PURE__*/
-  messageDesc(file_segue_v1_segmentation, 23);
+  messageDesc(file_segue_v1_segmentation, 24);
 
 /**
  * @generated from message segue.v1.TextPiece
@@ -886,7 +928,7 @@ export type TextPiece = Message<"segue.v1.TextPiece"> & {
  * Use `create(TextPieceSchema)` to create a new message.
  */
 export const TextPieceSchema: GenMessage<TextPiece> = /*@__PURE__*/
-  messageDesc(file_segue_v1_segmentation, 24);
+  messageDesc(file_segue_v1_segmentation, 25);
 
 /**
  * @generated from message segue.v1.Cancelled
@@ -899,7 +941,7 @@ export type Cancelled = Message<"segue.v1.Cancelled"> & {
  * Use `create(CancelledSchema)` to create a new message.
  */
 export const CancelledSchema: GenMessage<Cancelled> = /*@__PURE__*/
-  messageDesc(file_segue_v1_segmentation, 25);
+  messageDesc(file_segue_v1_segmentation, 26);
 
 /**
  * How the answer is produced.
