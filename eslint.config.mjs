@@ -143,7 +143,7 @@ export default tseslint.config(
   },
   {
     // Programs of the workspace itself: they pass their environment on to what they start, and talk to a terminal.
-    files: ['tools/src/**/*.ts', 'e2e/src/**/*.ts', 'libs/testing/src/**/*.ts'],
+    files: ['tools/src/**/*.ts', 'e2e/**/*.ts', 'libs/testing/src/**/*.ts'],
     rules: { 'no-console': 'off', 'no-restricted-properties': 'off' },
   },
   { files: ['**/vitest.config.ts', 'vitest.*.ts'], rules: { '@nx/enforce-module-boundaries': 'off' } },

@@ -4,7 +4,7 @@
 #   images.sh build         localhost/segue/{gateway,encoder-worker,llm-worker,decoder-worker,model}:test
 #   images.sh sizes         bytes of each image
 #   images.sh export DIR    one OCI archive each
-#   images.sh podman ARGS   podman over the same store
+#   images.sh with COMMAND  runs podman, buildah or podman-compose over the same store
 # Everything is kept in $SEGUE_CLUSTER_DIR (default /var/tmp/segue-cluster); remove that folder with `images.sh clean`.
 set -euo pipefail
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -13,10 +13,9 @@ HOME_DIR=${SEGUE_CLUSTER_DIR:-/var/tmp/segue-cluster}
 NODE_VERSION=20.20.2
 APPS='gateway encoder-worker llm-worker decoder-worker'
 export CONTAINERS_CONF=$HERE/containers.conf
-STORE=(--root "$HOME_DIR/images" --runroot "$HOME_DIR/run/images" --storage-driver overlay)
+export CONTAINERS_STORAGE_CONF=$HOME_DIR/storage.conf
 
-buildah() { command nice buildah "${STORE[@]}" "$@"; }
-podman() { command podman "${STORE[@]}" "$@"; }
+buildah() { command nice buildah "$@"; }
 exists() { buildah inspect --type image "localhost/$1" >/dev/null 2>&1; }
 
 # image NAME FOLDER [CONFIG…]: an image with one layer
@@ -59,7 +58,8 @@ bases() {
 
   unpack redis libc6 libgcc-s1 libstdc++6 redis-tools redis-server libssl3 libsystemd0 liblzf1 libjemalloc2 liblua5.1-0 \
     lua-cjson lua-bitop libatomic1 libcap2 libgcrypt20 libgpg-error0 liblz4-1 liblzma5 libzstd1
-  image redis:test redis --entrypoint '["redis-server"]'
+  mkdir -p redis/data && chown 999:999 redis/data
+  image redis:test redis
 
   mkdir pause && cp /usr/bin/catatonit pause/pause
   image pause:test pause --entrypoint '["/pause", "-P"]'
@@ -95,14 +95,15 @@ export_to() {
 }
 
 clean() {
-  podman system reset --force >/dev/null 2>&1 || true
+  podman rm --all --force >/dev/null && podman rmi --all --force >/dev/null && podman volume prune --force >/dev/null
   rm -rf "$HOME_DIR/images" "$HOME_DIR/run/images"
 }
 
 mkdir -p "$HOME_DIR/run"
+printf '[storage]\ndriver = "overlay"\ngraphroot = "%s"\nrunroot = "%s"\n' "$HOME_DIR/images" "$HOME_DIR/run/images" >"$CONTAINERS_STORAGE_CONF"
 case ${1:-} in
   bases | build | sizes | clean) "$1" ;;
   export) export_to "$2" ;;
-  podman) shift && podman "$@" ;;
+  with) shift && exec "$@" ;;
   *) sed -n '2,9p' "$0" && exit 2 ;;
 esac

@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# npm run test:cluster: builds what is missing, starts a cluster, runs cluster.spec.ts inside it, and takes it down.
+set -euo pipefail
+HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+cd "$HERE/../.."
+ARCHIVES=${SEGUE_CLUSTER_DIR:-/var/tmp/segue-cluster}/archives
+type -P etcd containerd buildah promtool >/dev/null || e2e/cluster/cluster.sh install
+e2e/cluster/cluster.sh build
+e2e/cluster/images.sh build
+e2e/cluster/images.sh export "$ARCHIVES"
+trap 'e2e/cluster/cluster.sh down' EXIT
+e2e/cluster/cluster.sh up
+e2e/cluster/cluster.sh load "$ARCHIVES"/*.tar
+rm -rf "$ARCHIVES"
+e2e/cluster/cluster.sh definitions
+e2e/cluster/cluster.sh exec node_modules/.bin/vitest run --root e2e/cluster cluster.spec.ts
