@@ -2,10 +2,11 @@ import { Worker } from 'node:worker_threads';
 import { SegueError } from '@segue/core';
 import type { Feeds, Fetches, RunOptions } from '@segue/inference';
 import type { Tensor, TensorData } from '@segue/tensors';
+import { watchRun } from './run-watch.js';
 import type { GraphIo, Reply, Request, ThreadData } from './protocol.js';
 
 export interface SessionThreadOptions extends ThreadData {
-  /** Longest that one run may take, in milliseconds. */
+  /** Longest that one run may take, in milliseconds in which the machine had time for it. */
   readonly hardLimitMs: number;
   /**
    * The thread is of no more use: a run passed its limit, or the thread died. A native run cannot be stopped (ending its
@@ -29,7 +30,7 @@ export class SessionThread {
   readonly #exited: Promise<void>;
   /** In the order of their answers; the first is running. */
   readonly #pending: PendingRun[] = [];
-  #limit: NodeJS.Timeout | undefined;
+  #unwatch: (() => void) | undefined;
   #closing = false;
   #death: SegueError | undefined;
 
@@ -92,7 +93,7 @@ export class SessionThread {
 
   #settle(reply: Reply & { type: 'done' | 'failed' }): void {
     const run = this.#pending.shift();
-    clearTimeout(this.#limit);
+    this.#unwatch?.();
     if (this.#pending.length > 0) this.#watch();
     if (reply.type === 'done') run?.resolve(reply.fetches);
     else run?.reject(SegueError.from(reply.error));
@@ -101,16 +102,17 @@ export class SessionThread {
   /** Starts the clock of the first pending run. */
   #watch(): void {
     const { hardLimitMs, onFatal } = this.#options;
-    this.#limit = setTimeout(() => {
-      onFatal(
-        new SegueError('INTERNAL', `A run of the graph ${this.#pending[0]?.graph} took more than ${hardLimitMs} ms.`),
-      );
-    }, hardLimitMs);
+    const { graph } = this.#pending[0] ?? {};
+    this.#unwatch = watchRun({
+      limitMs: hardLimitMs,
+      onOver: () =>
+        onFatal(new SegueError('INTERNAL', `A run of the graph ${graph} took more than ${hardLimitMs} ms.`)),
+    });
   }
 
   #die(cause: unknown): SegueError {
     if (this.#death) return this.#death;
-    clearTimeout(this.#limit);
+    this.#unwatch?.();
     this.#death = SegueError.from(cause);
     for (const run of this.#pending.splice(0)) run.reject(this.#death);
     this.#options.onFatal(this.#death);
