@@ -58,12 +58,13 @@ export default tseslint.config(
       '.segue/',
       'libs/contracts/src/gen/',
       'models/',
+      'libs/page/vite.config.ts',
       'tools/lint-fixtures/',
       'training/',
     ],
   },
   {
-    files: ['**/*.ts'],
+    files: ['**/*.ts', '**/*.tsx'],
     extends: [tseslint.configs.strict],
     plugins: { '@nx': nx },
     languageOptions: { parserOptions: { project: './tsconfig.spec.json', tsconfigRootDir: import.meta.dirname } },
@@ -92,6 +93,12 @@ export default tseslint.config(
       ],
       'no-restricted-properties': ['error', noEnvironment],
     },
+  },
+  {
+    // The page has the browser's types, and none of Node's.
+    files: ['libs/page/**/*.ts', 'libs/page/**/*.tsx'],
+    languageOptions: { parserOptions: { project: './libs/page/tsconfig.json' } },
+    rules: { 'no-console': ['error', { allow: ['error'] }] },
   },
   {
     // Nest reads constructor parameter types at run time, so an injected class must not become a type-only import.

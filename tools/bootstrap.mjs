@@ -36,7 +36,9 @@ function installPackages() {
 
 function build() {
   step('Building');
-  if (!succeeds([process.execPath, join(root, 'node_modules/typescript/bin/tsc'), '--build'])) {
+  const tsc = [join(root, 'node_modules/typescript/bin/tsc'), '--build'];
+  const page = [join(root, 'node_modules/vite/bin/vite.js'), 'build', join(root, 'libs/page'), '--logLevel=warn'];
+  if (![tsc, page].every((program) => succeeds([process.execPath, ...program]))) {
     fail('The build failed: see the errors above.');
   }
 }

@@ -1,6 +1,3 @@
-import { existsSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
-import fastifyStatic from '@fastify/static';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { SwaggerModule } from '@nestjs/swagger';
 import { REQUEST_ID, requestIdOf, SegueError } from '@segue/core';
@@ -14,18 +11,17 @@ import { refuseOtherMethods } from './methods.js';
 import { openApiDocument } from './openapi.js';
 import { guardOrigins } from './origins.js';
 import { addBodyParsers } from './request-body.js';
+import { serveStaticFiles } from './static-files.js';
 import { limitUploads } from './upload-budget.js';
 
 const CLIENT_GONE = 499;
-
-const PAGE = fileURLToPath(new URL('../../public', import.meta.url));
-const EXAMPLES = fileURLToPath(new URL('../../../../examples', import.meta.url));
 
 /** The page's own files and this server, and nothing else; pictures come from the page itself. */
 const CONTENT_SECURITY_POLICY = [
   "default-src 'none'",
   "script-src 'self'",
   "style-src 'self'",
+  "worker-src 'self'",
   "img-src 'self' blob: data:",
   "connect-src 'self'",
   "base-uri 'none'",
@@ -97,15 +93,7 @@ export async function configureHttp(
   refuseOtherMethods(fastify);
   limitUploads(fastify, { maxBytes: config.maxUploadBytesHeld, bodyLimit: bodyLimitOf(config) });
   addBodyParsers(fastify);
-  await fastify.register(fastifyStatic, { root: PAGE, wildcard: false });
-  if (existsSync(EXAMPLES)) {
-    await fastify.register(fastifyStatic, {
-      root: EXAMPLES,
-      prefix: '/examples/',
-      decorateReply: false,
-      wildcard: false,
-    });
-  }
+  await serveStaticFiles(fastify);
 
   const document = openApiDocument(app, '1.0.0');
   SwaggerModule.setup('docs', app, document, { jsonDocumentUrl: 'openapi.json', customSiteTitle: 'Segue API' });
