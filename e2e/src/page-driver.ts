@@ -62,7 +62,9 @@ export class PageDriver {
     const before = await this.page.locator('.turn').count();
     await this.type(question);
     const turn = this.turn(before);
-    await turn.and(this.page.locator('.done')).waitFor();
+    await turn.and(this.page.locator(':not(.writing)')).waitFor();
+    const state = await turn.getAttribute('class');
+    if (state !== 'turn done') throw new Error(`${state}: ${await turn.textContent()}`);
     return turn;
   }
 

@@ -68,7 +68,7 @@ describe.skipIf(withoutBrowser)('the page: in use', () => {
     expect(await driver.page.locator('.phrase[aria-pressed=true]').count()).toBe(0);
     await driver.page.mouse.click(dragged.x, dragged.y);
     expect(await driver.page.locator('.phrase[aria-pressed=true]').count()).toBe(1);
-    await driver.page.getByRole('button', { name: 'Show the whole picture' }).click();
+    await driver.page.getByRole('button', { name: 'show the whole picture' }).click();
     expect(await figure.boundingBox()).toEqual(whole);
   });
 
@@ -172,7 +172,7 @@ describe.skipIf(withoutBrowser)('the page: in use', () => {
     await expect.poll(() => driver.masks.count()).toBe(0);
     await tabTo('.scene');
     await page.keyboard.press('+');
-    expect(await page.getByRole('button', { name: 'Show the whole picture' }).textContent()).toBe('150 %');
+    expect(await page.getByRole('button', { name: 'show the whole picture' }).textContent()).toBe('150 %');
     for (const selector of ['#file', '#opacity', '.menu summary', 'a[href=docs]']) await tabTo(selector);
   });
 

@@ -36,13 +36,18 @@ export interface Answer {
   readonly image_id: string;
 }
 
+export interface ErrorBody {
+  readonly message: string;
+  readonly details: Readonly<Record<string, unknown>>;
+}
+
 export interface Job {
   readonly job_id: string;
   readonly state: 'queued' | 'running' | 'completed' | 'failed' | 'cancelled';
   readonly instruction: string;
   readonly image_id: string;
   readonly answer?: Answer;
-  readonly error?: { readonly message: string };
+  readonly error?: ErrorBody;
 }
 
 export type Stage = 'encode' | 'generate' | 'decode';
@@ -55,7 +60,7 @@ export type JobEvent =
   | { readonly type: 'text'; readonly offset: number; readonly text: string }
   | { readonly type: 'segment'; readonly segment: Segment }
   | { readonly type: 'completed'; readonly answer: Answer }
-  | { readonly type: 'failed'; readonly error: { readonly message: string } }
+  | { readonly type: 'failed'; readonly error: ErrorBody }
   | { readonly type: 'cancelled' };
 
 export interface Model {

@@ -11,8 +11,14 @@ export class Problem extends Error {
     message: string,
     /** HTTP status; 0 when there was no answer. */
     readonly status = 0,
+    readonly details: Readonly<Record<string, unknown>> = {},
   ) {
     super(message);
+  }
+
+  /** Whether picture and conversation are more than the model holds. */
+  get tooLong(): boolean {
+    return 'contextTokens' in this.details;
   }
 }
 
@@ -55,13 +61,17 @@ export async function* follow(jobId: string, signal: AbortSignal): AsyncGenerato
       if (response.status === 204) return;
       if (!response.ok || !response.body) throw await problemOf(response);
       const events = response.body.pipeThrough(new TextDecoderStream()).pipeThrough(new EventSourceParserStream());
-      for (const reader = events.getReader(); ;) {
-        const { done, value } = await reader.read();
-        if (done) break;
-        last = value.id;
-        const event = JSON.parse(value.data) as JobEvent;
-        yield event;
-        if (event.type === 'completed' || event.type === 'failed' || event.type === 'cancelled') return;
+      const reader = events.getReader();
+      try {
+        for (let next = await reader.read(); !next.done; next = await reader.read()) {
+          last = next.value.id;
+          const event = JSON.parse(next.value.data) as JobEvent;
+          yield event;
+          if (event.type === 'completed' || event.type === 'failed' || event.type === 'cancelled') return;
+        }
+      } finally {
+        // Not waited for: a connection that has broken off cannot be ended.
+        void reader.cancel().catch(() => undefined);
       }
     } catch (error) {
       const final = error instanceof Problem && error.status >= 400 && error.status < 500;

@@ -52,12 +52,12 @@ export class Conversation {
 
   /** Asks; resolves when the answer has ended, however it has. */
   async ask(instruction: string): Promise<void> {
-    const history = this.#history();
-    const turn = new Turn(instruction, history);
+    const turn = new Turn(instruction, this.#history());
     for (const earlier of this.turns.value) earlier.visible.value = false;
     this.chosen.value = undefined;
     this.turns.value = [...this.turns.value, turn];
     await this.#settle(turn, async (signal) => {
+      const { history } = turn;
       const { job_id, image_id } = await submit(this.picture, { instruction, history }, signal);
       this.picture.imageId = image_id;
       turn.jobId.value = job_id;
@@ -110,6 +110,8 @@ export class Conversation {
         turn.state.value = 'stopped';
         return;
       }
+      // The oldest turns make room where the model holds no more.
+      if (error instanceof Problem && error.tooLong && turn.forgetOldest()) return this.#settle(turn, begin);
       if (!(error instanceof Problem)) console.error(error);
       turn.fail(error instanceof Problem ? error.message : 'The answer broke off. Ask again.');
     }

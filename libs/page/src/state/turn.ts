@@ -28,10 +28,10 @@ export class Turn {
   readonly jobId = signal<string | undefined>(undefined);
   readonly running = computed(() => this.state.value === 'waiting' || this.state.value === 'writing');
 
-  /** @param history the earlier turns that were sent along. */
+  /** @param history the earlier turns that are sent along. */
   constructor(
     readonly question: string,
-    readonly history: readonly Exchange[] = [],
+    public history: readonly Exchange[] = [],
   ) {}
 
   /** Takes what happened to the job. @throws Problem when it failed or was cancelled. */
@@ -57,7 +57,7 @@ export class Turn {
         this.complete(event.answer);
         return;
       case 'failed':
-        throw new Problem(event.error.message);
+        throw new Problem(event.error.message, 0, event.error.details);
       case 'cancelled':
         throw new Problem('This question was cancelled. Ask it again.');
     }
@@ -80,6 +80,13 @@ export class Turn {
   fail(message: string): void {
     this.problem.value = message;
     this.state.value = 'failed';
+  }
+
+  /** Leaves the oldest turn out of what is sent along. @returns whether there was one. */
+  forgetOldest(): boolean {
+    const [oldest, ...others] = this.history;
+    this.history = others;
+    return oldest !== undefined;
   }
 
   #add(segment: Segment): void {

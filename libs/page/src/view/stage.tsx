@@ -69,7 +69,11 @@ function Scene({ album, conversation }: { album: Album; conversation: Conversati
         <button type="button" class="fine" aria-label="Zoom out" onClick={() => viewport.zoom(1 / 1.5)}>
           −
         </button>
-        <button type="button" aria-label="Show the whole picture" onClick={() => viewport.reset()}>
+        <button
+          type="button"
+          aria-label={`${Math.round(scale * 100)} %, show the whole picture`}
+          onClick={() => viewport.reset()}
+        >
           {Math.round(scale * 100)} %
         </button>
         <button type="button" class="fine" aria-label="Zoom in" onClick={() => viewport.zoom(1.5)}>
