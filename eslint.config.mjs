@@ -135,13 +135,8 @@ export default tseslint.config(
     },
   },
   {
-    // Loops over pixels index typed arrays within bounds that their heads set.
-    files: ['libs/imaging/src/**/*.ts'],
-    rules: { '@typescript-eslint/no-non-null-assertion': 'off' },
-  },
-  {
     // Loops over pixels and tensors index typed arrays within bounds that the compiler cannot see.
-    files: ['libs/imaging/src/**/*.ts', 'libs/tensors/src/**/*.ts'],
+    files: ['libs/imaging/src/**/*.ts', 'libs/tensors/src/**/*.ts', 'libs/core/src/{paint,palette,polygon}.ts'],
     rules: { '@typescript-eslint/no-non-null-assertion': 'off' },
   },
   {

@@ -1,6 +1,5 @@
 /// <reference lib="dom" />
-import type { Answer } from '@segue/core';
-import { PALETTE } from '@segue/imaging';
+import { PALETTE, type Answer } from '@segue/core';
 import { Redis } from 'ioredis';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { usePage, withoutBrowser, type PageDriver } from './page-driver.js';

@@ -1,7 +1,5 @@
 export * from './mask-png.js';
 export * from './overlay.js';
-export { PALETTE } from './palette.js';
 export * from './picture.js';
-export * from './polygon.js';
 export * from './preprocess.js';
 export { PICTURE_FORMATS, USUAL_FORMATS, type PictureFormat } from './sharp.js';

@@ -1,5 +1,4 @@
-import type { Segment } from '@segue/core';
-import { segmentColour } from './palette.js';
+import { segmentColour, type Segment } from '@segue/core';
 import { sharp } from './sharp.js';
 
 /** Red, green, blue and alpha of a rendered text. */

@@ -1,7 +1,6 @@
 import { beforeAll, describe, expect, it } from 'vitest';
-import { encodeMask, type RunLengthMask } from '@segue/core';
+import { encodeMask, PALETTE, type RunLengthMask } from '@segue/core';
 import { renderOverlay, type OverlaySegment } from './overlay.js';
-import { PALETTE } from './palette.js';
 import { sharp } from './sharp.js';
 
 const [WIDTH, HEIGHT] = [640, 320];

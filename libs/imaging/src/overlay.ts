@@ -1,6 +1,5 @@
-import { decodeMask, type RunLengthMask, type Segment } from '@segue/core';
+import { paintMask, segmentColour, type Segment } from '@segue/core';
 import { renderLegend } from './legend.js';
-import { segmentColour } from './palette.js';
 import { decodePicture, DEFAULT_PICTURE_LIMITS, type PictureLimits, type RgbImage } from './picture.js';
 import { sharp } from './sharp.js';
 
@@ -16,8 +15,6 @@ export interface OverlayOptions {
 const [SMALLEST, LARGEST] = [640, 1600];
 /** A picture that is narrower gets white on its right. */
 const NARROWEST_LEGEND = 320;
-/** Share of the colour inside a mask; its outline has all of it. */
-const FILL = 0.45;
 
 /** Paints masks over their picture and writes the answer under it. Gives a PNG with a longest side of 640 to 1600 pixels. */
 export async function renderOverlay(
@@ -26,7 +23,7 @@ export async function renderOverlay(
   { text, limits = DEFAULT_PICTURE_LIMITS }: OverlayOptions = {},
 ): Promise<Buffer> {
   const picture = await fitToScreen(await decodePicture(bytes, limits));
-  for (const { index, mask } of segments) paint(picture, sample(mask, picture), segmentColour(index));
+  for (const { index, mask } of segments) paintMask(picture, mask, segmentColour(index));
   const { width, height, data } = picture;
   const canvas = sharp(data, { raw: { width, height, channels: 3 } });
   if (!text && segments.length === 0) return canvas.png().toBuffer();
@@ -59,35 +56,4 @@ async function fitToScreen({ width, height, data }: RgbImage): Promise<RgbImage>
   const size = { width: Math.max(1, Math.round(width * scale)), height: Math.max(1, Math.round(height * scale)) };
   const picture = sharp(data, { raw: { width, height, channels: 3 } }).resize({ ...size, fit: 'fill' });
   return { ...size, data: await picture.raw().toBuffer() };
-}
-
-/** The mask at another size: for each pixel, the mask's pixel in the same place. */
-function sample(mask: RunLengthMask, { width, height }: RgbImage): Uint8Array {
-  const [maskHeight, maskWidth] = mask.size;
-  const source = decodeMask(mask);
-  const columns = Int32Array.from({ length: width }, (_, x) => Math.floor(((x + 0.5) * maskWidth) / width));
-  const target = new Uint8Array(width * height);
-  for (let y = 0; y < height; y++) {
-    const row = Math.floor(((y + 0.5) * maskHeight) / height) * maskWidth;
-    for (let x = 0; x < width; x++) target[y * width + x] = source[row + columns[x]!]!;
-  }
-  return target;
-}
-
-function paint({ width, height, data }: RgbImage, inside: Uint8Array, colour: string): void {
-  const rgb = [1, 3, 5].map((at) => parseInt(colour.slice(at, at + 2), 16));
-  const reach = Math.max(2, Math.round(Math.max(width, height) / 400));
-  const onOutline = (x: number, y: number, i: number): boolean =>
-    !inside[i - Math.min(reach, x)] ||
-    !inside[i + Math.min(reach, width - 1 - x)] ||
-    !inside[i - Math.min(reach, y) * width] ||
-    !inside[i + Math.min(reach, height - 1 - y) * width];
-  for (let y = 0; y < height; y++) {
-    for (let x = 0; x < width; x++) {
-      const i = y * width + x;
-      if (!inside[i]) continue;
-      const share = onOutline(x, y, i) ? 1 : FILL;
-      for (let c = 0; c < 3; c++) data[i * 3 + c] = data[i * 3 + c]! * (1 - share) + rgb[c]! * share;
-    }
-  }
 }

@@ -1,5 +1,5 @@
-import type { MaskFormat, RunLengthMask, Segment } from '@segue/core';
-import { maskToPng, maskToPolygon } from '@segue/imaging';
+import { maskToPolygon, type MaskFormat, type RunLengthMask, type Segment } from '@segue/core';
+import { maskToPng } from '@segue/imaging';
 
 type Size = RunLengthMask['size'];
 

@@ -1,4 +1,4 @@
-import { decodeMask, type RunLengthMask } from '@segue/core';
+import { decodeMask, encodeMask, type RunLengthMask } from './mask.js';
 
 /** Clockwise, so that a step's index + 1 is the turn to the right. The inside is always to the right of a step. */
 const [RIGHT, DOWN, LEFT, UP] = [0, 1, 2, 3] as const;
@@ -62,4 +62,35 @@ function nextDirection(open: number, came: number): number {
   const next = turns.find((turn) => (open & (1 << turn)) !== 0);
   if (next === undefined) throw new Error('the outline of a mask is open');
   return next;
+}
+
+/**
+ * The mask that rings `[x0, y0, x1, y1, ...]` in pixels enclose by the even-odd rule: a pixel is inside when its centre is.
+ * The inverse of `maskToPolygon`.
+ * @param size height, width
+ */
+export function polygonToMask(
+  rings: readonly (readonly number[])[],
+  [height, width]: RunLengthMask['size'],
+): RunLengthMask {
+  const crossings = Array.from({ length: width }, (): number[] => []);
+  for (const ring of rings) {
+    for (let i = 0; i + 1 < ring.length; i += 2) {
+      const next = (i + 2) % ring.length;
+      const [x0, y0, x1, y1] = [ring[i]!, ring[i + 1]!, ring[next]!, ring[next + 1]!];
+      // Columns whose centre lies in the half-open range of the edge, so that a corner counts once.
+      const first = Math.max(0, Math.ceil(Math.min(x0, x1) - 0.5));
+      const last = Math.min(width, Math.ceil(Math.max(x0, x1) - 0.5));
+      for (let x = first; x < last; x++) crossings[x]!.push(y0 + ((x + 0.5 - x0) * (y1 - y0)) / (x1 - x0));
+    }
+  }
+  const pixels = new Uint8Array(height * width);
+  crossings.forEach((ys, x) => {
+    ys.sort((a, b) => a - b);
+    for (let i = 0; i + 1 < ys.length; i += 2) {
+      const last = Math.min(height, Math.ceil(ys[i + 1]! - 0.5));
+      for (let y = Math.max(0, Math.ceil(ys[i]! - 0.5)); y < last; y++) pixels[y * width + x] = 1;
+    }
+  });
+  return encodeMask(pixels, height, width);
 }

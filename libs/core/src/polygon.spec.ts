@@ -1,27 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { encodeMask, type RunLengthMask } from '@segue/core';
-import { maskToPolygon } from './polygon.js';
+import { encodeMask, maskIou, type RunLengthMask } from './mask.js';
+import { maskToPolygon, polygonToMask } from './polygon.js';
 
 /** A mask drawn with `#`. */
 function draw(...rows: string[]): RunLengthMask {
   const pixels = Uint8Array.from(rows.join(''), (pixel) => (pixel === '#' ? 1 : 0));
   return encodeMask(pixels, rows.length, rows[0]!.length);
-}
-
-/** Fills rings by the even-odd rule: a pixel is inside when a ray to the left of its centre crosses them an odd number of times. */
-function fill(rings: number[][], [height, width]: readonly [number, number]): RunLengthMask {
-  const pixels = new Uint8Array(height * width);
-  for (const ring of rings) {
-    for (let i = 0; i < ring.length; i += 2) {
-      const [x0, y0] = [ring[i]!, ring[i + 1]!];
-      const [x1, y1] = [ring[(i + 2) % ring.length]!, ring[(i + 3) % ring.length]!];
-      if (x0 !== x1) continue;
-      for (let y = Math.min(y0, y1); y < Math.max(y0, y1); y++) {
-        for (let x = x0; x < width; x++) pixels[y * width + x]! ^= 1;
-      }
-    }
-  }
-  return encodeMask(pixels, height, width);
 }
 
 describe('maskToPolygon', () => {
@@ -60,7 +44,27 @@ describe('maskToPolygon', () => {
     ...[0.1, 0.5, 0.9].map((share, seed) => noise(23, 31, share, seed + 1)),
   ];
   it.each(masks)('is exactly the mask (%#)', (mask) => {
-    expect(fill(maskToPolygon(mask), mask.size)).toEqual(mask);
+    expect(polygonToMask(maskToPolygon(mask), mask.size)).toEqual(mask);
+  });
+});
+
+describe('polygonToMask', () => {
+  it('fills what slanted edges enclose', () => {
+    const triangle = polygonToMask([[0, 0, 100, 0, 0, 100]], [100, 100]);
+    const expected = encodeMask(
+      Uint8Array.from({ length: 10_000 }, (_, i) => ((i % 100) + Math.floor(i / 100) + 1 < 100 ? 1 : 0)),
+      100,
+      100,
+    );
+    expect(maskIou(triangle, expected)).toBe(1);
+  });
+
+  it('leaves holes open and cuts off what lies outside the picture', () => {
+    const rings = [
+      [-5, -5, 9, -5, 9, 9, -5, 9],
+      [1, 1, 1, 2, 2, 2, 2, 1],
+    ];
+    expect(polygonToMask(rings, [3, 3])).toEqual(draw('###', '#.#', '###'));
   });
 });
 
