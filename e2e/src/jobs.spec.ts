@@ -15,13 +15,13 @@ describe('a job', () => {
   it('with the same idempotency key is the same job, once', async () => {
     const idempotencyKey = randomUUID();
     const [first, again] = await Promise.all([
-      system.client.submit({ ...ASK, idempotencyKey }),
-      system.client.submit({ ...ASK, idempotencyKey }),
+      system.client.jobs.submit({ ...ASK, idempotencyKey }),
+      system.client.jobs.submit({ ...ASK, idempotencyKey }),
     ]);
     expect(again.jobId).toBe(first.jobId);
-    const other = system.client.submit({ ...ASK, instruction: 'Where is the cat?', idempotencyKey });
+    const other = system.client.jobs.submit({ ...ASK, instruction: 'Where is the cat?', idempotencyKey });
     await expect(other).rejects.toMatchObject({ code: 'ALREADY_EXISTS' });
-    await expect.poll(async () => (await system.client.get(first.jobId)).state).toBe('completed');
+    await expect.poll(async () => (await system.client.jobs.get(first.jobId)).state).toBe('completed');
   });
 
   it('in mask_only has one mask, made without decoding a token', async () => {
@@ -36,20 +36,20 @@ describe('a job', () => {
     afterAll(() => system.app('llm-worker').signal('SIGCONT'));
 
     it('can be cancelled, and stays cancelled', async () => {
-      const { jobId } = await system.client.submit(ASK);
-      expect((await system.client.cancel(jobId)).state).toBe('cancelled');
+      const { jobId } = await system.client.jobs.submit(ASK);
+      expect((await system.client.jobs.cancel(jobId)).state).toBe('cancelled');
       const types: string[] = [];
-      for await (const { type } of system.client.watch(jobId)) types.push(type);
+      for await (const { type } of system.client.jobs.watch(jobId)) types.push(type);
       expect(types.at(-1)).toBe('cancelled');
-      expect((await system.client.cancel(jobId)).state).toBe('cancelled');
+      expect((await system.client.jobs.cancel(jobId)).state).toBe('cancelled');
     });
 
     it('fails at its deadline', async () => {
       const asked = system.client.segment({ ...ASK, timeoutMs: 700 });
       await expect(asked).rejects.toMatchObject({ code: 'DEADLINE_EXCEEDED' });
-      const { jobId } = await system.client.submit({ ...ASK, timeoutMs: 700 });
-      await expect.poll(async () => (await system.client.get(jobId)).state, { timeout: 5_000 }).toBe('failed');
-      expect((await system.client.get(jobId)).error?.code).toBe('DEADLINE_EXCEEDED');
+      const { jobId } = await system.client.jobs.submit({ ...ASK, timeoutMs: 700 });
+      await expect.poll(async () => (await system.client.jobs.get(jobId)).state, { timeout: 5_000 }).toBe('failed');
+      expect((await system.client.jobs.get(jobId)).error?.code).toBe('DEADLINE_EXCEEDED');
     });
 
     it('is cancelled when its client goes away', async () => {
@@ -62,7 +62,7 @@ describe('a job', () => {
         }
       })();
       await expect(watching).rejects.toMatchObject({ code: 'CANCELLED' });
-      await expect.poll(async () => (await system.client.get(jobId)).state, { timeout: 5_000 }).toBe('cancelled');
+      await expect.poll(async () => (await system.client.jobs.get(jobId)).state, { timeout: 5_000 }).toBe('cancelled');
     });
   });
 

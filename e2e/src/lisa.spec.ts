@@ -39,7 +39,7 @@ describe('a bundle made from a LISA checkpoint, through all four apps', () => {
   });
 
   it('lists the model and that its weights are random', async () => {
-    const models = await system.client.models();
+    const models = await system.client.models.list();
     expect(models).toEqual([expect.objectContaining({ name: 'tiny-lisa', isDefault: true, trained: false })]);
   });
 

@@ -20,7 +20,7 @@ describe('a worker that dies', () => {
     // A fresh decoder holds no tensors; hanging, it leaves time to take the encoder away.
     await decoder.kill();
     (await system.startApp('decoder-worker')).signal('SIGSTOP');
-    const { jobId } = await system.client.submit(ASK);
+    const { jobId } = await system.client.jobs.submit(ASK);
     await until(jobId, (event) => event.type === 'stage' && event.stage === 'generate' && event.done);
     await system.app('encoder-worker').kill();
     await system.startApp('encoder-worker');
@@ -44,7 +44,7 @@ describe('a worker that dies', () => {
   /** Kills the language model's worker while it writes; the answer is short, so this may need some tries. */
   async function caughtInTheMiddle(): Promise<Job> {
     for (let attempt = 0; attempt < 10; attempt++) {
-      const job = await system.client.submit(ASK);
+      const job = await system.client.jobs.submit(ASK);
       await until(job.jobId, (event) => event.type === 'text');
       system.app('llm-worker').signal('SIGSTOP');
       const events = await log(job.jobId);
@@ -59,7 +59,7 @@ describe('a worker that dies', () => {
   }
 
   it('by order: SIGTERM in the middle of work loses nothing', async () => {
-    const jobs = await Promise.all(Array.from({ length: 8 }, () => system.client.submit(ASK)));
+    const jobs = await Promise.all(Array.from({ length: 8 }, () => system.client.jobs.submit(ASK)));
     expect(await system.app('llm-worker').stop()).toBe(0);
     await system.startApp('llm-worker');
     const texts = await Promise.all(jobs.map(async ({ jobId }) => (await ended(jobId)).text));
@@ -69,7 +69,7 @@ describe('a worker that dies', () => {
 
 /** Reads the job's events up to the first one that fits. */
 async function until(jobId: string, fits: (event: JobEvent) => boolean): Promise<void> {
-  for await (const event of system.client.watch(jobId)) if (fits(event)) return;
+  for await (const event of system.client.jobs.watch(jobId)) if (fits(event)) return;
   throw new Error('the job ended without that event');
 }
 
@@ -78,7 +78,7 @@ async function log(jobId: string): Promise<JobEvent[]> {
   const events: JobEvent[] = [];
   const enough = new AbortController();
   const reading = (async () => {
-    for await (const event of system.client.watch(jobId, { signal: enough.signal })) events.push(event);
+    for await (const event of system.client.jobs.watch(jobId, { signal: enough.signal })) events.push(event);
   })();
   await Promise.race([reading, sleep(300)]);
   enough.abort();
@@ -87,7 +87,7 @@ async function log(jobId: string): Promise<JobEvent[]> {
 }
 
 async function ended(jobId: string): Promise<Answer> {
-  for await (const event of system.client.watch(jobId)) {
+  for await (const event of system.client.jobs.watch(jobId)) {
     if (event.type === 'completed') return event.answer;
     if (event.type === 'failed') throw new Error(`${event.error.code}: ${event.error.message}`);
   }

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { SegueClient } from '@segue/client';
-import { startRedis, TINY_BUNDLE_DIR, type TestRedis } from '@segue/testing';
+import { connectOverGrpc, startRedis, TINY_BUNDLE_DIR, type GrpcClient, type TestRedis } from '@segue/testing';
 
 export type AppName = 'gateway' | 'encoder-worker' | 'llm-worker' | 'decoder-worker';
 
@@ -116,19 +116,20 @@ export interface SystemOptions {
 /** The whole service on this machine: a Redis of its own and the four apps. */
 export class System {
   readonly apps = new Map<AppName, AppProcess>();
+  readonly grpc: GrpcClient;
 
   private constructor(
     readonly redis: TestRedis,
-    readonly client: SegueClient,
     readonly grpcAddress: string,
     private readonly env: Readonly<Record<string, string>>,
-  ) {}
+  ) {
+    this.grpc = connectOverGrpc(grpcAddress);
+  }
 
   static async start({ bundleDir = TINY_BUNDLE_DIR, env = {} }: SystemOptions = {}): Promise<System> {
     const redis = await startRedis();
     const grpcPort = await freePort();
-    const address = `127.0.0.1:${grpcPort}`;
-    const system = new System(redis, new SegueClient({ address }), address, {
+    const system = new System(redis, `127.0.0.1:${grpcPort}`, {
       SEGUE_REDIS_URL: redis.url,
       SEGUE_MODELS_DIR: join(bundleDir, '..'),
       SEGUE_MODEL: bundleDir.slice(bundleDir.lastIndexOf('/') + 1),
@@ -141,7 +142,6 @@ export class System {
       // All are waited for, so that none is left behind when another one fails.
       const started = await Promise.allSettled(APPS.map((name) => system.startApp(name)));
       for (const result of started) if (result.status === 'rejected') throw result.reason;
-      await system.client.connect();
     } catch (error) {
       await system.stop();
       throw error;
@@ -151,6 +151,11 @@ export class System {
 
   get httpUrl(): string {
     return this.app('gateway').url;
+  }
+
+  /** Over HTTP. */
+  get client(): SegueClient {
+    return new SegueClient({ baseUrl: this.httpUrl });
   }
 
   app(name: AppName): AppProcess {
@@ -167,7 +172,6 @@ export class System {
   }
 
   async stop(): Promise<void> {
-    this.client.close();
     const stopped = await Promise.allSettled([...this.apps.values()].map((app) => app.stop()));
     await this.redis.stop();
     for (const result of stopped) if (result.status === 'rejected') throw result.reason;

@@ -1,36 +1,22 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, relative } from 'node:path';
 import { stdout } from 'node:process';
-import { SegueClient } from '@segue/client';
-import { SegueError, type Answer } from '@segue/core';
+import { SegueClient, SegueError, type Answer } from '@segue/client';
 import { renderOverlay } from '@segue/imaging';
 import { Advice, paint } from './terminal.js';
 
 /**
  * Asks a running service about a photo, shows the answer and writes the overlay beside the photo.
+ * @param url the service's HTTP address.
  * @param live shows the words as they arrive; not where other programs write lines in between.
  */
-export async function askAbout(address: string, photo: string, instruction: string, live: boolean): Promise<void> {
+export async function askAbout(url: string, photo: string, instruction: string, live: boolean): Promise<void> {
   const picture = await readPhoto(photo);
-  const client = new SegueClient({ address });
-  try {
-    await reach(client, address);
-    console.log(`${paint('bold', basename(photo))} · ${instruction}`);
-    const answer = await listen(client, picture, instruction, live);
-    const overlay = await writeOverlay(photo, picture, answer);
-    describe(answer);
-    console.log(`Overlay: ${overlay}`);
-  } finally {
-    client.close();
-  }
-}
-
-async function reach(client: SegueClient, address: string): Promise<void> {
-  try {
-    await client.connect();
-  } catch (cause) {
-    throw new Advice(`Nothing answers at ${address}. Start the service first: npm start`, { cause });
-  }
+  console.log(`${paint('bold', basename(photo))} · ${instruction}`);
+  const answer = await listen(new SegueClient({ baseUrl: url }), picture, instruction, live);
+  const overlay = await writeOverlay(photo, picture, answer);
+  describe(answer);
+  console.log(`Overlay: ${overlay}`);
 }
 
 async function readPhoto(photo: string): Promise<Buffer> {

@@ -46,9 +46,9 @@ await runCommand(async () => {
     const redisUrl = await provideRedis(storage, redisFolder);
     step('Starting the four apps; the models are loaded and warmed up');
     const { httpUrl, grpcAddress } = await startApps(redisUrl, apps);
-    writeFileSync(ADDRESS_FILE, grpcAddress);
+    writeFileSync(ADDRESS_FILE, httpUrl);
     step('Ready. Asking about an example photo');
-    await askAbout(grpcAddress, EXAMPLE.photo, EXAMPLE.question, false);
+    await askAbout(httpUrl, EXAMPLE.photo, EXAMPLE.question, false);
     if (options.once) return 0;
     console.log(`
 ${paint('bold', 'Segue is serving.')} Ctrl-C stops it.

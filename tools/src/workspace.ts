@@ -7,5 +7,5 @@ export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 /** What a local run leaves behind: Redis's data, the address of the running service. Not under version control. */
 export const STATE_FOLDER = join(ROOT, '.segue');
 
-/** The gRPC address (host:port) of the service that `npm start` runs, for `npm run ask`. */
+/** The HTTP address (URL) of the service that `npm start` runs, for `npm run ask`. */
 export const ADDRESS_FILE = join(STATE_FOLDER, 'address');

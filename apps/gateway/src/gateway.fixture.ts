@@ -5,7 +5,7 @@ import { Jobs } from '@segue/jobs';
 import { openRedis, type RedisConnection } from '@segue/redis';
 import { Service } from '@segue/service';
 import type { StageProcessor } from '@segue/stages';
-import { startRedis, type TestRedis } from '@segue/testing';
+import { connectOverGrpc, startRedis, type GrpcClient, type TestRedis } from '@segue/testing';
 import sharp from 'sharp';
 import { afterAll, afterEach, beforeAll, beforeEach } from 'vitest';
 import { readConfig } from './config.js';
@@ -55,7 +55,9 @@ const answering: FakeStages = {
 export interface RunningGateway {
   readonly url: string;
   readonly grpcAddress: string;
+  /** Over HTTP; tries nothing again. */
   readonly client: SegueClient;
+  readonly grpc: GrpcClient;
   close(): Promise<void>;
 }
 
@@ -122,14 +124,10 @@ export function useGateway() {
     const { service, gateway } = await create(variables);
     const url = await service.start();
     const grpcAddress = hostPort(variables.SEGUE_HOST ?? '127.0.0.1', gateway.grpcPort);
-    const client = new SegueClient({ address: grpcAddress });
+    const client = new SegueClient({ baseUrl: url, retries: 0 });
     let closing: Promise<void> | undefined;
-    const close = (): Promise<void> =>
-      (closing ??= (async () => {
-        client.close();
-        await service.close();
-      })());
-    return { url, grpcAddress, client, close };
+    const close = (): Promise<void> => (closing ??= service.close().then(() => undefined));
+    return { url, grpcAddress, client, grpc: connectOverGrpc(grpcAddress), close };
   }
 
   async function startWorkers(): Promise<void> {

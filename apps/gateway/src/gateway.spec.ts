@@ -9,6 +9,11 @@ async function question() {
   return { image: await photo(), instruction: 'Where is the cup?' };
 }
 
+async function overGrpc() {
+  const { image, instruction } = await question();
+  return { picture: { case: 'image' as const, value: image }, instruction };
+}
+
 async function ask(url: string): Promise<Response> {
   const { image, instruction } = await question();
   return fetch(`${url}/v1/segment`, {
@@ -27,7 +32,7 @@ describe('work that would only wait', () => {
       await Promise.race([go.given, until(context.signal)]);
       return { key: 'k', owner: 'o', cached: false };
     };
-    const submit = async () => gateway.client.submit(await question()).catch((error: unknown) => error);
+    const submit = async () => gateway.client.jobs.submit(await question()).catch((error: unknown) => error);
     await expect.poll(submit, { timeout: 30_000 }).toMatchObject({ code: 'RESOURCE_EXHAUSTED', retryAfterMs: 5_000 });
     const response = await ask(gateway.url);
     expect([response.status, response.headers.get('retry-after')]).toEqual([429, '5']);
@@ -54,7 +59,7 @@ describe('work that would only wait', () => {
 it.each(['::1', '::'])('listens on the IPv6 address %s, both edges', async (host) => {
   const gateway = await fixture.startAnother({ SEGUE_HOST: host });
   expect((await ask(gateway.url)).status).toBe(200);
-  expect(await gateway.client.segment(await question())).toMatchObject({ text: TEXT });
+  expect(await gateway.grpc.segment(await overGrpc())).toMatchObject({ text: TEXT });
 });
 
 describe('without Redis', () => {
@@ -84,7 +89,7 @@ describe('without Redis', () => {
     expect(performance.now() - began).toBeLessThan(5_000);
     expect(response.status).toBe(503);
     expect(response.headers.get('retry-after')).not.toBeNull();
-    await expect(gateway.client.submit(await question())).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+    await expect(gateway.client.jobs.submit(await question())).rejects.toMatchObject({ code: 'UNAVAILABLE' });
     expect((await fetch(`${gateway.url}/healthz/live`)).status).toBe(200);
     expect((await fetch(`${gateway.url}/metrics`)).status).toBe(200);
 
@@ -108,10 +113,10 @@ describe('stopping', () => {
       await go.given;
       return generate(context);
     };
-    const overGrpc = gateway.client.segment(await question());
+    const called = gateway.grpc.segment(await overGrpc());
     const overHttp = ask(gateway.url);
     await began.given;
-    const { jobId } = await gateway.client.submit(await question());
+    const { jobId } = await gateway.client.jobs.submit(await question());
     const response = await fetch(`${gateway.url}/v1/jobs/${jobId}/events`);
     const seen: { readonly id?: string | undefined; readonly event?: string | undefined }[] = [];
     const watching = (async () => {
@@ -122,9 +127,9 @@ describe('stopping', () => {
     // The stream breaks off, which fetch tells of or not, while the job goes on: the gateway still works for those who wait.
     await Promise.allSettled([watching]);
     expect(seen.map(({ event }) => event)).not.toContain('completed');
-    expect(await fixture.gateway.client.get(jobId)).toMatchObject({ state: 'running' });
+    expect(await fixture.gateway.client.jobs.get(jobId)).toMatchObject({ state: 'running' });
     go.give();
-    expect(await overGrpc).toMatchObject({ text: TEXT });
+    expect(await called).toMatchObject({ text: TEXT });
     expect(await (await overHttp).json()).toMatchObject({ text: TEXT });
     await closed;
     await expect(fetch(`${gateway.url}/healthz/live`)).rejects.toThrow();

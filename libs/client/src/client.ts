@@ -1,197 +1,80 @@
-import {
-  create,
-  fromBinary,
-  toBinary,
-  type DescMethodServerStreaming,
-  type DescMethodUnary,
-  type MessageInitShape,
-  type MessageShape,
-} from '@bufbuild/protobuf';
-import { Client, credentials, Metadata, type CallOptions, type ChannelCredentials } from '@grpc/grpc-js';
-import { MaskFormat, Mode, Priority, SegmentationService, type SegmentRequestSchema } from '@segue/contracts';
-import type { Answer, Job, JobEvent, Mode as ModeName, Priority as PriorityName, Turn } from '@segue/core';
-import { errorFromStatus } from './errors.js';
-import { toAnswer, toEvent, toJob, toModel, type Model } from './messages.js';
+import type { Answer, JobEvent } from '@segue/core';
+import { camelCase, toAnswer, type Model, type StoredImage } from './bodies.js';
+import { jobEvents } from './events.js';
+import { Jobs } from './jobs.js';
+import { imageForm, toForm, type ImageBytes, type SegmentOptions } from './request.js';
+import { Transport, withDeadline, type CallOptions, type TransportOptions } from './transport.js';
 
-export interface SegueClientOptions {
-  /** `host:port` of the gateway's gRPC server; `dns:///host:port` balances over its replicas. */
-  readonly address: string;
-  /** Plaintext unless given. */
-  readonly credentials?: ChannelCredentials;
-}
-
-/** A picture: its bytes (JPEG, PNG or WebP), or the id that an earlier answer gave it. */
-export type Picture = { readonly image: Uint8Array } | { readonly imageId: string };
-
-export type SegmentOptions = Picture & {
-  /** What to find, in words. */
-  readonly instruction: string;
-  /** Earlier turns about this picture, oldest first. */
-  readonly history?: readonly Turn[];
-  /** `answer` unless given. */
-  readonly mode?: ModeName;
-  /** Name of a model; the service's default unless given. */
-  readonly model?: string;
-  readonly maxTokens?: number;
-  readonly priority?: PriorityName;
-  /** Time allowed for the whole job; the service's default unless given. */
-  readonly timeoutMs?: number;
-  /** The same key with the same request gives the same job. */
-  readonly idempotencyKey?: string;
-};
-
-export interface WaitOptions {
-  /** Gives up; a job that was not submitted is cancelled with it. */
-  readonly signal?: AbortSignal;
-}
+export type SegueClientOptions = TransportOptions;
 
 /** The service answers a job that ran out of time itself; the call waits a little longer than the job for that. */
 const DEADLINE_SLACK_MS = 2_000;
-const MODES = { answer: Mode.ANSWER, mask_only: Mode.MASK_ONLY } as const;
-const PRIORITIES = { low: Priority.LOW, normal: Priority.NORMAL, high: Priority.HIGH } as const;
 
 /**
- * Asks Segue about pictures over gRPC. Masks arrive as COCO RLE (`decodeMask` makes pixels of them); every failure is a
- * `SegueError` whose message says what to do.
+ * Asks Segue about pictures, from Node and from browsers. Masks arrive as COCO RLE (`decodeMask` makes pixels of them).
+ * Every failure is a `SegueError`, with a code, and a message that says what to do. What the service cannot take now is
+ * sent again, after the time that it names.
  *
  * ```ts
- * const client = new SegueClient({ address: 'localhost:50051' });
+ * const client = new SegueClient({ baseUrl: 'http://localhost:8080' });
  * const answer = await client.segment({ image: await readFile('beach.jpg'), instruction: 'What would keep me dry?' });
  * ```
  */
 export class SegueClient {
-  readonly #grpc: Client;
+  readonly #transport: Transport;
+  readonly jobs: Jobs;
 
-  constructor({ address, credentials: given = credentials.createInsecure() }: SegueClientOptions) {
-    this.#grpc = new Client(address, given, { 'grpc.max_receive_message_length': -1 });
-  }
-
-  /** Waits until the service is reachable. @throws SegueError UNAVAILABLE after `timeoutMs`. */
-  async connect({ timeoutMs = 5_000 } = {}): Promise<void> {
-    return new Promise((resolve, reject) => {
-      this.#grpc.waitForReady(Date.now() + timeoutMs, (error) => (error ? reject(errorFromStatus(error)) : resolve()));
-    });
+  constructor(options: SegueClientOptions) {
+    this.#transport = new Transport(options);
+    this.jobs = new Jobs(this.#transport);
   }
 
   /** Waits for the whole answer. */
-  async segment(options: SegmentOptions, wait: WaitOptions = {}): Promise<Answer> {
-    return toAnswer(await this.#ask(SegmentationService.method.segment, toRequest(options), wait, options.timeoutMs));
-  }
-
-  /** The job's events as they happen; the last one is `completed`, `failed` or `cancelled`. Leaving the loop cancels the job. */
-  async *stream(options: SegmentOptions, wait: WaitOptions = {}): AsyncGenerator<JobEvent, void> {
-    const { streamSegment } = SegmentationService.method;
-    for await (const event of this.#follow(streamSegment, toRequest(options), wait, options.timeoutMs))
-      yield toEvent(event);
-  }
-
-  /** Submits an asynchronous job, which outlives this client. */
-  async submit(options: SegmentOptions, wait: WaitOptions = {}): Promise<Job> {
-    return toJob(await this.#ask(SegmentationService.method.submitJob, toRequest(options), wait));
-  }
-
-  /** A job's state and, when it has ended, its answer or error. */
-  async get(jobId: string, wait: WaitOptions = {}): Promise<Job> {
-    return toJob(await this.#ask(SegmentationService.method.getJob, { jobId }, wait));
-  }
-
-  /** A job's events, those that have happened already included, or only those after one of them. */
-  async *watch(
-    jobId: string,
-    options: WaitOptions & { readonly afterEventId?: string } = {},
-  ): AsyncGenerator<JobEvent, void> {
-    const request = { jobId, afterEventId: options.afterEventId ?? '' };
-    for await (const event of this.#follow(SegmentationService.method.watchJob, request, options)) yield toEvent(event);
-  }
-
-  /** Cancels a job and returns it; a job that has ended stays as it is. */
-  async cancel(jobId: string, wait: WaitOptions = {}): Promise<Job> {
-    return toJob(await this.#ask(SegmentationService.method.cancelJob, { jobId }, wait));
-  }
-
-  async models(wait: WaitOptions = {}): Promise<Model[]> {
-    return (await this.#ask(SegmentationService.method.listModels, {}, wait)).models.map(toModel);
-  }
-
-  close(): void {
-    this.#grpc.close();
-  }
-
-  async #ask<M extends DescMethodUnary>(
-    method: M,
-    request: MessageInitShape<M['input']>,
-    { signal }: WaitOptions,
-    timeoutMs?: number,
-  ): Promise<MessageShape<M['output']>> {
-    signal?.throwIfAborted();
-    return new Promise((resolve, reject) => {
-      const call = this.#grpc.makeUnaryRequest(
-        pathOf(method),
-        (message: MessageShape<M['input']>) => Buffer.from(toBinary<M['input']>(method.input, message)),
-        (bytes) => fromBinary<M['output']>(method.output, bytes),
-        create<M['input']>(method.input, request),
-        new Metadata(),
-        deadline(timeoutMs),
-        (error, reply) => {
-          signal?.removeEventListener('abort', cancel);
-          if (reply) resolve(reply);
-          else reject(errorFromStatus(error));
-        },
-      );
-      const cancel = (): void => call.cancel();
-      signal?.addEventListener('abort', cancel, { once: true });
-    });
-  }
-
-  async *#follow<M extends DescMethodServerStreaming>(
-    method: M,
-    request: MessageInitShape<M['input']>,
-    { signal }: WaitOptions,
-    timeoutMs?: number,
-  ): AsyncGenerator<MessageShape<M['output']>, void> {
-    signal?.throwIfAborted();
-    const stream = this.#grpc.makeServerStreamRequest(
-      pathOf(method),
-      (message: MessageShape<M['input']>) => Buffer.from(toBinary<M['input']>(method.input, message)),
-      (bytes) => fromBinary<M['output']>(method.output, bytes),
-      create<M['input']>(method.input, request),
-      new Metadata(),
-      deadline(timeoutMs),
+  segment(options: SegmentOptions, call: CallOptions = {}): Promise<Answer> {
+    return this.#ask(options, 'application/json', limitOf(options, call), async (response) =>
+      toAnswer(await response.json()),
     );
-    const cancel = (): void => stream.cancel();
-    signal?.addEventListener('abort', cancel, { once: true });
-    // The loop below reports errors; a cancelled stream emits one more when nobody reads it any longer.
-    stream.on('error', () => undefined);
-    try {
-      yield* stream as AsyncIterable<MessageShape<M['output']>>;
-    } catch (error) {
-      throw errorFromStatus(error);
-    } finally {
-      signal?.removeEventListener('abort', cancel);
-      cancel();
-    }
+  }
+
+  /**
+   * The job's events as they happen; the last one is `completed`, `failed` or `cancelled`. Leaving the loop cancels the
+   * job. With an idempotency key the job outlives a connection that breaks, and the next one goes on where it broke.
+   */
+  async *stream(options: SegmentOptions, call: CallOptions = {}): AsyncGenerator<JobEvent, void> {
+    const signal = limitOf(options, call);
+    const response = await this.#ask(options, 'text/event-stream', signal, (opened) => opened);
+    yield* jobEvents(this.#transport, response, { signal, resume: options.idempotencyKey !== undefined });
+  }
+
+  readonly images = {
+    /** Stores a picture, so that questions about it can name its id instead of sending it again. */
+    upload: (image: ImageBytes, call: CallOptions = {}): Promise<StoredImage> =>
+      this.#transport.json(
+        { method: 'POST', path: 'v1/images', body: imageForm(image), ...call },
+        (body) => camelCase(body) as StoredImage,
+      ),
+  };
+
+  readonly models = {
+    /** Models that the service can answer with. */
+    list: (call: CallOptions = {}): Promise<readonly Model[]> =>
+      this.#transport.json(
+        { path: 'v1/models', ...call },
+        (body) => (camelCase(body) as { readonly models: Model[] }).models,
+      ),
+  };
+
+  #ask<T>(
+    options: SegmentOptions,
+    accept: string,
+    signal: AbortSignal,
+    read: (response: Response) => Promise<T> | T,
+  ): Promise<T> {
+    const body = toForm(options);
+    return this.#transport.send({ method: 'POST', path: 'v1/segment', headers: { accept }, body, signal, read });
   }
 }
 
-function toRequest(options: SegmentOptions): MessageInitShape<typeof SegmentRequestSchema> {
-  return {
-    picture: 'image' in options ? { case: 'image', value: options.image } : { case: 'imageId', value: options.imageId },
-    instruction: options.instruction,
-    history: (options.history ?? []).map((turn) => ({ ...turn })),
-    mode: MODES[options.mode ?? 'answer'],
-    model: options.model ?? '',
-    maxTokens: options.maxTokens ?? 0,
-    maskFormat: MaskFormat.RLE,
-    priority: PRIORITIES[options.priority ?? 'normal'],
-    timeoutMs: BigInt(options.timeoutMs ?? 0),
-    idempotencyKey: options.idempotencyKey ?? '',
-  };
-}
-
-function pathOf(method: DescMethodUnary | DescMethodServerStreaming): string {
-  return `/${method.parent.typeName}/${method.name}`;
-}
-
-function deadline(timeoutMs: number | undefined): CallOptions {
-  return timeoutMs === undefined ? {} : { deadline: Date.now() + timeoutMs + DEADLINE_SLACK_MS };
+function limitOf({ timeoutMs }: SegmentOptions, { signal }: CallOptions): AbortSignal {
+  return withDeadline(signal, timeoutMs === undefined ? undefined : timeoutMs + DEADLINE_SLACK_MS);
 }

@@ -5,16 +5,16 @@ import { photo, useGateway } from '../gateway.fixture.js';
 const fixture = useGateway();
 
 it('measures requests, queues and jobs', async () => {
-  const { client, url } = fixture.gateway;
-  const question = { image: await photo(), instruction: 'Where is the cup?' };
-  const body = JSON.stringify({ ...question, image: question.image.toString('base64') });
-  const headers = { 'content-type': 'application/json' };
-  await client.segment(question);
-  expect((await fetch(`${url}/v1/segment`, { method: 'POST', headers, body })).status).toBe(200);
+  const { client, grpc, url } = fixture.gateway;
+  const image = await photo();
+  const instruction = 'Where is the cup?';
+  const question = { picture: { case: 'image' as const, value: image }, instruction };
+  await grpc.segment(question);
+  await client.segment({ image, instruction });
   fixture.stages.generate = async () => {
     throw new SegueError('INVALID_ARGUMENT', 'no');
   };
-  await client.segment(question).catch(() => undefined);
+  await grpc.segment(question).catch(() => undefined);
   const metrics = async () => {
     const text = await (await fetch(`${url}/metrics`)).text();
     return text

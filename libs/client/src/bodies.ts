@@ -1,0 +1,87 @@
+import { SegueError, type Answer, type Job, type JobEvent, type Mode, type Segment } from '@segue/core';
+
+/** What people should know of a model before they ask. */
+export interface Knowledge {
+  /** Names of the kinds of things that it can find. */
+  readonly kinds: readonly string[];
+  /** Languages of its questions and answers, by their English names. */
+  readonly languages: readonly string[];
+  /** What it cannot do: one sentence each. */
+  readonly limits: readonly string[];
+}
+
+/** A model that the service can answer with. */
+export interface Model {
+  readonly name: string;
+  readonly version: string;
+  readonly description: string;
+  readonly modes: readonly Mode[];
+  /** Used when a request names no model. */
+  readonly isDefault: boolean;
+  /** False for random weights, which exist for tests alone. */
+  readonly trained: boolean;
+  /** Whether a segment's score is a calibrated probability. */
+  readonly scoreCalibrated: boolean;
+  readonly maxTokens: number;
+  readonly maxQuestionTokens: number;
+  /** What people should know of it before they ask. */
+  readonly knowledge?: Knowledge;
+}
+
+/** A picture that the service keeps for further questions. */
+export interface StoredImage {
+  readonly imageId: string;
+  /** Pixels. */
+  readonly width: number;
+  readonly height: number;
+}
+
+const EVENT_TYPES: Readonly<Record<JobEvent['type'], true>> = {
+  accepted: true,
+  stage: true,
+  restarted: true,
+  text: true,
+  segment: true,
+  completed: true,
+  failed: true,
+  cancelled: true,
+};
+
+/** `created_at_ms` becomes `createdAtMs`, at any depth; what an error's details hold stays as it was sent. */
+export function camelCase(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(camelCase);
+  if (typeof value !== 'object' || value === null) return value;
+  const entries = Object.entries(value).map(([key, item]) => [
+    key.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase()),
+    key === 'details' ? item : camelCase(item),
+  ]);
+  return Object.fromEntries(entries);
+}
+
+export function toAnswer(body: unknown): Answer {
+  const answer = camelCase(body) as Answer;
+  answer.segments.forEach(requireRunLengths);
+  return answer;
+}
+
+export function toJob(body: unknown): Job {
+  const job = camelCase(body) as Job;
+  job.answer?.segments.forEach(requireRunLengths);
+  return job;
+}
+
+/** @returns undefined for a kind of event that is newer than this client. */
+export function toEvent(body: unknown): JobEvent | undefined {
+  const event = camelCase(body) as JobEvent;
+  if (!(event.type in EVENT_TYPES)) return undefined;
+  if (event.type === 'segment') requireRunLengths(event.segment);
+  if (event.type === 'completed') event.answer.segments.forEach(requireRunLengths);
+  return event;
+}
+
+/** This client always asks for RLE; only a job that another client submitted can have anything else. */
+function requireRunLengths({ mask }: Segment): void {
+  if (typeof mask.counts !== 'string') {
+    throw new SegueError('UNIMPLEMENTED', 'This job was asked for masks in another format than RLE: ask for it again.');
+  }
+}

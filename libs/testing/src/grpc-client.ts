@@ -1,0 +1,13 @@
+import { createClient, type Client } from '@connectrpc/connect';
+import { createGrpcTransport } from '@connectrpc/connect-node';
+import { SegmentationService } from '@segue/contracts';
+
+export type GrpcClient = Client<typeof SegmentationService>;
+
+/**
+ * A gRPC client of another make than the server, generated from the contract as anybody would.
+ * @param address host:port
+ */
+export function connectOverGrpc(address: string): GrpcClient {
+  return createClient(SegmentationService, createGrpcTransport({ baseUrl: `http://${address}` }));
+}
