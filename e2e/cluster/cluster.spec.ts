@@ -96,7 +96,7 @@ describe('the whole service', () => {
     const ids: string[] = [];
     for (let index = 0; index < count; index++) {
       const instruction = `Where is the drink? (${index})`;
-      ids.push((await ask((client) => client.submit({ image: coffee, instruction, timeoutMs: 600_000 }))).jobId);
+      ids.push((await ask((client) => client.jobs.submit({ image: coffee, instruction, timeoutMs: 600_000 }))).jobId);
     }
     await disturb();
     const failed: string[] = [];
@@ -111,7 +111,7 @@ describe('the whole service', () => {
 
   async function untilEnded(id: string) {
     for (;;) {
-      const job = await ask((client) => client.get(id));
+      const job = await ask((client) => client.jobs.get(id));
       if (['completed', 'failed', 'cancelled'].includes(job.state)) return job;
       await sleep(500);
     }
@@ -122,14 +122,12 @@ describe('the whole service', () => {
 async function ask<T>(question: (client: SegueClient) => Promise<T>): Promise<T> {
   const deadline = Date.now() + 300_000;
   for (;;) {
-    const client = new SegueClient({ address: `${await gatewayAddress()}:50051` });
+    const client = new SegueClient({ baseUrl: `http://${await gatewayAddress()}:8080` });
     try {
       return await question(client);
     } catch (error) {
       if (Date.now() > deadline || (error as { code?: string }).code !== 'UNAVAILABLE') throw error;
       await sleep(500);
-    } finally {
-      client.close();
     }
   }
 }

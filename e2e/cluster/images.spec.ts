@@ -86,9 +86,9 @@ describe('compose.yaml', () => {
   });
   afterAll(() => compose('down', '--volumes', '--timeout', '30'));
 
-  it.each(['SEGUE_GRPC_PORT', 'SEGUE_SECOND_GRPC_PORT'])('answers a question at %s', async (port) => {
+  it.each(['SEGUE_HTTP_PORT', 'SEGUE_SECOND_HTTP_PORT'])('answers a question at %s', async (port) => {
     const image = await readFile(join(ROOT, 'examples/coffee.jpg'));
-    const answer = await ask(`127.0.0.1:${ports[port] ?? ''}`, image, 'Where is the drink?');
+    const answer = await ask(`http://127.0.0.1:${ports[port] ?? ''}`, image, 'Where is the drink?');
     tell(`“${answer.text}” with ${answer.segments.length} mask(s)`);
     expect(answer.segments.length).toBeGreaterThan(0);
   });
@@ -113,20 +113,16 @@ it('does not deliver a model that was changed', async () => {
 });
 
 /** Asks until somebody answers: workers may still be warming. */
-async function ask(address: string, image: Uint8Array, instruction: string) {
-  const client = new SegueClient({ address });
+async function ask(baseUrl: string, image: Uint8Array, instruction: string) {
+  const client = new SegueClient({ baseUrl });
   const deadline = Date.now() + 180_000;
-  try {
-    for (;;) {
-      try {
-        return await client.segment({ image, instruction });
-      } catch (error) {
-        if (Date.now() > deadline || (error as { code?: string }).code !== 'UNAVAILABLE') throw error;
-        await sleep(1_000);
-      }
+  for (;;) {
+    try {
+      return await client.segment({ image, instruction });
+    } catch (error) {
+      if (Date.now() > deadline || (error as { code?: string }).code !== 'UNAVAILABLE') throw error;
+      await sleep(1_000);
     }
-  } finally {
-    client.close();
   }
 }
 

@@ -21,7 +21,9 @@ describe('a job', () => {
     expect(again.jobId).toBe(first.jobId);
     const other = system.client.jobs.submit({ ...ASK, instruction: 'Where is the cat?', idempotencyKey });
     await expect(other).rejects.toMatchObject({ code: 'ALREADY_EXISTS' });
-    await expect.poll(async () => (await system.client.jobs.get(first.jobId)).state).toBe('completed');
+    await expect
+      .poll(async () => (await system.client.jobs.get(first.jobId)).state, { timeout: 15_000 })
+      .toBe('completed');
   });
 
   it('in mask_only has one mask, made without decoding a token', async () => {
