@@ -70,7 +70,7 @@ describe.skipIf(withoutBrowser)('the page: answers', () => {
       await driver.turn(0).and(driver.page.locator('.stopped')).waitFor();
       expect(await driver.turn(0).textContent()).toContain('Stopped.');
       const jobId = new URLSearchParams(new URL(driver.page.url()).hash.slice(1)).get('job') ?? '';
-      await expect.poll(async () => (await fixture.system.client.get(jobId)).state).toBe('cancelled');
+      await expect.poll(async () => (await fixture.system.client.jobs.get(jobId)).state).toBe('cancelled');
     } finally {
       worker.signal('SIGCONT');
     }
