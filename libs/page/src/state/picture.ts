@@ -17,16 +17,17 @@ export class Picture {
 
   /** @throws Problem when the file is no picture that the service reads. */
   static async open(blob: Blob, name = 'picture'): Promise<Picture> {
+    const refusal = new Problem(`“${name}” cannot be read as a picture. Choose a JPEG, PNG or WebP file.`);
     const typed = new Blob([blob], { type: await typeOf(blob) });
+    if (!PICTURE_TYPES.includes(typed.type)) throw refusal;
     const url = URL.createObjectURL(typed);
     const image = new Image();
     image.src = url;
     try {
-      if (!PICTURE_TYPES.includes(typed.type)) throw new Error('not a picture');
       await image.decode();
     } catch {
       URL.revokeObjectURL(url);
-      throw new Problem(`“${name}” cannot be read as a picture. Choose a JPEG, PNG or WebP file.`);
+      throw refusal;
     }
     return new Picture(typed, name, url, image.naturalWidth, image.naturalHeight);
   }
