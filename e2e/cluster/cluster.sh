@@ -1,10 +1,9 @@
 #!/usr/bin/env bash
 # A real Kubernetes on one Debian machine, as root, without a registry: etcd, control plane, one node with containerd.
 #   cluster.sh install         Debian's packages that it needs
-#   cluster.sh build [keda]    Kubernetes from its Go modules, into $SEGUE_CLUSTER_DIR/bin; keda: KEDA as well
+#   cluster.sh build           Kubernetes from its Go modules, into $SEGUE_CLUSTER_DIR/bin
 #   cluster.sh up | down       starts all of it, ends exactly what it started
 #   cluster.sh definitions     the custom resources of KEDA and of the Prometheus operator
-#   cluster.sh keda            starts KEDA beside it
 #   cluster.sh load FILE…      imports images (OCI archives) into the node
 #   cluster.sh exec COMMAND…   runs a command inside, e.g. kubectl
 # Everything lives in a network namespace that leads nowhere: no port collides, nothing is reached from outside.
@@ -68,14 +67,8 @@ install_packages() {
 build() {
   mkdir -p "$BIN"
   export CGO_ENABLED=0
-  if [ ! -x "$BIN/kube" ]; then
-    (cd "$HERE/programs/kube" && nice go build -trimpath -ldflags "-s -w -X k8s.io/component-base/version.gitVersion=$KUBERNETES" -o "$BIN/kube" .)
-  fi
-  [ "${1:-}" = keda ] || return 0
-  cd "$HERE/programs/keda"
-  for part in operator adapter; do
-    [ -x "$BIN/keda-$part" ] || nice go build -trimpath -ldflags '-s -w' -o "$BIN/keda-$part" "github.com/kedacore/keda/v2/cmd/$part"
-  done
+  [ -x "$BIN/kube" ] || (cd "$HERE/programs/kube" &&
+    nice go build -trimpath -ldflags "-s -w -X k8s.io/component-base/version.gitVersion=$KUBERNETES" -o "$BIN/kube" .)
 }
 
 # module PATH@VERSION: where Go keeps it
@@ -104,7 +97,6 @@ certificates() {
   certificate apiserver /CN=kube-apiserver "DNS:localhost,DNS:kubernetes.default.svc,IP:127.0.0.1,IP:10.96.0.1,IP:$NODE_IP"
   certificate admin /O=system:masters/CN=admin DNS:localhost
   certificate front-proxy /CN=front-proxy DNS:localhost
-  certificate tls /CN=keda DNS:localhost,IP:127.0.0.1,DNS:keda-metrics-apiserver.keda.svc
   cd - >/dev/null
   cat >"$KUBECONFIG" <<YAML
 apiVersion: v1
@@ -168,18 +160,6 @@ node() {
   wait_for 120 'node' kubectl wait --for=condition=Ready node/node-1 --timeout=1s
 }
 
-keda() {
-  sed "s|CA_BUNDLE|$(base64 -w0 "$PKI/ca.crt")|" "$HERE/node/keda.yaml" | kubectl apply -f - >/dev/null
-  local settings=(env KUBECONFIG="$KUBECONFIG" WATCH_NAMESPACE= POD_NAMESPACE=keda KEDA_CLUSTER_OBJECT_NAMESPACE=keda)
-  start keda-operator "${settings[@]}" "$BIN/keda-operator" --cert-dir "$PKI" --leader-elect=false \
-    --metrics-bind-address 127.0.0.1:9667 --health-probe-bind-address 127.0.0.1:9668 --metrics-service-bind-address 127.0.0.1:9666
-  start keda-adapter "${settings[@]}" "$BIN/keda-adapter" --secure-port 9444 --bind-address 127.0.0.1 --port 9669 \
-    --cert-dir "$PKI" --tls-cert-file "$PKI/tls.crt" --tls-private-key-file "$PKI/tls.key" --client-ca-file "$PKI/ca.crt" \
-    --lister-kubeconfig "$KUBECONFIG" --authentication-kubeconfig "$KUBECONFIG" --authorization-kubeconfig "$KUBECONFIG" \
-    --metrics-service-address 127.0.0.1:9666
-  wait_for 180 'external metrics' kubectl wait --for=condition=Available apiservice/v1beta1.external.metrics.k8s.io --timeout=1s
-}
-
 down() {
   local file mount
   # First whatever would make pods anew; then the kubelet takes down what runs, with its network and mounts.
@@ -199,8 +179,9 @@ load() {
 
 case ${1:-} in
   install) install_packages ;;
-  build | load) "$@" ;;
-  up | down | definitions | keda) "$1" ;;
+  build) build ;;
+  load) "$@" ;;
+  up | down | definitions) "$1" ;;
   exec) shift && exec nsenter --net="/run/netns/$NETWORK" "$@" ;;
-  *) sed -n '2,11p' "$0" && exit 2 ;;
+  *) sed -n '2,10p' "$0" && exit 2 ;;
 esac

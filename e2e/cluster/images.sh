@@ -100,7 +100,7 @@ sizes() { for name in $(names); do printf '%s %s\n' "$name" "$(podman image insp
 export_to() {
   local name
   mkdir -p "$1"
-  for name in $(names); do buildah push --quiet "localhost/$name:test" "oci-archive:$1/${name//\//-}.tar:localhost/$name:test"; done
+  for name in $(names); do buildah push --quiet --disable-compression "localhost/$name:test" "oci-archive:$1/${name//\//-}.tar:localhost/$name:test"; done
 }
 
 clean() {
