@@ -16,3 +16,6 @@ export function project(name: string, test: ViteUserConfig['test'] = {}): ViteUs
     },
   });
 }
+
+/** For projects whose code starts threads from its own sources. */
+export const THREADS_READ_SOURCES = ['--import', new URL('./vitest.threads.mjs', import.meta.url).href];

@@ -1,3 +1,3 @@
-import { project } from '../../vitest.base.js';
+import { project, THREADS_READ_SOURCES } from '../../vitest.base.js';
 
-export default project('imaging');
+export default project('imaging', { execArgv: THREADS_READ_SOURCES });

@@ -10,6 +10,10 @@ export const readConfig = defineConfig({
   maxTimeoutMs: integer(600_000, { min: 1 }),
   /** Tasks that may wait in any one queue before new requests are refused. */
   maxQueueDepth: integer(100, { min: 1 }),
+  /** Masks (PNG, polygons) and overlays that are made at the same time, each in a thread of its own. */
+  renderThreads: integer(1, { min: 1, max: 64 }),
+  /** Bytes of masks and overlays that are kept for those who ask again. */
+  maxRenderedBytes: integer(64 * 1024 * 1024, { min: 1 }),
   /** Bytes of request bodies that this process holds at the same time. */
   maxUploadBytesHeld: integer(512 * 1024 * 1024, { min: 1 }),
   /** Open connections over HTTP; more are closed at once. */

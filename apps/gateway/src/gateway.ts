@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { DynamicModule } from '@nestjs/common';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { Periodic } from '@segue/core';
+import { startRenderer, type Renderer } from '@segue/imaging';
 import { Jobs, type TaskHost } from '@segue/jobs';
 import { RedisPictureStore } from '@segue/pictures';
 import { openRedis, type RedisConnection } from '@segue/redis';
@@ -19,6 +20,8 @@ import { Intake } from './segmentation/intake.js';
 import { SegmentationService } from './segmentation/segmentation.service.js';
 
 const REDIS_LOOK_EVERY_MS = 500;
+/** Masks and overlays that may wait for a thread: an answer has a handful. */
+const RENDERINGS_WAITING = 256;
 
 /** Makes a gateway of its parts. @throws SegueError when the bundle cannot be read. */
 export async function composeGateway(context: ServiceContext<GatewayConfig>): Promise<Gateway> {
@@ -33,14 +36,17 @@ export async function composeGateway(context: ServiceContext<GatewayConfig>): Pr
   const backgroundRedis = openRedis({ url, role: 'worker', log: logger });
   const background = new Jobs(backgroundRedis, config);
 
+  const { renderThreads: threads, maxRenderedBytes: maxKeptBytes } = config;
+  const renderer = startRenderer({ threads, maxKeptBytes, maxWaiting: RENDERINGS_WAITING });
   const intake = new Intake(config, jobs, pictures, catalogue);
-  const service = new SegmentationService(jobs, pictures, intake, logger);
+  const service = new SegmentationService(jobs, pictures, intake, renderer, logger);
   const metrics = new GatewayMetrics(registry, jobs, logger);
   return new Gateway(context, {
     redis,
     jobs,
     backgroundRedis,
     background,
+    renderer,
     service,
     metrics,
     module: GatewayModule.over({ service, catalogue, problems: new ProblemFilter(logger) }),
@@ -57,6 +63,7 @@ interface Parts {
   /** For the queue of the root stage, and for sweeping. */
   readonly backgroundRedis: RedisConnection;
   readonly background: Jobs;
+  readonly renderer: Renderer;
   readonly service: SegmentationService;
   readonly metrics: GatewayMetrics;
   readonly module: DynamicModule;
@@ -106,10 +113,10 @@ export class Gateway implements ServiceOptions {
   }
 
   async closed(): Promise<void> {
-    const { answers, background, backgroundRedis, jobs, redis } = this.#parts;
+    const { answers, background, backgroundRedis, jobs, redis, renderer } = this.#parts;
     await Promise.all([this.#sweeper?.stop(), this.#counting?.stop()]);
     await answers.close({ graceMs: 1_000 });
-    await Promise.all([background.close(), jobs.close()]);
+    await Promise.all([background.close(), jobs.close(), renderer.close()]);
     backgroundRedis.close();
     redis.close();
   }

@@ -20,5 +20,7 @@ export interface SegmentationRequest {
   /** Tokens of the answer at most. */
   readonly maxTokens: number;
   readonly maskFormat: MaskFormat;
+  /** How far in pixels a polygon may run beside its mask; exact when left out. */
+  readonly polygonTolerance?: number;
   readonly priority: Priority;
 }

@@ -20,9 +20,11 @@ export function idempotencyDigest(tenant: string, key: string | undefined): stri
 
 /** Equal for equal requests, whatever the order of their fields. */
 export function requestDigest(request: SegmentationRequest): string {
-  const { imageId, instruction, history, mode, model, maxTokens, maskFormat, priority } = request;
+  const { imageId, instruction, history, mode, model, maxTokens, maskFormat, polygonTolerance, priority } = request;
   const turns = history.map((turn) => [turn.instruction, turn.answer]);
-  return sha256(JSON.stringify([imageId, instruction, turns, mode, model, maxTokens, maskFormat, priority]));
+  return sha256(
+    JSON.stringify([imageId, instruction, turns, mode, model, maxTokens, maskFormat, priority, polygonTolerance]),
+  );
 }
 
 function sha256(text: string): string {

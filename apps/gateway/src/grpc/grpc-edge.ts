@@ -58,28 +58,29 @@ function handlers(service: SegmentationService, catalogue: ModelCatalogue): Hand
   return {
     async segment(request, call) {
       const command = fromWireRequest(request);
-      return toWireAnswer(await service.segment(command, callerOf(call)), command.maskFormat);
+      return toWireAnswer(await service.segment(command, callerOf(call)), service.maskEncoder(command));
     },
     async *streamSegment(request, call) {
       const command = fromWireRequest(request);
+      const encodeMask = service.maskEncoder(command);
       const events = service.stream(command, callerOf(call));
-      for await (const event of events) yield toWireEvent(event, command.maskFormat);
+      for await (const event of events) yield toWireEvent(event, encodeMask);
     },
     async submitJob(request, call) {
       const job = await service.submit(fromWireRequest(request), callerOf(call));
-      return toWireJob(job.value, job.maskFormat);
+      return toWireJob(job.value, job.encodeMask);
     },
     async getJob({ jobId }) {
       const job = await service.job(jobId);
-      return toWireJob(job.value, job.maskFormat);
+      return toWireJob(job.value, job.encodeMask);
     },
     async *watchJob({ jobId, afterEventId }, call) {
       const events = await service.watch(jobId, afterEventId || undefined, call.signal);
-      for await (const event of events.value) yield toWireEvent(event, events.maskFormat);
+      for await (const event of events.value) yield toWireEvent(event, events.encodeMask);
     },
     async cancelJob({ jobId }) {
       const job = await service.cancel(jobId);
-      return toWireJob(job.value, job.maskFormat);
+      return toWireJob(job.value, job.encodeMask);
     },
     async listModels() {
       return create(ListModelsResponseSchema, { models: catalogue.models.map(toWireModel) });

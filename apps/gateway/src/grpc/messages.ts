@@ -32,7 +32,7 @@ import type {
 } from '@segue/core';
 import { z } from 'zod';
 import type { Model } from '../models/model-catalogue.js';
-import { encodeSegment, type EncodedMask } from '../segmentation/encoded-mask.js';
+import type { EncodedMask, EncodeMask } from '../segmentation/encoded-mask.js';
 import { OPTIONS, toCommand, type Option, type SegmentationCommand } from '../segmentation/command.js';
 import { parseOptions } from '../segmentation/parse-options.js';
 
@@ -78,6 +78,7 @@ export function fromWireRequest(request: SegmentRequest): SegmentationCommand {
     model: given(request.model),
     maxTokens: given(request.maxTokens),
     maskFormat: wordOf(FORMATS, request.maskFormat),
+    polygonTolerance: given(request.polygonTolerance),
     priority: wordOf(PRIORITIES, request.priority),
     timeoutMs: given(Number(request.timeoutMs)),
     idempotencyKey: given(request.idempotencyKey),
@@ -97,12 +98,12 @@ function wordOf(words: Readonly<Record<string, number>>, value: number): string 
   return Object.keys(words).find((word) => words[word] === value) ?? value;
 }
 
-export async function toWireAnswer(answer: Answer, format: MaskFormat): Promise<WireAnswer> {
+export async function toWireAnswer(answer: Answer, encodeMask: EncodeMask): Promise<WireAnswer> {
   const { queue, encode, generate, decode, total } = answer.timingsMs;
   return create(AnswerSchema, {
     jobId: answer.jobId,
     text: answer.text,
-    segments: await Promise.all(answer.segments.map((segment) => toWireSegment(segment, format))),
+    segments: await Promise.all(answer.segments.map((segment) => toWireSegment(segment, encodeMask))),
     model: answer.model,
     finishReason: answer.finishReason,
     timingsMs: { queue, encode, generate, decode, total },
@@ -111,7 +112,7 @@ export async function toWireAnswer(answer: Answer, format: MaskFormat): Promise<
   });
 }
 
-export async function toWireJob({ answer, error, ...job }: Job, format: MaskFormat): Promise<WireJob> {
+export async function toWireJob({ answer, error, ...job }: Job, encodeMask: EncodeMask): Promise<WireJob> {
   return create(JobSchema, {
     jobId: job.jobId,
     state: STATES[job.state],
@@ -119,19 +120,19 @@ export async function toWireJob({ answer, error, ...job }: Job, format: MaskForm
     deadlineAtMs: BigInt(job.deadlineAtMs),
     instruction: job.instruction,
     imageId: job.imageId,
-    ...(answer && { answer: await toWireAnswer(answer, format) }),
+    ...(answer && { answer: await toWireAnswer(answer, encodeMask) }),
     ...(error && { error: toWireError(error) }),
   });
 }
 
-export async function toWireEvent(event: JobEvent, format: MaskFormat): Promise<WireEvent> {
+export async function toWireEvent(event: JobEvent, encodeMask: EncodeMask): Promise<WireEvent> {
   const { id, jobId, atMs } = event;
-  return create(JobEventSchema, { id, jobId, atMs: BigInt(atMs), event: await toBody(event, format) });
+  return create(JobEventSchema, { id, jobId, atMs: BigInt(atMs), event: await toBody(event, encodeMask) });
 }
 
 type Body = NonNullable<MessageInitShape<typeof JobEventSchema>['event']>;
 
-async function toBody(event: JobEvent, format: MaskFormat): Promise<Body> {
+async function toBody(event: JobEvent, encodeMask: EncodeMask): Promise<Body> {
   switch (event.type) {
     case 'accepted':
       return { case: 'accepted', value: { imageId: event.imageId } };
@@ -140,11 +141,11 @@ async function toBody(event: JobEvent, format: MaskFormat): Promise<Body> {
     case 'text':
       return { case: 'text', value: { offset: event.offset, text: event.text } };
     case 'segment':
-      return { case: 'segment', value: await toWireSegment(event.segment, format) };
+      return { case: 'segment', value: await toWireSegment(event.segment, encodeMask) };
     case 'restarted':
       return { case: 'restarted', value: {} };
     case 'completed':
-      return { case: 'completed', value: await toWireAnswer(event.answer, format) };
+      return { case: 'completed', value: await toWireAnswer(event.answer, encodeMask) };
     case 'failed':
       return { case: 'failed', value: toWireError(event.error) };
     case 'cancelled':
@@ -152,13 +153,16 @@ async function toBody(event: JobEvent, format: MaskFormat): Promise<Body> {
   }
 }
 
-async function toWireSegment(plain: Segment, format: MaskFormat): Promise<MessageInitShape<typeof SegmentSchema>> {
-  const { index, phrase, span, mask, box, area, score } = await encodeSegment(plain, format);
+async function toWireSegment(
+  segment: Segment,
+  encodeMask: EncodeMask,
+): Promise<MessageInitShape<typeof SegmentSchema>> {
+  const { index, phrase, span, mask, box, area, score } = segment;
   return {
     index,
     phrase,
     span: { start: span[0], end: span[1] },
-    mask: toWireMask(mask),
+    mask: toWireMask(await encodeMask(mask)),
     box: { x: box[0], y: box[1], width: box[2], height: box[3] },
     area: BigInt(area),
     score,

@@ -20,9 +20,9 @@ export function schemaOf(name: SchemaName): { readonly $ref: string } {
   return { $ref: `#/components/schemas/${name}` };
 }
 
-/** What an operation does. */
-export function Does(summary: string, description?: string): MethodDecorator {
-  return ApiOperation({ summary, ...(description !== undefined && { description }) });
+/** What an operation does. @param operationId names it in generated clients, and stays. */
+export function Does(operationId: string, summary: string, description?: string): MethodDecorator {
+  return ApiOperation({ operationId, summary, ...(description !== undefined && { description }) });
 }
 
 /** A good answer, in one or more types of content. */
@@ -32,7 +32,8 @@ export function Answers(
   content: Readonly<Record<string, SchemaName | 'picture' | 'events'>>,
 ): MethodDecorator {
   const schemas = Object.entries(content).map(([type, name]) => {
-    if (name === 'picture') return [type, { schema: { type: 'string', contentMediaType: type } }] as const;
+    if (name === 'picture')
+      return [type, { schema: { type: 'string', contentMediaType: type, format: 'binary' } }] as const;
     if (name === 'events') return [type, { schema: schemaOf('Event') }] as const;
     return [type, { schema: schemaOf(name) }] as const;
   });

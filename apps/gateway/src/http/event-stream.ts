@@ -1,6 +1,7 @@
 import { pipeline } from 'node:stream/promises';
-import type { JobEvent, MaskFormat } from '@segue/core';
+import type { JobEvent } from '@segue/core';
 import type { FastifyReply } from 'fastify';
+import type { EncodeMask } from '../segmentation/encoded-mask.js';
 import { toEventBody } from './json.js';
 
 /** Keeps proxies from closing a connection on which nothing happens for a while. */
@@ -9,7 +10,7 @@ const PING_EVERY_MS = 15_000;
 const REFUSAL_WITHIN_MS = 1_000;
 
 export interface SendEventsOptions {
-  readonly format: MaskFormat;
+  readonly encodeMask: EncodeMask;
   /** Aborts when the client has gone. */
   readonly client: AbortSignal;
   readonly pingEveryMs?: number;
@@ -19,7 +20,7 @@ export interface SendEventsOptions {
 export async function sendEvents(
   reply: FastifyReply,
   events: AsyncIterable<JobEvent>,
-  { format, client, pingEveryMs = PING_EVERY_MS }: SendEventsOptions,
+  { encodeMask, client, pingEveryMs = PING_EVERY_MS }: SendEventsOptions,
 ): Promise<void> {
   const iterator = events[Symbol.asyncIterator]();
   const first = iterator.next();
@@ -40,7 +41,7 @@ export async function sendEvents(
   reply.hijack();
   raw.writeHead(200, headers as Record<string, string>);
   try {
-    await pipeline(frames(first, iterator, format, pingEveryMs), raw);
+    await pipeline(frames(first, iterator, encodeMask, pingEveryMs), raw);
   } catch (error) {
     // With the client gone there is nobody left to tell.
     if (!client.aborted) throw error;
@@ -51,7 +52,7 @@ export async function sendEvents(
 async function* frames(
   first: Promise<IteratorResult<JobEvent>>,
   rest: AsyncIterator<JobEvent>,
-  format: MaskFormat,
+  encodeMask: EncodeMask,
   pingEveryMs: number,
 ): AsyncGenerator<string, void> {
   try {
@@ -62,7 +63,7 @@ async function* frames(
         yield ': ping\n\n';
         continue;
       }
-      const event = await toEventBody(result.value, format);
+      const event = await toEventBody(result.value, encodeMask);
       yield `id: ${event.id}\nevent: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`;
       next = rest.next();
     }

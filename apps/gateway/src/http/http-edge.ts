@@ -95,6 +95,6 @@ export async function configureHttp(
   addBodyParsers(fastify);
   await serveStaticFiles(fastify);
 
-  const document = openApiDocument(app, '1.0.0');
+  const document = openApiDocument(app);
   SwaggerModule.setup('docs', app, document, { jsonDocumentUrl: 'openapi.json', customSiteTitle: 'Segue API' });
 }

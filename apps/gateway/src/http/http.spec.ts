@@ -85,6 +85,17 @@ describe('POST /v1/segment', () => {
     expect([...data].map((value) => (value > 0 ? 1 : 0))).toEqual([...decodeMask(MASK)]);
   });
 
+  it('answers polygons as exact as they are asked for', async () => {
+    const ask = async (more: object) => {
+      const response = await post('/v1/segment', { ...question(), mask_format: 'polygon', ...more });
+      return (SCHEMAS.Answer.parse(await response.json()).segments[0]?.mask as { polygon: number[][] }).polygon;
+    };
+    expect(await ask({})).toEqual([[3, 0, 6, 0, 6, 4, 3, 4]]);
+    expect(await ask({ polygon_tolerance: 1 })).toEqual([[3, 0, 6, 0, 6, 4, 3, 4]]);
+    const refused = await post('/v1/segment', { ...question(), polygon_tolerance: 1 });
+    await problem(refused, 400, 'INVALID_ARGUMENT', '"polygon_tolerance" goes with the format "polygon"');
+  });
+
   it('answers events as they happen', async () => {
     const response = await post('/v1/segment', question(), { accept: 'text/event-stream' });
     expect(response.headers.get('content-type')).toBe('text/event-stream');

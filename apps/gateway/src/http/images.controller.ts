@@ -24,6 +24,7 @@ export class ImagesController {
   @Post()
   @HttpCode(201)
   @Does(
+    'storeImage',
     'Store a picture',
     'Further questions name it by its id instead of sending it again. It is kept for a while after each use.',
   )
@@ -39,7 +40,7 @@ export class ImagesController {
   }
 
   @Get(':id')
-  @Does('A stored picture', 'The bytes as they were sent.')
+  @Does('getImage', 'A stored picture', 'The bytes as they were sent.')
   @Answers(200, 'The picture.', { 'image/jpeg': 'picture', 'image/png': 'picture', 'image/webp': 'picture' })
   @Fails(404, 503)
   async get(@Param('id') id: string, @Res() reply: FastifyReply): Promise<void> {

@@ -1,7 +1,6 @@
 import { Controller, Delete, Get, Headers, Param, Post, Req, Res } from '@nestjs/common';
 import { ApiHeader, ApiTags } from '@nestjs/swagger';
 import { SegueError } from '@segue/core';
-import { maskToPng } from '@segue/imaging';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { SegmentationService } from '../segmentation/segmentation.service.js';
 import { Answers, Does, Fails, Takes, TakesIdempotencyKey } from './api-docs.js';
@@ -22,7 +21,7 @@ export class JobsController {
   }
 
   @Post()
-  @Does('Submit an asynchronous job', 'Returns at once; the job outlives the connection.')
+  @Does('submitJob', 'Submit an asynchronous job', 'Returns at once; the job outlives the connection.')
   @TakesIdempotencyKey()
   @Takes('SegmentRequest')
   @Answers(202, 'Accepted; Location says where the job is.', { 'application/json': 'Job' })
@@ -33,33 +32,37 @@ export class JobsController {
     @Headers('idempotency-key') key: string | undefined,
   ): Promise<void> {
     const command = commandOf(readBody(request), key);
-    const { value, maskFormat } = await this.#service.submit(command, callerOf(reply));
+    const { value, encodeMask } = await this.#service.submit(command, callerOf(reply));
     await reply
       .status(202)
       .header('location', `/v1/jobs/${value.jobId}`)
-      .send(await toJobBody(value, maskFormat));
+      .send(await toJobBody(value, encodeMask));
   }
 
   @Get(':id')
-  @Does('State of a job, and its answer or error when it has ended')
+  @Does('getJob', 'State of a job, and its answer or error when it has ended')
   @Answers(200, 'The job.', { 'application/json': 'Job' })
   @Fails(404, 503)
   async get(@Param('id') id: string): Promise<Body<'Job'>> {
-    const { value, maskFormat } = await this.#service.job(id);
-    return toJobBody(value, maskFormat);
+    const { value, encodeMask } = await this.#service.job(id);
+    return toJobBody(value, encodeMask);
   }
 
   @Delete(':id')
-  @Does('Cancel a job', 'A job that has ended stays as it is.')
+  @Does('cancelJob', 'Cancel a job', 'A job that has ended stays as it is.')
   @Answers(200, 'The job.', { 'application/json': 'Job' })
   @Fails(404, 503)
   async cancel(@Param('id') id: string): Promise<Body<'Job'>> {
-    const { value, maskFormat } = await this.#service.cancel(id);
-    return toJobBody(value, maskFormat);
+    const { value, encodeMask } = await this.#service.cancel(id);
+    return toJobBody(value, encodeMask);
   }
 
   @Get(':id/events')
-  @Does('Events of a job', 'Those that have happened come first; the stream ends after the last one (then: 204).')
+  @Does(
+    'watchJob',
+    'Events of a job',
+    'Those that have happened come first; the stream ends after the last one (then: 204).',
+  )
   @ApiHeader({ name: 'Last-Event-ID', required: false, description: 'Go on after this event.' })
   @Answers(200, 'The events.', { 'text/event-stream': 'events' })
   @Fails(400, 404, 503)
@@ -69,17 +72,21 @@ export class JobsController {
     @Res() reply: FastifyReply,
   ): Promise<void> {
     const caller = callerOf(reply);
-    const { value, maskFormat } = await this.#service.watch(id, after || undefined, caller.signal);
-    await sendEvents(reply, value, { format: maskFormat, client: caller.signal });
+    const { value, encodeMask } = await this.#service.watch(id, after || undefined, caller.signal);
+    await sendEvents(reply, value, { encodeMask, client: caller.signal });
   }
 
   @Get(':id/segments/:index.png')
-  @Does('One mask as a PNG with one bit a pixel', 'It is there as soon as the segment is, before the job has ended.')
+  @Does(
+    'getSegmentMask',
+    'One mask as a PNG with one bit a pixel',
+    'It is there as soon as the segment is, before the job has ended.',
+  )
   @Answers(200, 'The mask, of the size of the picture.', { 'image/png': 'picture' })
   @Fails(404, 503)
   async mask(@Param('id') id: string, @Param('index') index: string, @Res() reply: FastifyReply): Promise<void> {
     if (!/^\d{1,3}$/.test(index)) throw new SegueError('NOT_FOUND', 'Segments are numbered from 0.');
-    const { mask } = await this.#service.segmentOf(id, Number(index));
-    await reply.type('image/png').send(await maskToPng(mask));
+    const segment = await this.#service.segmentOf(id, Number(index));
+    await reply.type('image/png').send(await this.#service.maskPng(segment));
   }
 }

@@ -1,14 +1,14 @@
-import type { Answer, Job, JobEvent, MaskFormat, Segment } from '@segue/core';
+import type { Answer, Job, JobEvent, Segment } from '@segue/core';
 import type { Model } from '../models/model-catalogue.js';
-import { encodeSegment, type EncodedMask } from '../segmentation/encoded-mask.js';
+import type { EncodedMask, EncodeMask } from '../segmentation/encoded-mask.js';
 import type { Body } from './schemas.js';
 
-export async function toAnswerBody(answer: Answer, format: MaskFormat): Promise<Body<'Answer'>> {
+export async function toAnswerBody(answer: Answer, encodeMask: EncodeMask): Promise<Body<'Answer'>> {
   const { queue, encode, generate, decode, total } = answer.timingsMs;
   return {
     job_id: answer.jobId,
     text: answer.text,
-    segments: await Promise.all(answer.segments.map((segment) => toSegmentBody(segment, format))),
+    segments: await Promise.all(answer.segments.map((segment) => toSegmentBody(segment, encodeMask))),
     model: answer.model,
     finish_reason: answer.finishReason,
     timings_ms: { queue, encode, generate, decode, total },
@@ -17,7 +17,7 @@ export async function toAnswerBody(answer: Answer, format: MaskFormat): Promise<
   };
 }
 
-export async function toJobBody({ answer, error, ...job }: Job, format: MaskFormat): Promise<Body<'Job'>> {
+export async function toJobBody({ answer, error, ...job }: Job, encodeMask: EncodeMask): Promise<Body<'Job'>> {
   return {
     job_id: job.jobId,
     state: job.state,
@@ -25,12 +25,12 @@ export async function toJobBody({ answer, error, ...job }: Job, format: MaskForm
     deadline_at_ms: job.deadlineAtMs,
     instruction: job.instruction,
     image_id: job.imageId,
-    ...(answer && { answer: await toAnswerBody(answer, format) }),
+    ...(answer && { answer: await toAnswerBody(answer, encodeMask) }),
     ...(error && { error: toErrorBody(error) }),
   };
 }
 
-export async function toEventBody(event: JobEvent, format: MaskFormat): Promise<Body<'Event'>> {
+export async function toEventBody(event: JobEvent, encodeMask: EncodeMask): Promise<Body<'Event'>> {
   const place = { id: event.id, job_id: event.jobId, at_ms: event.atMs };
   switch (event.type) {
     case 'accepted':
@@ -40,9 +40,9 @@ export async function toEventBody(event: JobEvent, format: MaskFormat): Promise<
     case 'text':
       return { type: event.type, ...place, offset: event.offset, text: event.text };
     case 'segment':
-      return { type: event.type, ...place, segment: await toSegmentBody(event.segment, format) };
+      return { type: event.type, ...place, segment: await toSegmentBody(event.segment, encodeMask) };
     case 'completed':
-      return { type: event.type, ...place, answer: await toAnswerBody(event.answer, format) };
+      return { type: event.type, ...place, answer: await toAnswerBody(event.answer, encodeMask) };
     case 'failed':
       return { type: event.type, ...place, error: toErrorBody(event.error) };
     case 'restarted':
@@ -66,9 +66,9 @@ export function toModelBody(model: Model): Body<'Model'> {
   };
 }
 
-async function toSegmentBody(plain: Segment, format: MaskFormat): Promise<Body<'Segment'>> {
-  const { index, phrase, span, mask, box, area, score } = await encodeSegment(plain, format);
-  return { index, phrase, span: [...span], mask: toMaskBody(mask), box: [...box], area, score };
+async function toSegmentBody(segment: Segment, encodeMask: EncodeMask): Promise<Body<'Segment'>> {
+  const { index, phrase, span, mask, box, area, score } = segment;
+  return { index, phrase, span: [...span], mask: toMaskBody(await encodeMask(mask)), box: [...box], area, score };
 }
 
 function toMaskBody(mask: EncodedMask): Body<'Mask'> {
@@ -77,7 +77,7 @@ function toMaskBody(mask: EncodedMask): Body<'Mask'> {
     case 'rle':
       return { size, counts: mask.counts };
     case 'png':
-      return { size, png: mask.png.toString('base64') };
+      return { size, png: Buffer.from(mask.png).toString('base64') };
     case 'polygon':
       return { size, polygon: mask.rings.map((ring) => [...ring]) };
   }

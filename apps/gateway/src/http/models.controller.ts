@@ -15,7 +15,7 @@ export class ModelsController {
   }
 
   @Get()
-  @Does('Models that can be asked')
+  @Does('listModels', 'Models that can be asked')
   @Answers(200, 'The models.', { 'application/json': 'Models' })
   list(): Body<'Models'> {
     return { models: this.#catalogue.models.map(toModelBody) };

@@ -10,7 +10,12 @@ const size = z.tuple([z.int(), z.int()]).describe('Height and width of the pictu
 const MaskSchema = z.union([
   z.strictObject({ size, counts: z.string().describe('COCO compressed run lengths, as pycocotools reads them.') }),
   z.strictObject({ size, png: z.string().describe('PNG with one bit a pixel, base64.') }),
-  z.strictObject({ size, polygon: z.array(z.array(z.number())).describe('Rings x0, y0, x1, y1, ...; even-odd rule.') }),
+  z.strictObject({
+    size,
+    polygon: z
+      .array(z.array(z.number()))
+      .describe('Rings x0, y0, x1, y1, ...; a hole is joined to the ring around it, as in COCO.'),
+  }),
 ]);
 
 const SegmentSchema = z.strictObject({
@@ -41,7 +46,7 @@ const AnswerSchema = z.strictObject({
 });
 
 const code = z.enum(Object.keys(ERROR_CODES) as [ErrorCode, ...ErrorCode[]]);
-const details = z.record(z.string(), z.json());
+const details = z.record(z.string(), z.unknown());
 const ErrorSchema = z.strictObject({ code, message: z.string(), details });
 
 const ProblemSchema = z
@@ -106,17 +111,20 @@ const ModelSchema = z.strictObject({
     .describe('What people should know of the model before they ask.'),
 });
 
+/** A file of a form, as OpenAPI 3.1 says it and as generators for 3.0 know it. */
+const FILE = { contentMediaType: 'application/octet-stream', format: 'binary' };
+
 /** Bodies by the name that the OpenAPI document gives them. */
 export const SCHEMAS = {
   SegmentRequest: OptionsSchema.extend({
     image: z.string().optional().describe('JPEG, PNG or WebP, base64. Instead of `image_id`.'),
   }),
   SegmentForm: OptionsSchema.extend({
-    image: z.string().optional().meta({ contentMediaType: 'application/octet-stream' }).describe('JPEG, PNG or WebP.'),
+    image: z.string().optional().meta(FILE).describe('JPEG, PNG or WebP.'),
     history: z.string().optional().describe('JSON: a list of {instruction, answer}.'),
   }),
   ImageRequest: z.strictObject({ image: z.string().describe('JPEG, PNG or WebP, base64.') }),
-  ImageForm: z.strictObject({ image: z.string().meta({ contentMediaType: 'application/octet-stream' }) }),
+  ImageForm: z.strictObject({ image: z.string().meta(FILE) }),
   Image: z.strictObject({ image_id: z.string(), width: z.int(), height: z.int() }),
   Answer: AnswerSchema,
   Segment: SegmentSchema,

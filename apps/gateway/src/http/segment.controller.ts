@@ -22,6 +22,7 @@ export class SegmentController {
   @Post('segment')
   @HttpCode(200)
   @Does(
+    'segment',
     'Ask about a picture',
     'Waits for the answer; the job is cancelled when the connection closes, unless an idempotency key was named. Accept chooses what comes back: ' +
       'the answer (application/json), its events as they happen (text/event-stream), or the picture with the masks over it (image/png).',
@@ -40,7 +41,7 @@ export class SegmentController {
     const caller = callerOf(reply);
     if (type === 'text/event-stream') {
       return sendEvents(reply, this.#service.stream(command, caller), {
-        format: command.maskFormat,
+        encodeMask: this.#service.maskEncoder(command),
         client: caller.signal,
       });
     }
@@ -48,7 +49,7 @@ export class SegmentController {
     if (type === 'image/png') {
       await reply.type('image/png').send(await this.#service.overlay(answer));
     } else {
-      await reply.send(await toAnswerBody(answer, command.maskFormat));
+      await reply.send(await toAnswerBody(answer, this.#service.maskEncoder(command)));
     }
   }
 }

@@ -4,6 +4,8 @@ import { z } from 'zod';
 /** A question longer than this never fits a model's limit of tokens; the exact limit is checked by the worker. */
 const MAX_TEXT_LENGTH = 4_000;
 const MAX_TURNS = 16;
+/** Pixels. */
+const MAX_TOLERANCE = 100;
 
 /** Of a whole conversation: no model's limit of tokens is so wide, and no worker need tokenise it to say so. */
 const MAX_CONVERSATION_LENGTH = 16_000;
@@ -43,6 +45,14 @@ export const OPTIONS = {
     .enum(['rle', 'png', 'polygon'])
     .default('rle')
     .describe('`rle`: COCO, compressed, column-major. `png`: 1 bit. `polygon`: rings, even-odd.'),
+  polygonTolerance: z
+    .number()
+    .min(0)
+    .max(MAX_TOLERANCE)
+    .optional()
+    .describe(
+      'How far in pixels a polygon may run beside its mask, for fewer points; exact unless given. 1.5 is a good start.',
+    ),
   priority: z.enum(['low', 'normal', 'high']).default('normal'),
   timeoutMs: z.int().min(1).optional().describe('Time allowed for the whole job in milliseconds.'),
   idempotencyKey: z

@@ -80,8 +80,23 @@ export class Intake {
         `"${spell('maxTokens')}" must be at most ${model.maxTokens} for the model ${model.name}.`,
       );
     }
-    const { instruction, history, mode, maskFormat, priority } = command;
-    return { instruction, history, mode, model: model.name, maxTokens, maskFormat, priority };
+    const { instruction, history, mode, maskFormat, polygonTolerance, priority } = command;
+    if (polygonTolerance !== undefined && maskFormat !== 'polygon') {
+      throw new SegueError(
+        'INVALID_ARGUMENT',
+        `"${spell('polygonTolerance')}" goes with the format "polygon". Leave it out, or set "${spell('maskFormat')}".`,
+      );
+    }
+    return {
+      instruction,
+      history,
+      mode,
+      model: model.name,
+      maxTokens,
+      maskFormat,
+      priority,
+      ...(polygonTolerance !== undefined && { polygonTolerance }),
+    };
   }
 
   /** Milliseconds. */

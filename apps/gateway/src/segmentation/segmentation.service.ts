@@ -1,18 +1,11 @@
-import {
-  isTerminal,
-  SegueError,
-  type Answer,
-  type Job,
-  type JobEvent,
-  type MaskFormat,
-  type Segment,
-} from '@segue/core';
-import { renderOverlay } from '@segue/imaging';
+import { isTerminal, SegueError, type Answer, type Job, type JobEvent, type Segment } from '@segue/core';
+import type { Renderer } from '@segue/imaging';
 import { toJob, type Jobs, type JobRecord } from '@segue/jobs';
 import type { PictureStore } from '@segue/pictures';
 import type { Logger } from '@segue/service';
 import type { Intake, StoredPicture } from './intake.js';
 import type { SegmentationCommand, Spelling } from './command.js';
+import { maskEncoder, type EncodeMask, type MaskOptions } from './encoded-mask.js';
 
 /** When to ask again after a job that the workers could not finish. */
 const RETRY_AFTER_MS = 1_000;
@@ -27,10 +20,10 @@ export interface Caller {
   readonly spell: Spelling;
 }
 
-/** Something of a job, and the format in which its masks were asked for. */
+/** Something of a job, and what makes its masks as they were asked for. */
 export interface Formatted<T> {
   readonly value: T;
-  readonly maskFormat: MaskFormat;
+  readonly encodeMask: EncodeMask;
 }
 
 /** What the gateway does for its clients, the same behind both edges. */
@@ -38,13 +31,15 @@ export class SegmentationService {
   readonly #jobs: Jobs;
   readonly #pictures: PictureStore;
   readonly #intake: Intake;
+  readonly #renderer: Renderer;
   readonly #logger: Logger;
   readonly #stopping = new AbortController();
 
-  constructor(jobs: Jobs, pictures: PictureStore, intake: Intake, logger: Logger) {
+  constructor(jobs: Jobs, pictures: PictureStore, intake: Intake, renderer: Renderer, logger: Logger) {
     this.#jobs = jobs;
     this.#pictures = pictures;
     this.#intake = intake;
+    this.#renderer = renderer;
     this.#logger = logger;
   }
 
@@ -92,12 +87,12 @@ export class SegmentationService {
 
   /** @throws SegueError NOT_FOUND */
   async job(jobId: string): Promise<Formatted<Job>> {
-    return formatted(await this.#jobs.get(jobId));
+    return this.#formatted(await this.#jobs.get(jobId));
   }
 
   /** Cancels a job; one that has ended stays as it is. @throws SegueError NOT_FOUND */
   async cancel(jobId: string): Promise<Formatted<Job>> {
-    return formatted(await this.#jobs.cancel(jobId));
+    return this.#formatted(await this.#jobs.cancel(jobId));
   }
 
   /**
@@ -110,7 +105,7 @@ export class SegmentationService {
     caller: AbortSignal,
   ): Promise<Formatted<AsyncIterable<JobEvent>>> {
     const { request } = await this.#jobs.get(jobId);
-    return { value: this.#follow(jobId, after, caller), maskFormat: request.maskFormat };
+    return { value: this.#follow(jobId, after, caller), encodeMask: this.maskEncoder(request) };
   }
 
   /** @throws SegueError NOT_FOUND when there is no such job or, so far, no such segment. */
@@ -130,9 +125,20 @@ export class SegmentationService {
     return this.#pictures.get(imageId);
   }
 
+  /** Makes masks as a request asked for them. */
+  maskEncoder(options: MaskOptions): EncodeMask {
+    return maskEncoder(this.#renderer, options);
+  }
+
+  /** A PNG with one bit a pixel. */
+  maskPng({ mask }: Segment): Promise<Uint8Array> {
+    return this.#renderer.png(mask);
+  }
+
   /** A PNG of an answer's picture with the masks over it and the words under it. @throws SegueError NOT_FOUND */
-  async overlay({ imageId, segments, text }: Answer): Promise<Buffer> {
-    return renderOverlay(await this.picture(imageId), segments, { text, limits: this.#intake.pictureLimits });
+  overlay({ imageId, segments, text }: Answer): Promise<Uint8Array> {
+    const picture = (): Promise<Buffer> => this.picture(imageId);
+    return this.#renderer.overlay({ imageId, picture, segments, text, limits: this.#intake.pictureLimits });
   }
 
   /** Lets watchers go. Calls that wait for an answer stay. */
@@ -150,6 +156,10 @@ export class SegmentationService {
     return accepted;
   }
 
+  #formatted(record: JobRecord): Formatted<Job> {
+    return { value: toJob(record), encodeMask: this.maskEncoder(record.request) };
+  }
+
   async *#follow(jobId: string, after: string | undefined, caller: AbortSignal): AsyncGenerator<JobEvent, void> {
     const stopping = this.#stopping.signal;
     const signal = AbortSignal.any([caller, stopping]);
@@ -164,10 +174,6 @@ export class SegmentationService {
       });
     }
   }
-}
-
-function formatted(record: JobRecord): Formatted<Job> {
-  return { value: toJob(record), maskFormat: record.request.maskFormat };
 }
 
 function isDeadline(reason: unknown): boolean {
