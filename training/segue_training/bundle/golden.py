@@ -68,7 +68,11 @@ def check_golden(folder: Path) -> None:
 def encode_mask(mask: np.ndarray) -> dict[str, Any]:
     """uint8[h, w] -> COCO's compressed run lengths"""
     found = coco_mask.encode(np.asfortranarray(mask))
-    return {"size": [int(side) for side in found["size"]], "counts": found["counts"].decode("ascii")}
+    counts = found["counts"]
+    return {
+        "size": [int(side) for side in found["size"]],
+        "counts": counts if isinstance(counts, str) else counts.decode("ascii"),
+    }
 
 
 def _write_inputs(runtime: Runtime, picture: Path) -> None:

@@ -15,7 +15,7 @@ from segue_training.model.tokenization import camel
 from .parts import BundleFacts
 
 GRAPHS = ("encoder", "prefill", "decode", "seg_head", "decoder")
-_DTYPES = {
+_DTYPES: dict[int, str] = {
     onnx.TensorProto.FLOAT: "float32",
     onnx.TensorProto.INT64: "int64",
     onnx.TensorProto.UINT8: "uint8",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 _TEST_ONLY = """This bundle is for tests. Its weights are random numbers at toy size: every graph, tensor and file of a real bundle is
@@ -105,7 +106,7 @@ def _figures(source: str, figures: dict[str, Any]) -> list[str]:
     return found
 
 
-def _by_class(classes: dict[str, list]) -> str:
+def _by_class(classes: dict[str, tuple[int, float]]) -> str:
     """Three classes a line, best first."""
     cells = [[name, masks, giou] for name, (masks, giou) in sorted(classes.items(), key=lambda item: -item[1][1])]
     cells += [["", "", ""]] * (-len(cells) % 3)
@@ -122,7 +123,7 @@ def _reliability(_: str, facts: dict[str, Any]) -> list[str]:
 _SECTIONS = {"scores": _reliability}
 
 
-def table(head: list[str], rows: list[list[str]]) -> str:
+def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     """Markdown"""
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join(f"| {' | '.join(str(cell) for cell in line)} |" for line in lines)

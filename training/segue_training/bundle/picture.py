@@ -64,13 +64,13 @@ class ImageInput:
         """Height and width of the resized picture, before cropping and filling."""
         reference = (min if self.crop else max)(height, width)
         if self.rounding == "down":
-            return tuple(max(1, self.frame * side // reference) for side in (height, width))
+            return max(1, self.frame * height // reference), max(1, self.frame * width // reference)
         scale = self.frame / reference
-        return tuple(max(1, int(side * scale + 0.5)) for side in (height, width))
+        return max(1, int(height * scale + 0.5)), max(1, int(width * scale + 0.5))
 
     def prepare(self, picture: Image.Image) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Picture -> pixels float32[1, 3, frame, frame], resized size int64[2] and original size int64[2] (h, w)."""
-        original = picture.size[::-1]
+        original = (picture.height, picture.width)
         height, width = self.fit(*original)
         resized = picture.convert("RGB").resize((width, height), _FILTERS[self.filter])
         if self.crop:
@@ -81,7 +81,7 @@ class ImageInput:
             inside.paste(resized)
         else:
             inside = resized
-        values = np.asarray(inside, np.float32) * np.float32(self.rescale)
+        values: np.ndarray = np.asarray(inside, np.float32) * np.float32(self.rescale)
         values = (values - np.asarray(self.mean, np.float32)) / np.asarray(self.std, np.float32)
         pixels = np.zeros((1, 3, self.frame, self.frame), np.float32)
         pixels[0, :, : values.shape[0], : values.shape[1]] = values.transpose(2, 0, 1)

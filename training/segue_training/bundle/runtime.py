@@ -10,7 +10,7 @@ import json
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import onnxruntime
@@ -83,7 +83,7 @@ class Answer:
 class Runtime:
     """Answers questions with the stages of one bundle."""
 
-    def __init__(self, manifest: dict, tokenizer: SegueTokenizer, stages: Stages):
+    def __init__(self, manifest: dict[str, Any], tokenizer: SegueTokenizer, stages: Stages):
         self.manifest, self.tokenizer, self.stages = manifest, tokenizer, stages
         self.images = {name: ImageInput.from_manifest(entry) for name, entry in manifest["images"].items()}
 

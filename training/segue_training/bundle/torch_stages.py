@@ -34,7 +34,7 @@ class TorchStages:
         for row, length in enumerate(lengths.tolist()):
             ids = input_ids[row, :length]
             embeds = language.embed(ids)
-            places = (ids == self._parts.tokenizer.image).nonzero()[:, 0]
+            places = ids.eq(self._parts.tokenizer.image).nonzero()[:, 0]
             embeds[places] = visual_tokens[row, : len(places)]
             hidden, kv = language(embeds[None], past_kv=_unpack(past_kv[:, row : row + 1, :, : past_lengths[row]]))
             kv = F.pad(_pack(kv), (0, 0, 0, input_ids.shape[1] - length))

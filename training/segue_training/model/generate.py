@@ -55,7 +55,7 @@ class Answerer:
         ids = torch.tensor(self.model.tokenizer.encode(self.model.tokenizer.template.image_prefix))
         embeds = torch.cat([self.model.language.embed(ids)[None], self.model.visual_tokens(features)], 1)
         _, prefix = self.model.language(embeds)
-        return Picture(features, prefix, resized, pixels.shape[:2])
+        return Picture(features, prefix, resized, (pixels.shape[0], pixels.shape[1]))
 
     @torch.no_grad()
     def answer(self, picture: Picture, questions: list[str], histories: list[Turns] | None = None) -> list[Answer]:

@@ -82,10 +82,10 @@ def paste(logits: Tensor, boxes: Tensor, size: int = FRAME, outside: float = -12
     return rows @ (logits - outside) @ columns.transpose(1, 2) + outside
 
 
-def resize_bilinear(maps: Tensor, height: Tensor | int, width: Tensor | int, source: Tensor) -> Tensor:
+def resize_bilinear(maps: Tensor, height: int, width: int, source: Tensor) -> Tensor:
     """Top-left `source` (int64[2]: h, w) part of maps [n, h0, w0] -> [n, height, width], half-pixel bilinear.
 
-    Written with gathers so that all three sizes may be dynamic in an exported graph.
+    Written with gathers, because `source` is a tensor.
     """
     for axis, size in ((1, height), (2, width)):
         valid = source[axis - 1]

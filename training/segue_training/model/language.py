@@ -6,8 +6,10 @@ Shapes in comments: B rows, S new positions, P past positions, H hidden, Q heads
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -44,6 +46,9 @@ class LoraLinear(nn.Module):
     The base weight is a buffer outside the state dict, so that a checkpoint holds only what was trained.
     """
 
+    weight: Tensor
+    """[sum(outputs), inputs]"""
+
     def __init__(self, inputs: int, outputs: tuple[int, ...], rank: int, scale: float, dtype: torch.dtype):
         super().__init__()
         self.outputs, self.rank, self.scale = outputs, rank, scale
@@ -65,6 +70,9 @@ class LoraLinear(nn.Module):
 class RmsNorm(nn.Module):
     """Root-mean-square normalisation, always computed in float32."""
 
+    weight: Tensor
+    """[size]"""
+
     def __init__(self, size: int, eps: float):
         super().__init__()
         self.eps = eps
@@ -81,14 +89,13 @@ class Layer(nn.Module):
     def __init__(self, config: LanguageConfig, dtype: torch.dtype):
         super().__init__()
         c = self.config = config
-        lora = {"rank": c.lora_rank, "scale": c.lora_scale, "dtype": dtype}
         queries, keys = c.heads * c.head_dim, c.kv_heads * c.head_dim
         self.attention_norm = RmsNorm(c.hidden, c.norm_eps)
-        self.qkv = LoraLinear(c.hidden, (queries, keys, keys), **lora)
-        self.out = LoraLinear(queries, (c.hidden,), **lora)
+        self.qkv = LoraLinear(c.hidden, (queries, keys, keys), c.lora_rank, c.lora_scale, dtype)
+        self.out = LoraLinear(queries, (c.hidden,), c.lora_rank, c.lora_scale, dtype)
         self.ffn_norm = RmsNorm(c.hidden, c.norm_eps)
-        self.gate_up = LoraLinear(c.hidden, (c.ffn, c.ffn), **lora)
-        self.down = LoraLinear(c.ffn, (c.hidden,), **lora)
+        self.gate_up = LoraLinear(c.hidden, (c.ffn, c.ffn), c.lora_rank, c.lora_scale, dtype)
+        self.down = LoraLinear(c.ffn, (c.hidden,), c.lora_rank, c.lora_scale, dtype)
 
     def forward(
         self, x: Tensor, rope: tuple[Tensor, Tensor], bias: Tensor | None, past: tuple[Tensor, Tensor] | None
@@ -111,8 +118,23 @@ class Layer(nn.Module):
         return x + self.down(F.silu(gate) * up), new
 
 
+class Layers(nn.ModuleList):
+    """The layers in their order."""
+
+    def __iter__(self) -> Iterator[Layer]:
+        return cast(Iterator[Layer], super().__iter__())
+
+
 class LanguageModel(nn.Module):
     """Embeddings in, post-norm hidden states and key/values out."""
+
+    embedding: Tensor
+    """[vocab_size, H]"""
+    head: Tensor | None
+    """[vocab_size, H]; None if the embedding is the head."""
+    frequencies: Tensor
+    """[D / 2]"""
+    layers: Layers
 
     def __init__(self, config: LanguageConfig, frozen_dtype: torch.dtype = torch.float32):
         super().__init__()
@@ -122,7 +144,7 @@ class LanguageModel(nn.Module):
         self.register_buffer("head", None if config.tied_head else table.clone(), persistent=False)
         self.new_embedding = nn.Parameter(torch.zeros(config.new_tokens, config.hidden))
         self.new_head = None if config.tied_head else nn.Parameter(torch.zeros(config.new_tokens, config.hidden))
-        self.layers = nn.ModuleList(Layer(config, frozen_dtype) for _ in range(config.layers))
+        self.layers = Layers(Layer(config, frozen_dtype) for _ in range(config.layers))
         self.norm = RmsNorm(config.hidden, config.norm_eps)
         self.register_buffer("frequencies", rope_frequencies(config), persistent=False)
 
@@ -163,14 +185,16 @@ class LanguageModel(nn.Module):
 
     def logits(self, hidden: Tensor) -> Tensor:
         """post-norm hidden float[..., H] -> float[..., vocab_size + new_tokens]"""
-        head, new = (self.embedding, self.new_embedding) if self.new_head is None else (self.head, self.new_head)
+        head, new = self.embedding, self.new_embedding
+        if self.head is not None and self.new_head is not None:
+            head, new = self.head, self.new_head
         return torch.cat((frozen_linear(hidden, head), F.linear(hidden, new)), dim=-1)
 
     @torch.no_grad()
     def start_new_rows(self) -> None:
         """Put the new token rows at the mean of the base rows, so that training starts from a plausible place."""
         self.new_embedding.copy_(self.embedding.float().mean(0).expand_as(self.new_embedding))
-        if self.new_head is not None:
+        if self.head is not None and self.new_head is not None:
             self.new_head.copy_(self.head.float().mean(0).expand_as(self.new_head))
 
 
@@ -196,7 +220,7 @@ def causal_bias(length: int, past: int, device: torch.device) -> Tensor:
     return hidden[None, None]
 
 
-def load_gguf(path: Path, frozen_dtype: torch.dtype = torch.float32, **overrides: int | float) -> LanguageModel:
+def load_gguf(path: Path, frozen_dtype: torch.dtype = torch.float32) -> LanguageModel:
     """Build the model from a `llama` GGUF file (any quantisation that `gguf` can undo)."""
     from gguf import GGUFReader
     from gguf.quants import dequantize
@@ -217,7 +241,6 @@ def load_gguf(path: Path, frozen_dtype: torch.dtype = torch.float32, **overrides
             rope_base=field["llama.rope.freq_base"],
             norm_eps=round(field["llama.attention.layer_norm_rms_epsilon"], 9),
             tied_head="output.weight" not in tensors,
-            **overrides,
         ),
         frozen_dtype,
     )

@@ -53,7 +53,7 @@ class TwoWayBlock(nn.Module):
         self.mlp = nn.Sequential(nn.Linear(dim, mlp), nn.GELU(), nn.Linear(mlp, dim))
         self.norms = nn.ModuleList(nn.LayerNorm(dim) for _ in range(4))
 
-    def forward(self, tokens: Tensor, image: Tensor, token_position: Tensor, image_position: Tensor):
+    def forward(self, tokens: Tensor, image: Tensor, token_position: Tensor, image_position: Tensor) -> tuple[Tensor, Tensor]:
         q = tokens + token_position
         tokens = self.norms[0](tokens + self.self_attention(q, q, tokens))
         tokens = self.norms[1](tokens + self.to_image(tokens + token_position, image + image_position, image))
@@ -127,6 +127,9 @@ class ViewNetwork(nn.Module):
 class MaskDecoder(nn.Module):
     """Everything between the `<SEG>` prompt and frame logits."""
 
+    score_weights: Tensor
+    """float32[3], what `signals` weigh in the logit of a score; set by calibration (calibrate_scores)"""
+
     def __init__(self, config: DecoderConfig):
         super().__init__()
         self.config = config
@@ -139,7 +142,6 @@ class MaskDecoder(nn.Module):
         self.view = ViewNetwork(config)
         self.refiner = Refiner(config.prompt_size)
         self.register_buffer("score_weights", torch.tensor([0.0, 1.0, 0.0]))
-        """What `signals` weigh in the logit of a score; set by calibration (calibrate_scores)."""
         for name, channels in (("b2", 24), ("b5", 32), ("c4", 88), ("b14", 120)):
             self.register_buffer(f"{name}_mean", torch.zeros(1, channels, 1, 1))
             self.register_buffer(f"{name}_std", torch.ones(1, channels, 1, 1))
@@ -147,7 +149,7 @@ class MaskDecoder(nn.Module):
     @property
     def output_device(self) -> torch.device:
         """Where the decoder computes."""
-        return self.b2_mean.device
+        return self.score_weights.device
 
     def standardise(self, features: Features, name: str) -> Tensor:
         """One backbone tap, standardised per channel."""
@@ -244,8 +246,8 @@ class MaskDecoder(nn.Module):
         if "near" in self.config.relations:
             counted = distinct(boxes, best, plausible)
             order += [from_side(x, counted, nth) for nth in (1, 2, 3)] + [from_side(-x, counted, 1), -found.away]
-        order = torch.cat([torch.stack(order, -1), found.colours], -1)
-        rank = (order * relation[:, None].to(order.dtype)).sum(-1)
+        ranks = torch.cat([torch.stack(order, -1), found.colours], -1)
+        rank = (ranks * relation[:, None].to(ranks.dtype)).sum(-1)
         whole_field = relation[:, :1].bool() | relation[:, 1:2].bool()
         rank = torch.where(plausible | whole_field, rank, torch.full_like(rank, NEVER))
         chosen = rank >= rank.amax(1, keepdim=True)

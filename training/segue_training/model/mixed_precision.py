@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from contextlib import AbstractContextManager
 from functools import cache
 
 import torch
@@ -11,7 +10,7 @@ import torch
 _ROWS, _INPUTS, _OUTPUTS = 512, 576, 1536
 
 
-def autocast(device: torch.device) -> AbstractContextManager:
+def autocast(device: torch.device) -> torch.autocast:
     """bfloat16 where the device multiplies it faster than float32, else float32 as it is.
 
     A CPU without matrix extensions only emulates bfloat16, eight times slower than its float32 products.

@@ -63,6 +63,9 @@ class VisualSummary(nn.Module):
 class Projector(nn.Module):
     """Summary -> visual tokens [n, 76, hidden]."""
 
+    names: Tensor
+    """float32[classes, hidden], the embeddings of the detector's class names"""
+
     def __init__(self, config: VisionConfig, hidden: int, classes: int = len(COCO_NAMES)):
         super().__init__()
         self.objects = config.objects
@@ -75,6 +78,7 @@ class Projector(nn.Module):
         self.gain = nn.Parameter(torch.ones(2))
         self.register_buffer("names", torch.zeros(classes, hidden))
         for layer in (self.cells[2], self.details[2]):
+            assert isinstance(layer, nn.Linear)
             nn.init.normal_(layer.weight, std=0.01)
             nn.init.zeros_(layer.bias)
 

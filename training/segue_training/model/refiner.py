@@ -47,6 +47,7 @@ class Refiner(nn.Module):
         )
         self.out = nn.Sequential(nn.GELU(), nn.Conv2d(16, 16, 3, padding=1), nn.GELU(), nn.Conv2d(16, 1, 1))
         for layer in (self.film, self.out[-1]):
+            assert isinstance(layer, nn.Linear | nn.Conv2d) and layer.bias is not None
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
 

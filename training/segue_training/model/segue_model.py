@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -29,6 +31,11 @@ class SegueModel(nn.Module):
     `names`: what the vision encoder's heatmap channels mean, COCO's 80 and then own ones.
     """
 
+    refusal_token: Tensor
+    """int64[], the id of `REFUSAL`"""
+    refusal_bias: Tensor
+    """float32[], added to the logit of `refusal_token` when the first token of an answer is chosen"""
+
     def __init__(
         self,
         vision: CenterNet,
@@ -51,7 +58,6 @@ class SegueModel(nn.Module):
         self.decoder = MaskDecoder(self.decoder_config)
         self.register_buffer("refusal_token", torch.tensor(tokenizer.encode(REFUSAL)[0]))
         self.register_buffer("refusal_bias", torch.zeros(()))
-        """Added to the logit of `refusal_token` when the first token of an answer is chosen."""
         self.projector.names.copy_(self.name_embeddings(list(names)))
 
     @property
@@ -102,7 +108,7 @@ def _assemble(vision: CenterNet, names: tuple[str, ...], relations: tuple[str, .
     return model.eval()
 
 
-def save_model(model: SegueModel, path: Path, facts: dict, compact: bool = False) -> None:
+def save_model(model: SegueModel, path: Path, facts: Mapping[str, object], compact: bool = False) -> None:
     """Writes a safetensors file of everything but the language model's frozen weights; `facts` (figures, options) travel along.
 
     compact: LoRA in float16, half of the file's size for differences far below those of the quantised base.
@@ -116,7 +122,7 @@ def save_model(model: SegueModel, path: Path, facts: dict, compact: bool = False
     if broken:
         raise FloatingPointError(f"{path} is not written, weights are not finite: {', '.join(broken)}")
     temporary = path.with_suffix(".tmp")
-    save_file(state, temporary, {"config": json.dumps(_config(model)), "facts": json.dumps(facts)})
+    save_file(state, temporary, {"config": json.dumps(_config(model)), "facts": json.dumps(dict(facts))})
     temporary.replace(path)
 
 
@@ -131,10 +137,10 @@ def load_model(path: Path, frozen_dtype: torch.dtype = torch.float32) -> SegueMo
     if saved != _config(model):
         raise ValueError(f"{path} was trained with other sizes: {saved}, this code has {_config(model)}")
     model.load_state_dict(load_file(path))
-    model.vision.to(memory_format=torch.channels_last)
+    model.vision.channels_last()
     return model
 
 
-def _config(model: SegueModel) -> dict:
+def _config(model: SegueModel) -> dict[str, Any]:
     config = {"names": model.names, "vision": asdict(model.vision_config), "decoder": asdict(model.decoder_config)}
     return json.loads(json.dumps(config))  # as it comes back from a file, with lists for tuples

@@ -58,9 +58,9 @@ class SegueTokenizer:
         self.control = control = control or ControlTokens()
         self.added = tuple(token.content for token in tokenizer.get_added_tokens_decoder().values())
         self.seg, self.image, self.end, self.pad = (
-            tokenizer.token_to_id(token) for token in (control.seg, control.image, control.end, control.pad)
+            self._id(token) for token in (control.seg, control.image, control.end, control.pad)
         )
-        self.begin = None if control.begin is None else tokenizer.token_to_id(control.begin)
+        self.begin = None if control.begin is None else self._id(control.begin)
 
     @staticmethod
     def from_manifest(tokenizer: Tokenizer, language: dict[str, Any]) -> SegueTokenizer:
@@ -68,9 +68,10 @@ class SegueTokenizer:
         ids = language["ids"]
         control = ControlTokens(
             seg=language["segToken"],
-            begin=None if ids["bos"] is None else tokenizer.id_to_token(ids["bos"]),
-            **{name: tokenizer.id_to_token(ids[name]) for name in ("image", "pad")},
-            end=tokenizer.id_to_token(ids["end"][0]),
+            image=_token(tokenizer, ids["image"]),
+            end=_token(tokenizer, ids["end"][0]),
+            pad=_token(tokenizer, ids["pad"]),
+            begin=None if ids["bos"] is None else _token(tokenizer, ids["bos"]),
         )
         parts = {name: language["template"][camel(name)] for name in PromptTemplate.__dataclass_fields__}
         return SegueTokenizer(tokenizer, PromptTemplate(**parts), control)
@@ -92,6 +93,12 @@ class SegueTokenizer:
         """Ids behind the picture: earlier turns and the question, neutralised, and how the answer must begin."""
         safe = [(neutralise(q, self.added), neutralise(a, self.added, allowed=(self.control.seg,))) for q, a in turns]
         return self.encode(self.template.behind_picture(neutralise(question, self.added), safe) + answer_prefix)
+
+    def _id(self, token: str) -> int:
+        found = self.tokenizer.token_to_id(token)
+        if found is None:
+            raise ValueError(f"The tokenizer has no token {token!r}")
+        return found
 
     def save(self, path: Path) -> None:
         """Write `tokenizer.json` without indentation, so that a large vocabulary stays small."""
@@ -138,6 +145,13 @@ def camel(name: str) -> str:
     """snake_case -> camelCase, for manifest keys."""
     first, *rest = name.split("_")
     return first + "".join(part.capitalize() for part in rest)
+
+
+def _token(tokenizer: Tokenizer, token_id: int) -> str:
+    found = tokenizer.id_to_token(token_id)
+    if found is None:
+        raise ValueError(f"The tokenizer has no token of id {token_id}")
+    return found
 
 
 def _added(content: str, special: bool) -> AddedToken:

@@ -9,7 +9,9 @@ by 255 is folded into the stem as well.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
@@ -132,6 +134,13 @@ class Up(nn.Module):
         return x[:, :, : 2 * h, : 2 * w]
 
 
+class Blocks(nn.ModuleList):
+    """The backbone's blocks in their order."""
+
+    def __iter__(self) -> Iterator[Block]:
+        return cast(Iterator[Block], super().__iter__())
+
+
 class CenterNet(nn.Module):
     """Detector with its backbone taps exposed.
 
@@ -148,7 +157,7 @@ class CenterNet(nn.Module):
         for _, kernel, expand, cout, stride, se, act in _BLOCKS:
             blocks.append(Block(cin, kernel, expand, cout, stride, se, act))
             cin = cout
-        self.blocks = nn.ModuleList(blocks)
+        self.blocks = Blocks(blocks)
         self.extern = SameConv(120, 480, 1)
         self.lateral4, self.lateral3, self.lateral2 = Lateral(88, 22, 128), Lateral(96, 24, 96), Lateral(72, 18, 64)
         self.up5, self.up4, self.up3 = Up(480, 128), Up(256, 96), Up(192, 64)
@@ -156,6 +165,10 @@ class CenterNet(nn.Module):
         self.se_b = SameConv(32, 128, 1, bias=False)
         self.class_head = Separable(128, classes, 3)
         self.box_head = Separable(128, 4, 3)
+
+    def channels_last(self) -> None:
+        """Lays the weights out as a CPU's convolutions read them fastest."""
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # missing in torch's own types
 
     def forward(self, pixels: Tensor) -> dict[str, Tensor]:
         x = F.hardswish(self.stem(pixels))
@@ -210,12 +223,14 @@ def load_base(folder: Path) -> CenterNet:
         # HWC1 for depthwise, HWIO otherwise -> OIHW
         module.weight.data = value.permute(2, 3, 0, 1) if depthwise else value.permute(3, 2, 0, 1)
         module.weight.data = module.weight.data.contiguous()
-        if bias is not None:
+        if bias is not None and module.bias is not None:
             module.bias.data = tensors.pop(bias)
     left = [name for name, value in tensors.items() if value.dim() > 0]
     if left:
         raise ValueError(f"{folder}: weights not used: {left[:5]}; is this @vladmandic/human 3.3.6?")
-    return model.eval().to(memory_format=torch.channels_last)
+    model.eval()
+    model.channels_last()
+    return model
 
 
 def _read_tensors(folder: Path) -> dict[str, Tensor]:
@@ -233,10 +248,10 @@ def _read_tensors(folder: Path) -> dict[str, Tensor]:
     return tensors
 
 
-def _names(model: CenterNet):
+def _names(model: CenterNet) -> Iterator[tuple[nn.Conv2d, str, str | None, bool]]:
     """Yields (module, weight name, bias name or None, is depthwise) for every layer."""
 
-    def folded(module: nn.Module, name: str, kind: str, depthwise: bool = False):
+    def folded(module: nn.Conv2d, name: str, kind: str, depthwise: bool = False) -> tuple[nn.Conv2d, str, str, bool]:
         return module, f"tower_0/{name}/{kind}_weights", f"tower_0/{name}/{kind}_bn_offset", depthwise
 
     yield folded(model.stem, "MobilenetV3/Conv", "Conv2D")

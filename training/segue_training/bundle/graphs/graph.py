@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
+from numpy.typing import ArrayLike, DTypeLike
 from onnx import TensorProto, helper, numpy_helper
 
 from segue_training.bundle.quantize import pack_nibbles
+
+Value = tuple[str, DTypeLike, Sequence[int | str | None]]
+"""An input or output: name, type, shape; a size that is free has a name, or None."""
 
 OPSET = 23
 IR_VERSION = 11
@@ -60,21 +66,31 @@ class Graph:
     """A graph under construction. Constants and weights of a body live in the outermost graph, which the body sees."""
 
     def __init__(self, weights: WeightFiles, outer: Graph | None = None):
-        self.root = self if outer is None else outer.root
+        self.root: Graph = self if outer is None else outer.root
         self._weights = weights
         self.nodes: list[onnx.NodeProto] = []
         if outer is None:
             self._count = 0
             self._initializers: dict[str, TensorProto] = {}
-            self._constants: dict[tuple, str] = {}
+            self._constants: dict[tuple[str, tuple[int, ...], bytes], str] = {}
 
-    def op(self, kind: str, *inputs: str, outputs: int | list[str] = 1, domain: str = "", **attributes) -> str | list[str]:
-        """Add a node; returns the name of its output, or the list of names if there are several."""
-        names = outputs if isinstance(outputs, list) else [self._fresh(kind) for _ in range(outputs)]
-        self.nodes.append(helper.make_node(kind, list(inputs), names, domain=domain, **attributes))
-        return names[0] if len(names) == 1 else names
+    def op(self, kind: str, *inputs: str, domain: str = "", **attributes: Any) -> str:
+        """Add a node with one output; returns its name."""
+        return self._add(kind, inputs, [self._fresh(kind)], domain, attributes)[0]
 
-    def constant(self, value, dtype=np.int64) -> str:
+    def ops(self, kind: str, *inputs: str, outputs: int, **attributes: Any) -> list[str]:
+        """Add a node with several outputs; returns their names."""
+        return self._add(kind, inputs, [self._fresh(kind) for _ in range(outputs)], "", attributes)
+
+    def output(self, name: str, value: str) -> None:
+        """Give a value the name of one of the graph's outputs."""
+        self._add("Identity", (value,), [name], "", {})
+
+    def _add(self, kind: str, inputs: tuple[str, ...], outputs: list[str], domain: str, attributes: dict[str, Any]) -> list[str]:
+        self.nodes.append(helper.make_node(kind, list(inputs), outputs, domain=domain, **attributes))
+        return outputs
+
+    def constant(self, value: ArrayLike, dtype: DTypeLike = np.int64) -> str:
         """A small constant, stored once however often it is asked for."""
         array = np.asarray(value, dtype)
         key = (array.dtype.str, array.shape, array.tobytes())
@@ -92,16 +108,11 @@ class Graph:
         """A subgraph, e.g. of a Loop."""
         return Graph(self._weights, self)
 
-    def proto(self, name: str, inputs: list, outputs: list) -> onnx.GraphProto:
-        """inputs and outputs: (name, numpy dtype, shape with strings for symbolic sizes)"""
-        values = [
-            [helper.make_tensor_value_info(n, helper.np_dtype_to_tensor_dtype(np.dtype(d)), s) for n, d, s in side]
-            for side in (inputs, outputs)
-        ]
+    def proto(self, name: str, inputs: list[Value], outputs: list[Value]) -> onnx.GraphProto:
         initializers = list(self._initializers.values()) if self.root is self else []
-        return helper.make_graph(self.nodes, name, *values, initializers)
+        return helper.make_graph(self.nodes, name, _infos(inputs), _infos(outputs), initializers)
 
-    def save(self, path: Path, inputs: list, outputs: list) -> None:
+    def save(self, path: Path, inputs: list[Value], outputs: list[Value]) -> None:
         """Write the model file; external weights are referred to relative to it."""
         opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(CONTRIB, 1)]
         model = helper.make_model(
@@ -112,3 +123,10 @@ class Graph:
     def _fresh(self, kind: str) -> str:
         self.root._count += 1
         return f"{kind}_{self.root._count}"
+
+
+def _infos(values: list[Value]) -> list[onnx.ValueInfoProto]:
+    return [
+        helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(np.dtype(dtype)), shape)
+        for name, dtype, shape in values
+    ]

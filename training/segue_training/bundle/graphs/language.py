@@ -12,7 +12,7 @@ from onnx import TensorProto, numpy_helper
 
 from segue_training.model.language import LanguageConfig
 
-from .graph import Graph, WeightFiles
+from .graph import Graph, Value, WeightFiles
 from .layers import MASKED, LanguageGraph
 
 
@@ -51,7 +51,7 @@ def build_prefill(
     hidden = build.norm(g, x, "norm")
     token, logprob = build.choose(g, hidden, first_token_bias)
     _name(g, {"kv": build.join(new), "hidden": hidden, "token": token, "logprob": logprob})
-    kv = [2 * c.layers, "batch", c.kv_heads, "past", c.head_dim]
+    kv: list[int | str] = [2 * c.layers, "batch", c.kv_heads, "past", c.head_dim]
     g.save(
         path,
         [
@@ -94,30 +94,30 @@ def build_decode(config: LanguageConfig, weights: WeightFiles, precision: str, p
     hidden = build.norm(b, x, "norm")
     token, logprob = build.choose(b, hidden)
     chosen = b.op("Identity", token)
-    carried = [
-        (name, np.float32, ["batch", c.kv_heads, *sizes])
-        for name, sizes in zip(names, [[c.head_dim, "steps"], ["steps", c.head_dim]] * c.layers, strict=True)
-    ]
-    grown = [(name, dtype, shape[:2] + [None, None]) for name, (_, dtype, shape) in zip(new, carried, strict=True)]
+    carried: list[Value] = []
+    for keys, values in zip(names[0::2], names[1::2], strict=True):
+        carried.append((keys, np.float32, ["batch", c.kv_heads, c.head_dim, "steps"]))
+        carried.append((values, np.float32, ["batch", c.kv_heads, "steps", c.head_dim]))
+    longer: list[Value] = [(name, np.float32, ["batch", c.kv_heads, None, None]) for name in new]
     body = b.proto(
         "step",
         [("iteration", np.int64, []), ("go_on", np.bool_, []), ("fed", np.int64, ["batch"]), *carried],
         [
             (b.op("Identity", "go_on"), np.bool_, []),
             (token, np.int64, ["batch"]),
-            *grown,
+            *longer,
             (chosen, np.int64, ["batch"]),
             (hidden, np.float32, ["batch", c.hidden]),
             (logprob, np.float32, ["batch"]),
         ],
     )
-    results = g.op("Loop", "steps", g.constant(True, np.bool_), "token", *empty, outputs=len(empty) + 4, body=body)
+    results = g.ops("Loop", "steps", g.constant(True, np.bool_), "token", *empty, outputs=len(empty) + 4, body=body)
     _, *grown, tokens, hiddens, logprobs = results
     turned = {"tokens": tokens, "hidden": hiddens, "logprobs": logprobs}
     for name, value in turned.items():
         turned[name] = g.op("Transpose", value, perm=[1, 0, 2][: 3 if name == "hidden" else 2])
     _name(g, {**turned, "kv": build.join(list(zip(grown[0::2], grown[1::2], strict=True)))})
-    kv = [2 * c.layers, "batch", c.kv_heads, "past", c.head_dim]
+    kv: list[int | str] = [2 * c.layers, "batch", c.kv_heads, "past", c.head_dim]
     g.save(
         path,
         [
@@ -140,4 +140,4 @@ _zero = numpy_helper.from_array(np.zeros(1, np.float32))
 
 def _name(g: Graph, outputs: dict[str, str]) -> None:
     for name, value in outputs.items():
-        g.op("Identity", value, outputs=[name])
+        g.output(name, value)

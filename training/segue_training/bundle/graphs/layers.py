@@ -49,6 +49,7 @@ class LanguageGraph:
         self._sizes = linear_sizes(config)
         self.outer = Graph(weights)
         self._expanded: dict[str, str] = {}
+        self._low_ranks: dict[str, tuple[str, str]] = {}
 
     # Weights: nodes over constants only, which the runtime computes once when it loads the graph.
 
@@ -94,8 +95,7 @@ class LanguageGraph:
         That is the LoRA of the n projections, B block-diagonal over them, and behind it the outlier channels: A picks
         them, B holds their rows of the base weight.
         """
-        key = f"{name}.low_rank"
-        if key not in self._expanded:
+        if name not in self._low_ranks:
             g, (_, outputs) = self.outer, self._sizes[name.split(".")[1]]
             rows = []
             for part in range(len(outputs)):
@@ -108,8 +108,8 @@ class LanguageGraph:
                 kept = g.op("Cast", g.op("Gather", self._expand(name), g.weight(f"{name}.outliers")), to=_FLOAT)
                 kept = g.op("Sub", kept, g.constant(_ZERO, np.float32))
                 rows.append(g.op("Mul", kept, g.weight(f"{name}.scale")))
-            self._expanded[key] = (g.op("Concat", *columns, axis=1), g.op("Concat", *rows, axis=0))
-        return self._expanded[key]
+            self._low_ranks[name] = (g.op("Concat", *columns, axis=1), g.op("Concat", *rows, axis=0))
+        return self._low_ranks[name]
 
     def _picked(self, name: str) -> str:
         """float[outliers, inputs], a 1 for each outlier channel"""
@@ -246,9 +246,9 @@ class LanguageGraph:
         c, g = self.config, step.g
         both, one = (c.heads + c.kv_heads) * c.head_dim, c.kv_heads * c.head_dim
         qkv = self.linear(g, self.norm(g, x, f"{index}.attention_norm"), f"{index}.qkv")
-        qk, v = g.op("Split", g.op("Reshape", qkv, step.rows), g.constant([both, one]), outputs=2, axis=-1)
+        qk, v = g.ops("Split", g.op("Reshape", qkv, step.rows), g.constant([both, one]), outputs=2, axis=-1)
         qk = g.op("RotaryEmbedding", qk, step.cosine, step.sine, num_heads=c.heads + c.kv_heads)
-        q, k = g.op("Split", qk, g.constant([both - one, one]), outputs=2, axis=-1)
+        q, k = g.ops("Split", qk, g.constant([both - one, one]), outputs=2, axis=-1)
         q = g.op("Transpose", g.op("Reshape", q, step.query), perm=[0, 2, 3, 1, 4])
         q = g.op("Reshape", q, g.constant([0, 0, -1, c.head_dim]))  # [B, K, G * S, D]
         k = g.op("Transpose", g.op("Reshape", k, step.keys), perm=[0, 2, 3, 1])
@@ -257,8 +257,8 @@ class LanguageGraph:
             k, v = g.op("Concat", earlier[0], k, axis=3), g.op("Concat", earlier[1], v, axis=2)
         mixed = self._attend(step, q, [(*past, step.past_bias), (k, self._with_ones(g, v), step.new_bias)])
         x = g.op("Add", x, self.linear(g, mixed, f"{index}.out"))
-        both = self.linear(g, self.norm(g, x, f"{index}.ffn_norm"), f"{index}.gate_up")
-        gate, up = g.op("Split", both, outputs=2, axis=-1, num_outputs=2)
+        gated = self.linear(g, self.norm(g, x, f"{index}.ffn_norm"), f"{index}.gate_up")
+        gate, up = g.ops("Split", gated, outputs=2, axis=-1, num_outputs=2)
         active = g.op("Mul", g.op("Mul", gate, g.op("Sigmoid", gate)), up)
         return g.op("Add", x, self.linear(g, active, f"{index}.down")), k, v
 
@@ -274,11 +274,11 @@ class LanguageGraph:
         scores = [g.op("MatMul", q, k) for k, _, _ in parts]
         scores = [s if bias is None else g.op("Add", s, bias) for s, (_, _, bias) in zip(scores, parts, strict=True)]
         sizes = g.op("Concat", *(g.op("Shape", k, start=3) for k, _, _ in parts), axis=0)
-        scores = g.op("Concat", *scores, axis=-1)
-        weights = g.op("Exp", g.op("Sub", scores, g.op("ReduceMax", scores, g.constant([-1]), keepdims=1)))
-        weights = g.op("Split", weights, sizes, outputs=2, axis=-1)
+        row = g.op("Concat", *scores, axis=-1)
+        exponents = g.op("Exp", g.op("Sub", row, g.op("ReduceMax", row, g.constant([-1]), keepdims=1)))
+        weights = g.ops("Split", exponents, sizes, outputs=2, axis=-1)
         sums = g.op("Add", *(g.op("MatMul", part, v) for part, (_, v, _) in zip(weights, parts, strict=True)))
-        mixed, total = g.op("Split", sums, g.constant([self.config.head_dim, 1]), outputs=2, axis=-1)
+        mixed, total = g.ops("Split", sums, g.constant([self.config.head_dim, 1]), outputs=2, axis=-1)
         mixed = g.op("Div", mixed, total)
         mixed = g.op("Transpose", g.op("Reshape", mixed, step.mixed), perm=[0, 3, 1, 2, 4])
         return g.op("Reshape", mixed, g.constant([-1, self.config.heads * self.config.head_dim]))
@@ -286,7 +286,7 @@ class LanguageGraph:
     def past(self, past_kv: str, past_lengths: str) -> tuple[list[tuple[str, str]], str]:
         """Per layer (transposed keys, values with a column of ones) of the past, and its bias float[B, 1, 1, P]."""
         g, count = self.outer, 2 * self.config.layers
-        each = g.op("Split", past_kv, outputs=count, axis=0, num_outputs=count)
+        each = g.ops("Split", past_kv, outputs=count, axis=0, num_outputs=count)
         flat = [g.op("Squeeze", name, g.constant([0])) for name in each]
         pairs = [
             (g.op("Transpose", k, perm=[0, 1, 3, 2]), self._with_ones(g, v)) for k, v in zip(flat[0::2], flat[1::2], strict=True)

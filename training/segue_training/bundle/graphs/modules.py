@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -48,7 +49,8 @@ def export_seg_head(seg_head: nn.Module, hidden: int, path: Path) -> int:
     states = torch.zeros(2, hidden)
     _export(seg_head, (states,), path, ["hidden"], ["seg_embeddings"], "hidden")
     with torch.inference_mode():
-        return seg_head(states).shape[1]
+        prompts: Tensor = seg_head(states)
+    return prompts.shape[1]
 
 
 def export_decoder(decoder: nn.Module, encoded: dict[str, Tensor], prompt: int, frame: int, path: Path) -> None:
@@ -96,7 +98,7 @@ class _Decoder(nn.Module):
 
 def _export(
     module: nn.Module,
-    inputs: tuple,
+    inputs: tuple[Tensor, ...],
     path: Path,
     names: list[str],
     outputs: list[str],
@@ -118,6 +120,7 @@ def _export(
             dynamic_shapes=sizes if len(sizes) == 1 else (sizes,),
             verbose=False,
         )
+    assert program is not None  # as dynamo=True promises
     if weights is not None:
         _move_weights(program.model.graph, weights, path.stem)
     model = program.model_proto
@@ -132,6 +135,8 @@ def _move_weights(graph: onnx_ir.Graph, weights: WeightFiles, group: str) -> Non
     """Write the graph's weights to the group's files, one after the other, and let the graph refer to them."""
     for value in graph.initializers.values():
         tensor = value.const_value
+        if tensor is None or value.name is None:
+            raise ValueError("the traced graph has a weight without a value or a name")
         if tensor.nbytes <= _SMALL_BYTES:
             continue
         name = f"{group}/{value.name}"
@@ -142,7 +147,7 @@ def _move_weights(graph: onnx_ir.Graph, weights: WeightFiles, group: str) -> Non
             int(place["offset"]),
             int(place["length"]),
             tensor.dtype,
-            shape=tensor.shape,
+            shape=onnx_ir.Shape(tensor.shape.numpy()),
             name=value.name,
             base_dir=weights.folder,
         )
@@ -162,7 +167,7 @@ def _append_masks(graph: onnx.GraphProto) -> None:
     for name, tensor in constants.items():
         tensor.name = name
         graph.initializer.append(tensor)
-    nodes = [
+    nodes: list[tuple[str, list[str], str, dict[str, Any]]] = [
         ("Slice", ["frame_logits", "post_zero", "resized_size", "post_axes"], "post_inside", {}),
         ("Unsqueeze", ["post_inside", "post_one"], "post_channel", {}),
         ("Shape", ["post_channel"], "post_batch", {"start": 0, "end": 2}),
@@ -201,9 +206,9 @@ def _append_masks(graph: onnx.GraphProto) -> None:
     )
 
 
-def _array(values: list[int]):
-    return torch.tensor(values, dtype=torch.int64).numpy()
+def _array(values: list[int]) -> np.ndarray:
+    return np.array(values, np.int64)
 
 
 def _scalar(value: float) -> TensorProto:
-    return numpy_helper.from_array(torch.tensor(value).numpy())
+    return numpy_helper.from_array(np.array(value, np.float32))

@@ -42,7 +42,7 @@ def place_language_weights(
     outliers: for INT8, the result of `find_outliers`.
     """
     place_table(weights, "embedding", model.embedding, precision)
-    if not model.config.tied_head:
+    if model.head is not None:
         place_table(weights, "head", model.head, precision)
     if model.config.new_tokens:
         weights.add(_TUNED, "new_embedding", _numpy(model.new_embedding))
@@ -79,6 +79,8 @@ def place_layer(
     for name in ("qkv", "out", "gate_up", "down"):
         _place_linear(weights, f"{index}.{name}", getattr(layer, name), precision)
         if precision == INT8:
+            if outliers is None:
+                raise ValueError(f"{INT8} needs the outliers of the model")
             weights.add(_TUNED, f"{index}.{name}.outliers", outliers[f"{index}.{name}"])
 
 
@@ -98,17 +100,17 @@ def _place_linear(weights: WeightFiles, name: str, linear: LoraLinear, precision
         weights.add(_BASE, f"{name}.scale", blocks.scale)
         weights.add(_BASE, f"{name}.zero", blocks.zero)
     else:
-        blocks = to_blocks(weight)
-        weights.add(_BASE, f"{name}.levels", blocks.levels, nibbles=True)
-        weights.add(_BASE, f"{name}.inverse", blocks.inverse)
-        weights.add(_BASE, f"{name}.start", blocks.start)
-        weights.add(_BASE, f"{name}.scale", blocks.channel)
+        stored = to_blocks(weight)
+        weights.add(_BASE, f"{name}.levels", stored.levels, nibbles=True)
+        weights.add(_BASE, f"{name}.inverse", stored.inverse)
+        weights.add(_BASE, f"{name}.start", stored.start)
+        weights.add(_BASE, f"{name}.scale", stored.channel)
     if linear.rank == 0:
         return
-    stored = np.float32 if precision == FLOAT32 else np.float16
-    weights.add(_TUNED, f"{name}.lora_a", _numpy(linear.lora_a).T.astype(stored))
+    dtype = np.float32 if precision == FLOAT32 else np.float16
+    weights.add(_TUNED, f"{name}.lora_a", _numpy(linear.lora_a).T.astype(dtype))
     for part, b in enumerate(linear.lora_b):
-        weights.add(_TUNED, f"{name}.lora_b{part}", (_numpy(b).T * linear.scale).astype(stored))
+        weights.add(_TUNED, f"{name}.lora_b{part}", (_numpy(b).T * linear.scale).astype(dtype))
 
 
 def _numpy(tensor: torch.Tensor) -> np.ndarray:
