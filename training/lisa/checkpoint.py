@@ -62,7 +62,7 @@ def save_sharded(folder: Path, tensors: Mapping[str, Tensor], shards: int) -> No
     """Write `pytorch_model-0000x-of-0000y.bin` with their index, as LISA's authors did."""
     names = list(tensors)
     size = -(-len(names) // shards)
-    files = {}
+    files: dict[str, str] = {}
     for shard in range(shards):
         file = f"pytorch_model-{shard + 1:05}-of-{shards:05}.bin"
         part = names[shard * size : (shard + 1) * size]

@@ -9,6 +9,7 @@ import argparse
 import gc
 import logging
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -103,8 +104,13 @@ def _export_vision(source: LisaCheckpoint, facts: BundleFacts, weights: WeightFi
 
 
 def _golden(
-    source: LisaCheckpoint, facts: BundleFacts, manifest: dict, questions: list[GoldenQuestion], folder: Path, precision: str
-) -> dict:
+    source: LisaCheckpoint,
+    facts: BundleFacts,
+    manifest: dict[str, Any],
+    questions: list[GoldenQuestion],
+    folder: Path,
+    precision: str,
+) -> dict[str, Any]:
     if questions:
         reference = Runtime(manifest, facts.tokenizer, TorchStages(lisa_parts(source, facts)))
         return write_golden(reference, questions, folder, *PRECISIONS[precision], inside=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from segue_training.bundle.parts import BundleFacts, BundleParts
 from segue_training.bundle.picture import ImageInput
@@ -82,7 +83,7 @@ def bundle_name(folder: str) -> str:
     return re.sub(r"[^a-z0-9._-]+", "-", folder.lower()).strip("-._") or "lisa"
 
 
-def _revision(config: dict) -> str:
+def _revision(config: dict[str, Any]) -> str:
     return str(
         config.get("_commit_hash")
         or (config.get("transformers_version") and f"transformers {config['transformers_version']}")

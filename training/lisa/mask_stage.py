@@ -28,6 +28,9 @@ class MaskStage(nn.Module):
     prompts.
     """
 
+    positions: Tensor
+    """float32[1, c, g, g]"""
+
     def __init__(self, config: SamDecoderConfig, frame: int):
         super().__init__()
         self.frame = frame

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
@@ -99,6 +99,7 @@ class LisaCheckpoint:
         """The whole language model in float32: 27 GB for 7 billion parameters. An export does without it."""
         model = LanguageModel(self.language_config)
         model.embedding.copy_(self.table("embedding"))
+        assert model.head is not None  # not tied
         model.head.copy_(self.table("head"))
         model.norm.weight.copy_(self.final_norm())
         for index in range(self.language_config.layers):
@@ -113,7 +114,7 @@ class LisaCheckpoint:
 _TABLES = {"embedding": "embed_tokens.weight", "head": "lm_head.weight"}
 
 
-def language_config(config: dict) -> LanguageConfig:
+def language_config(config: dict[str, Any]) -> LanguageConfig:
     """`config.json` -> the Llama's shape. Raises ValueError for settings that the language graphs do not follow."""
     scaling = config.get("rope_scaling") or (config.get("rope_parameters") or {})
     if scaling.get("rope_type", scaling.get("type", "default")) != "default":

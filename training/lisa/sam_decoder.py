@@ -69,6 +69,9 @@ class PromptEncoder(nn.Module):
 class RandomPositions(nn.Module):
     """Sines and cosines of random projections of a point."""
 
+    positional_encoding_gaussian_matrix: Tensor
+    """[2, half]"""
+
     def __init__(self, half: int):
         super().__init__()
         self.register_buffer("positional_encoding_gaussian_matrix", torch.zeros(2, half))

@@ -119,9 +119,7 @@ class Attention(nn.Module):
         super().__init__()
         self.heads, self.side = heads, side
         self.qkv, self.proj = nn.Linear(width, 3 * width), nn.Linear(width, width)
-        for axis in "hw":
-            table = torch.zeros(2 * side - 1, width // heads)
-            setattr(self, f"rel_pos_{axis}", nn.Parameter(table))
+        self.rel_pos_h, self.rel_pos_w = (nn.Parameter(torch.zeros(2 * side - 1, width // heads)) for _ in range(2))
 
     def forward(self, x: Tensor) -> Tensor:
         """float32[B, side, side, C] -> the same shape"""

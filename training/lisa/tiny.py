@@ -16,6 +16,7 @@ import json
 import tempfile
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 import sentencepiece
 import torch
@@ -31,7 +32,7 @@ from .checkpoint import save_sharded
 from .export import export_lisa
 from .facts import lisa_facts
 from .model import LisaCheckpoint
-from .sam_decoder import MaskDecoder, PromptEncoder, SamDecoderConfig
+from .sam_decoder import MaskDecoder, PromptEncoder, ReluMlp, SamDecoderConfig
 from .sam_encoder import SamEncoderConfig, SamImageEncoder
 from .tiny_sentences import SENTENCES, WORDS
 
@@ -185,6 +186,9 @@ def _seg_head() -> nn.Sequential:
     return nn.Sequential(nn.Linear(HIDDEN, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, PROMPT), nn.Dropout(0.0))
 
 
+M = TypeVar("M", bound=nn.Module)
+
+
 def _sam_prompts() -> dict[str, Tensor]:
     """Prompt encoder and mask decoder, with the tensors of points and earlier masks that LISA carries along."""
     prompts = _randomised(PromptEncoder(PROMPT, SAM.grid))
@@ -195,8 +199,9 @@ def _sam_prompts() -> dict[str, Tensor]:
     config = SamDecoderConfig(channels=PROMPT, grid=SAM.grid, depth=2, mlp=64, mask_tokens=4, iou_hidden=32)
     decoder = _randomised(MaskDecoder(config))
     for filters in decoder.output_hypernetworks_mlps:  # logits of a usual size, which a score can tell apart
-        filters.layers[-1].weight.mul_(8)
-        filters.layers[-1].bias.mul_(8)
+        assert isinstance(filters, ReluMlp)
+        for parameter in filters.layers[-1].parameters():
+            parameter.mul_(8)
     return {
         **_named("model.visual_model.prompt_encoder", prompts),
         **{f"model.visual_model.prompt_encoder.{name}": value for name, value in carried.items()},
@@ -204,7 +209,7 @@ def _sam_prompts() -> dict[str, Tensor]:
     }
 
 
-def _randomised(module: nn.Module) -> nn.Module:
+def _randomised(module: M) -> M:
     """Weights large enough that every part shows in the result, also those that are initialised with 0."""
     for name, parameter in module.named_parameters():
         if "norm" in name or parameter.dim() == 1:
@@ -251,7 +256,7 @@ def _save_clip(folder: Path) -> None:
     _write(folder / "preprocessor_config.json", processor)
 
 
-def _write(path: Path, value: dict) -> None:
+def _write(path: Path, value: dict[str, object]) -> None:
     path.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
 
 

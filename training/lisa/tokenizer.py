@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from sentencepiece import SentencePieceProcessor, sentencepiece_model_pb2
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers
@@ -70,7 +71,8 @@ def is_legacy(folder: Path) -> bool:
 
 def build_tokenizer(model: Path, added: Mapping[str, int], legacy: bool) -> Tokenizer:
     """model: `tokenizer.model` of the BPE kind with bytes for unknown characters, as Llama's."""
-    proto = sentencepiece_model_pb2.ModelProto.FromString(model.read_bytes())
+    # A class that protobuf makes when it is imported, of which the types know nothing.
+    proto: Any = sentencepiece_model_pb2.ModelProto.FromString(model.read_bytes())  # type: ignore[attr-defined]
     _check_kind(proto)
     pieces = SentencePieceProcessor(model_file=str(model))
     size = pieces.get_piece_size()
@@ -100,7 +102,7 @@ def build_tokenizer(model: Path, added: Mapping[str, int], legacy: bool) -> Toke
     return tokenizer
 
 
-def _check_kind(proto: sentencepiece_model_pb2.ModelProto) -> None:
+def _check_kind(proto: Any) -> None:
     trainer, normalizer = proto.trainer_spec, proto.normalizer_spec
     problems = {
         "is not of the kind BPE": trainer.model_type != trainer.BPE,
@@ -113,7 +115,7 @@ def _check_kind(proto: sentencepiece_model_pb2.ModelProto) -> None:
         raise ValueError(f"tokenizer.model {', '.join(found)}: it is not Llama's")
 
 
-def _merges(proto: sentencepiece_model_pb2.ModelProto) -> list[tuple[str, str]]:
+def _merges(proto: Any) -> list[tuple[str, str]]:
     """Pairs of pieces by the score of what they make, best first. SentencePiece asks only whether the result is a piece."""
     normal = {piece.piece: piece.score for piece in proto.pieces if piece.type == _NORMAL}
     pairs = [
@@ -125,6 +127,6 @@ def _merges(proto: sentencepiece_model_pb2.ModelProto) -> list[tuple[str, str]]:
     return [(left, right) for _, _, left, right in sorted(pairs)]
 
 
-def _settings(folder: Path) -> dict:
+def _settings(folder: Path) -> dict[str, Any]:
     path = folder / "tokenizer_config.json"
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}

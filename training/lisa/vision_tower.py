@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor, nn
 from transformers import CLIPVisionConfig, CLIPVisionModel
@@ -94,7 +95,7 @@ def _projector(checkpoint: Checkpoint, keys: dict[str, str]) -> nn.Sequential:
     return nn.Sequential(linear("0"), nn.GELU(), linear("2")) if "2.weight" in keys else nn.Sequential(linear("0"))
 
 
-def _vision(clip: Checkpoint) -> dict:
+def _vision(clip: Checkpoint) -> dict[str, Any]:
     """The vision part of CLIP's configuration, whose file may describe the text tower as well."""
     config = clip.config.get("vision_config", clip.config)
     defaults = CLIPVisionConfig().to_dict()

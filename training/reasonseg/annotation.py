@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -54,7 +55,8 @@ class Annotation:
 
 def _fill(points: np.ndarray, value: int, canvas: np.ndarray) -> np.ndarray:
     # Upstream draws the outline by `polylines` first; `fillPoly` draws the same pixels itself.
-    return cv2.fillPoly(canvas, points[None], value)
+    cv2.fillPoly(canvas, [points], (value,))
+    return canvas
 
 
 def read_annotation(path: Path) -> Annotation:
@@ -71,7 +73,7 @@ def read_annotation(path: Path) -> Annotation:
     return Annotation(texts[0].strip(), bool(is_sentence), shapes)
 
 
-def _parse(path: Path) -> dict:
+def _parse(path: Path) -> dict[str, Any]:
     raw = path.read_bytes()
     for encoding in _ENCODINGS:
         try:
@@ -88,7 +90,7 @@ def _parse(path: Path) -> dict:
 
 def _shape(path: Path, number: int, entry: object) -> Shape | None:
     label = entry.get("label") if isinstance(entry, dict) else None
-    if not isinstance(label, str):
+    if not isinstance(entry, dict) or not isinstance(label, str):
         raise _wrong(path, f"shape {number} has no `label`", 'Label it "target", "ignore" or "flag".')
     if label.lower() == "flag":
         return None

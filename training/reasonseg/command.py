@@ -17,7 +17,7 @@ from typing import get_args
 from tqdm import tqdm
 
 from .folder import Folder, Sample, WithoutPolygons, read_folder
-from .options import add_options, header, open_way, run
+from .options import Report, add_options, header, open_way, run
 from .queries import instruction
 from .scoring import Question, score
 
@@ -36,7 +36,7 @@ def group(sample: Sample) -> str:
     return LONG if sample.annotation.is_sentence else SHORT
 
 
-def evaluate(options: argparse.Namespace) -> dict:
+def evaluate(options: argparse.Namespace) -> Report:
     """The report of a whole folder."""
     folder = read_folder(options.data, options.skip_broken, options.without_polygons)
     way = open_way(options)

@@ -42,7 +42,8 @@ def read_folder(path: Path, skip_broken: bool = False, without_polygons: Without
     if not pictures:
         advice = "Name the folder of one split, with NAME.jpg beside NAME.json."
         raise ProblemError([Problem(str(path), "no *.jpg in this folder" if path.is_dir() else "no such folder", advice)])
-    folder, problems = Folder(path), []
+    folder = Folder(path)
+    problems: list[Problem] = []
     for picture in pictures:
         try:
             sample = _read(picture, without_polygons == "empty")

@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from .answering import MEANING, BundleWay, Mode, Several, Way
 from .problems import ProblemError
@@ -39,6 +40,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, metavar="FILE", help="write everything to this JSON file as well")
 
 
+Report = dict[str, Any]
+"""What is written as JSON: `benchmark`, `mode`, `way`, `data`, `figures`, `questions` and more."""
+
+
 def open_way(options: argparse.Namespace) -> Way:
     """The chosen way of answering."""
     if options.through:
@@ -46,7 +51,7 @@ def open_way(options: argparse.Namespace) -> Way:
     return BundleWay(options.bundle, options.mode, options.threads)
 
 
-def header(name: str, options: argparse.Namespace, way: Way, scores: Scores) -> dict:
+def header(name: str, options: argparse.Namespace, way: Way, scores: Scores) -> Report:
     """What every report says before its figures."""
     return {
         "benchmark": name,
@@ -66,7 +71,7 @@ def header(name: str, options: argparse.Namespace, way: Way, scores: Scores) -> 
     }
 
 
-def run(parser: argparse.ArgumentParser, command: Callable[[argparse.Namespace], dict], arguments: list[str] | None) -> None:
+def run(parser: argparse.ArgumentParser, command: Callable[[argparse.Namespace], Report], arguments: list[str] | None) -> None:
     """Parses, runs, prints and writes the report. Ends with status 1 and the reason when there is none."""
     options = parser.parse_args(arguments)
     if options.out:
@@ -81,7 +86,7 @@ def run(parser: argparse.ArgumentParser, command: Callable[[argparse.Namespace],
     print(table(report))
 
 
-def table(report: dict) -> str:
+def table(report: Report) -> str:
     """The report without its single questions, for a terminal."""
     mode, way = report["mode"], report["way"]
     rule = f"; of several masks: {mode['several_masks']}" if mode["several_masks"] else ""

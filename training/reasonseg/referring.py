@@ -17,7 +17,7 @@ from tqdm import tqdm
 from segue_training.data.photos import Photo, load_coco, split
 
 from .expressions import KINDS, expressions
-from .options import add_options, header, open_way, run
+from .options import Report, add_options, header, open_way, run
 from .problems import Problem, ProblemError
 from .queries import instruction
 from .scoring import Question, score
@@ -41,7 +41,7 @@ def questions(photos: list[Photo]) -> Iterator[tuple[Path, list[Question]]]:
             yield photo.path, asked
 
 
-def evaluate(options: argparse.Namespace) -> dict:
+def evaluate(options: argparse.Namespace) -> Report:
     """The report on the development photos."""
     if not (options.coco / "annotations.json").is_file():
         advice = "Name a folder with annotations.json and images/."

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import TypedDict
 
 import numpy as np
 
@@ -42,6 +43,12 @@ class Scored:
     iou: float
 
 
+class GroupFigures(TypedDict):
+    masks: int
+    giou: float | None
+    ciou: float | None
+
+
 @dataclass
 class Scores:
     groups: dict[str, MaskScore]
@@ -50,14 +57,14 @@ class Scores:
     questions: list[Scored] = field(default_factory=list)
     model: str = ""
 
-    def figures(self) -> dict[str, dict]:
+    def figures(self) -> dict[str, GroupFigures]:
         """masks, gIoU and cIoU of each group; None without masks."""
         return {
             name: {"masks": score.masks, "giou": score.giou if score.masks else None, "ciou": score.ciou if score.masks else None}
             for name, score in self.groups.items()
         }
 
-    def as_json(self) -> dict:
+    def as_json(self) -> dict[str, object]:
         return {
             "figures": self.figures(),
             "answers": {kind: self.answers[kind] for kind in ("no mask", "one mask", "several masks")},

@@ -89,7 +89,7 @@ class ServiceWay:
                 mask_format="MASK_FORMAT_RLE",
             )
             try:
-                answer = self._segment(request, timeout=self._timeout_s)
+                answer: Any = self._segment(request, timeout=self._timeout_s)
             except grpc.RpcError as error:
                 raise ServiceError(
                     f"{self._address} answered {error.code().name} to {question!r} about {picture.name}: {error.details()}"

@@ -77,17 +77,18 @@ class TinyEncoder(nn.Module):
 class TinyDecoder(nn.Module):
     """Prompts as filters over the encoder's maps. Logits have mean 0, so that a mask is neither empty nor full."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self.coarse, self.fine = nn.Linear(PROMPT, CHANNELS), nn.Linear(PROMPT, CHANNELS)
 
     def forward(self, tensors: dict[str, Tensor], prompts: Tensor, resized_size: Tensor) -> tuple[Tensor, Tensor]:
-        logits = 0
-        for name in ("coarse", "fine"):
-            weights = getattr(self, name)(prompts)
+        drawn: list[Tensor] = []
+        for name, layer in (("coarse", self.coarse), ("fine", self.fine)):
+            weights = layer(prompts)
             found = torch.einsum("nc,chw->nhw", weights, tensors[name][0])
             found = found - found.mean((1, 2), keepdim=True)
-            logits = logits + nn.functional.interpolate(found[:, None], size=(64, 64), mode="bilinear")[:, 0]
+            drawn.append(nn.functional.interpolate(found[:, None], size=(64, 64), mode="bilinear")[:, 0])
+        logits = drawn[0] + drawn[1]
         # The decoder's interface passes the picture's part of the frame; here only the score depends on it.
         share = resized_size.to(logits.dtype).prod() / (64 * 64)
         return logits, torch.sigmoid(logits.abs().mean((1, 2)) * share)
@@ -122,6 +123,7 @@ def tiny_parts(seed: int) -> BundleParts:
         tied_head=False,
     )
     language = LanguageModel(config)
+    assert language.head is not None and language.new_head is not None  # not tied
     with torch.no_grad():
         language.embedding.normal_()
         language.new_embedding.normal_()
@@ -154,7 +156,7 @@ def _row_sizes(tokenizer: SegueTokenizer) -> Tensor:
     """Size of each base token's row in the head: a large one is chosen often, a small one hardly ever."""
     sizes = torch.full((tokenizer.seg,), 0.4)
     for index in range(tokenizer.seg):
-        token = tokenizer.tokenizer.id_to_token(index)
+        token = tokenizer.tokenizer.id_to_token(index) or ""
         if len(token) > 2 and token.strip("Ġ") in WORDS and token not in CONTROL:
             sizes[index] = 1.0
     sizes[tokenizer.end] = 1.6

@@ -56,7 +56,7 @@ def load_things(names: Sequence[str] = COCO_NAMES, held_out: Sequence[str] = ())
     held_out: names that lose what training would ask reasoning questions from.
     """
     others = {thing.name: thing for thing in _others()}
-    own = [others.pop(name, None) or Thing(name) for name in names[len(COCO_NAMES) :]]
+    own = [others.pop(name) if name in others else Thing(name) for name in names[len(COCO_NAMES) :]]
     things = [*_coco(), *own, *others.values()]
     if [thing.name for thing in things[: len(COCO_NAMES)]] != list(COCO_NAMES):
         raise ValueError("reasoning.txt must describe COCO's 80 classes in their order")

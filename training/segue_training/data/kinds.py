@@ -38,7 +38,7 @@ def load_kinds(things: list[Thing]) -> list[Kind]:
         if not separator:
             kind = kinds[line] = Kind(line)
         elif key == "noun":
-            kind.nouns = [tuple(pair.split(" | ")) for pair in rest.split("; ")]
+            kind.nouns = [(one, many) for one, many in (pair.split(" | ") for pair in rest.split("; "))]
         elif key == "need":
             kind.need = rest
         elif key in ("of", "unsure"):

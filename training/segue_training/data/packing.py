@@ -41,7 +41,7 @@ class PackedRows:
 
 def draw_to_fit(tokenizer: SegueTokenizer, draw: Callable[[], Question], room: int) -> list[Question]:
     """Draws questions as long as their blocks fit into `room` tokens."""
-    questions = []
+    questions: list[Question] = []
     while True:
         question = draw()
         room -= sum(map(len, _block(tokenizer, question)))
@@ -57,7 +57,13 @@ def pack(tokenizer: SegueTokenizer, rows: list[list[Question]], visual_tokens: i
     ids = torch.full((len(rows), length), tokenizer.end)
     positions = torch.zeros(len(rows), length, dtype=torch.long)
     group = torch.full((len(rows), length), -1)
-    predicts, labels, first, seg, targets, single, single_targets = [], [], [], [], [], [], []
+    predicts: list[int] = []
+    labels: list[int] = []
+    first: list[bool] = []
+    seg: list[int] = []
+    single: list[int] = []
+    targets: list[tuple[int, ...]] = []
+    single_targets: list[tuple[int, ...]] = []
     for row, (parts, questions) in enumerate(zip(blocks, rows, strict=True)):
         ids[row, : len(prefix)], group[row, : len(prefix)] = torch.tensor(prefix), 0
         positions[row, : len(prefix)] = torch.arange(len(prefix))

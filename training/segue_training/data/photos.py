@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any, TypedDict
 
 import numpy as np
 from PIL import Image
@@ -20,13 +21,31 @@ from pycocotools import mask as rle
 from segue_training.model.config import COCO_NAMES
 
 
+class EncodedRle(TypedDict):
+    """COCO's compressed run lengths."""
+
+    size: list[int]  # height, width
+    counts: str | bytes
+
+
+class CocoRle(TypedDict):
+    """Run lengths as a COCO file holds them, compressed or as numbers."""
+
+    size: list[int]
+    counts: str | list[int]
+
+
+Segmentation = list[list[float]] | CocoRle
+"""Polygons x, y, x, y, ... or run lengths."""
+
+
 @dataclass(frozen=True)
 class Instance:
     """One annotated thing of a photo."""
 
     id: int
     label: int  # index into the names that the folder was read with
-    rle: dict  # compressed COCO RLE at the photo's size
+    rle: EncodedRle  # at the photo's size
     area: float  # share of the photo, 0..1
     box: tuple[float, float, float, float]  # x1, y1, x2, y2 in photo pixels
     crowd: bool
@@ -108,13 +127,14 @@ def load_coco(folder: Path, known: Sequence[str] = COCO_NAMES) -> list[Photo]:
     return [photos[key] for key in sorted(photos)]
 
 
-def encode(segmentation: list | dict, height: int, width: int) -> dict:
+def encode(segmentation: Segmentation, height: int, width: int) -> EncodedRle:
     """COCO's polygons or run lengths -> compressed run lengths."""
+    given: Any = segmentation  # pycocotools' types know whole numbers only
     if isinstance(segmentation, list):
-        return rle.merge(rle.frPyObjects(segmentation, height, width))
+        return rle.merge(rle.frPyObjects(given, height, width))
     if isinstance(segmentation["counts"], list):
-        return rle.frPyObjects(segmentation, height, width)
-    return segmentation
+        return rle.frPyObjects(given, height, width)
+    return {"size": segmentation["size"], "counts": segmentation["counts"]}
 
 
 def split(photos: list[Photo], held_out: int = 35) -> tuple[list[Photo], list[Photo]]:

@@ -237,7 +237,7 @@ class QuestionMaker:
         """A question that means a thing without naming it, and the reason why it is the answer."""
         if thing.questions and rng.random() < 0.6:
             return rng.choice(thing.questions), thing.reason
-        forms = [(_USE, use, "One can use it to {}.") for use in thing.uses]
+        forms: list[tuple[tuple[str, ...], str, str]] = [(_USE, use, "One can use it to {}.") for use in thing.uses]
         forms += [(_IS, words, "It is the {}.") for words in thing.descriptions]
         templates, words, reason = rng.choice(forms)
         return rng.choice(templates).format(words), reason.format(words)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from .bank import article, join
@@ -33,7 +34,7 @@ class Question:
     kind: str
     text: str
     answer: str
-    targets: list[tuple[int, ...]] = field(default_factory=list)
+    targets: Sequence[tuple[int, ...]] = ()
     """(thing, relation) or (thing, relation, landmark) for each <SEG>"""
     history: list[tuple[str, str]] = field(default_factory=list)  # earlier turns about the same picture
 

@@ -12,6 +12,7 @@ import argparse
 import json
 from collections import defaultdict
 from pathlib import Path
+from typing import TypedDict
 
 import numpy as np
 from PIL import Image
@@ -22,15 +23,24 @@ from segue_training.bundle.runtime import Answer, Runtime
 from segue_training.data.photos import Photo, load_coco, split
 
 from . import question_set as evaluation_set
-from .figures import Figures
+from .figures import Figures, FigureTable
 
 
-def evaluate_bundle(runtime: Runtime, photos: list[Photo]) -> tuple[dict, list[dict]]:
+class SpokenAnswer(TypedDict):
+    """What a bundle said to a question about a photo."""
+
+    photo: int
+    question: str
+    answer: str
+
+
+def evaluate_bundle(runtime: Runtime, photos: list[Photo]) -> tuple[dict[str, FigureTable], list[SpokenAnswer]]:
     """Figures of answers and of `mask_only`, and every answer's text."""
     asked = defaultdict(list)
     for question in evaluation_set.build(photos):
         asked[question.photo].append(question)
-    spoken, forced, texts = Figures(), Figures(), []
+    spoken, forced = Figures(), Figures()
+    texts: list[SpokenAnswer] = []
     for photo in tqdm([photo for photo in photos if asked[photo.id]], desc="evaluate"):
         look = runtime.look(Image.fromarray(photo.pixels))
         for question in asked[photo.id]:

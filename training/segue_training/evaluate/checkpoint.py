@@ -15,6 +15,7 @@ import json
 from collections import defaultdict
 from itertools import zip_longest
 from pathlib import Path
+from typing import TypedDict
 
 import torch
 from tqdm import tqdm
@@ -27,15 +28,29 @@ from segue_training.model.generate import Answerer, Picture
 from segue_training.model.segue_model import SegueModel, load_model
 
 from . import question_set as evaluation_set
-from .figures import Figures
+from .figures import ClassTable, Figures, FigureTable
 from .question_set import EvaluationQuestion
 
 _WITH_MASKS = ("explicit", "reasoning", "reasoning_held_out", "several", "plural", "referring", "follow_up")
 
 
-def evaluate(model: SegueModel, photos: list[Photo]) -> tuple[dict, list[dict]]:
+class GivenAnswer(TypedDict):
+    """What the model said to a question about a photo."""
+
+    photo: int
+    kind: str
+    question: str
+    answer: str
+    iou: list[float]
+    """Of each mask with what is meant; 0 for a superfluous one."""
+    signals: list[list[float]]
+    logprobs: list[float]
+
+
+def evaluate(model: SegueModel, photos: list[Photo]) -> tuple[dict[str, FigureTable | ClassTable], list[GivenAnswer]]:
     """Figures of the model, of mask-only mode, control and ceiling; and every answer."""
-    answerer, answers = Answerer(model), []
+    answerer = Answerer(model)
+    answers: list[GivenAnswer] = []
     greedy, mask_only, control, ceiling = Figures(), Figures(), Figures(), Figures()
     asked = defaultdict(list)
     for question in evaluation_set.build(photos, model.names):
@@ -54,7 +69,7 @@ def evaluate(model: SegueModel, photos: list[Photo]) -> tuple[dict, list[dict]]:
             truth = question.masks(photo)
             masks, signals = answerer.segments(picture, answer.prompts)
             greedy.add(question, answer.text, masks, truth)
-            entry = {
+            entry: GivenAnswer = {
                 "photo": photo.id,
                 "kind": question.kind,
                 "question": question.question,

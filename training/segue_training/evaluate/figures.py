@@ -13,6 +13,12 @@ from segue_training.metrics import MaskScore, balanced_accuracy, iou_of
 
 from .question_set import EvaluationQuestion
 
+FigureTable = dict[str, dict[str, float]]
+"""By kind of question, figures by their names."""
+
+ClassTable = dict[str, tuple[int, float]]
+"""By class, (masks, gIoU)."""
+
 
 @dataclass
 class Figures:
@@ -42,9 +48,9 @@ class Figures:
             crossed = sum(iou_of(mask, expected) for mask, expected in zip(given[::-1], truth, strict=True))
             self.in_order.append(straight >= crossed)
 
-    def summary(self) -> dict:
+    def summary(self) -> FigureTable:
         """All figures by kind, rounded to four digits."""
-        result: dict = {}
+        result: FigureTable = {}
         for kind, score in self.scores.items():
             result[kind] = {
                 "targets": score.masks,
@@ -62,7 +68,7 @@ class Figures:
             result["several"]["in_order"] = _share(self.in_order)
         return result
 
-    def classes(self) -> dict[str, tuple[int, float]]:
+    def classes(self) -> ClassTable:
         """Class -> (masks, gIoU) over explicit and reasoning questions."""
         return {name: (score.masks, round(score.giou, 3)) for name, score in sorted(self.by_class.items())}
 

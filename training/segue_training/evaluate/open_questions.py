@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
+from typing import TypedDict
 
 import numpy as np
 from PIL import Image
@@ -26,6 +27,8 @@ from segue_training.data.photos import Instance, Photo, encode, load_coco, split
 from segue_training.metrics import iou_of
 from segue_training.model.config import COCO_NAMES
 from segue_training.places import EXAMPLES
+
+from .figures import FigureTable
 
 Asker = Callable[[Photo], Callable[[str], tuple[str, np.ndarray]]]
 """A photo -> what answers a question about it with text and masks uint8[n, h, w]."""
@@ -64,7 +67,7 @@ def load() -> tuple[list[OpenQuestion], list[Photo]]:
     return questions, photos
 
 
-def _example(name: str, outlines: dict[str, list]) -> Photo:
+def _example(name: str, outlines: dict[str, list[tuple[float, float]]]) -> Photo:
     with Image.open(EXAMPLES / name) as image:
         width, height = image.size
     photo = Photo(0, EXAMPLES / name, width, height)
@@ -82,7 +85,22 @@ def best_iou(masks: np.ndarray, truths: list[np.ndarray]) -> float:
     return max(iou_of(drawn, truth) for truth in truths)
 
 
-def measure(ask: Asker, photos: Iterable[Photo], questions: list[OpenQuestion] | None = None) -> tuple[dict, list[dict]]:
+class OpenAnswer(TypedDict):
+    """What was said to an open question."""
+
+    photo: int | str
+    kind: str
+    question: str
+    answer: str
+    masks: int
+    right: float
+    """IoU with what suits best; without a target 1 for no mask and 0 for any."""
+    target: bool
+
+
+def measure(
+    ask: Asker, photos: Iterable[Photo], questions: list[OpenQuestion] | None = None
+) -> tuple[FigureTable, list[OpenAnswer]]:
     """Figures by kind of question, and every answer. questions: those of the file unless given."""
     written, examples = load()
     questions = written if questions is None else questions
@@ -90,7 +108,7 @@ def measure(ask: Asker, photos: Iterable[Photo], questions: list[OpenQuestion] |
     asked = defaultdict(list)
     for question in questions:
         asked[question.photo].append(question)
-    answers = []
+    answers: list[OpenAnswer] = []
     for key, mine in tqdm(asked.items(), desc="open questions"):
         answer = ask(by_photo[key])
         for question in mine:
@@ -111,7 +129,7 @@ def measure(ask: Asker, photos: Iterable[Photo], questions: list[OpenQuestion] |
     return summary(answers), answers
 
 
-def summary(answers: list[dict]) -> dict:
+def summary(answers: list[OpenAnswer]) -> FigureTable:
     """Mean IoU of questions with a target, the share without a mask of the others, and both by kind."""
     kinds = defaultdict(list)
     for answer in answers:

@@ -8,8 +8,11 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
+Facts = dict[str, Any]
+"""What a saved model says of its training and quality: a JSON object."""
 
-def load_facts(path: Path) -> dict[str, Any]:
+
+def load_facts(path: Path) -> Facts:
     """The figures and options saved beside the weights.
 
     Raises ValueError when the file was not written by `save_model`.

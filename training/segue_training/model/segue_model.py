@@ -19,7 +19,7 @@ from .language import LanguageModel, load_gguf
 from .mask_decoder import Features, MaskDecoder
 from .projector import Projector, VisualSummary
 from .tokenization import SegueTokenizer, gguf_tokenizer
-from .vision import CenterNet, load_base
+from .vision import CenterNet, channels_last, load_base
 
 REFUSAL = "There"
 """First word of every refusal; the calibration of the first answer token shifts its logit."""
@@ -137,7 +137,7 @@ def load_model(path: Path, frozen_dtype: torch.dtype = torch.float32) -> SegueMo
     if saved != _config(model):
         raise ValueError(f"{path} was trained with other sizes: {saved}, this code has {_config(model)}")
     model.load_state_dict(load_file(path))
-    model.vision.channels_last()
+    channels_last(model.vision)
     return model
 
 

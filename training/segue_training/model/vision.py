@@ -166,10 +166,6 @@ class CenterNet(nn.Module):
         self.class_head = Separable(128, classes, 3)
         self.box_head = Separable(128, 4, 3)
 
-    def channels_last(self) -> None:
-        """Lays the weights out as a CPU's convolutions read them fastest."""
-        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # missing in torch's own types
-
     def forward(self, pixels: Tensor) -> dict[str, Tensor]:
         x = F.hardswish(self.stem(pixels))
         outputs, expansions = [], []
@@ -229,8 +225,13 @@ def load_base(folder: Path) -> CenterNet:
     if left:
         raise ValueError(f"{folder}: weights not used: {left[:5]}; is this @vladmandic/human 3.3.6?")
     model.eval()
-    model.channels_last()
+    channels_last(model)
     return model
+
+
+def channels_last(module: nn.Module) -> None:
+    """Lays a module's weights out as a CPU's convolutions read them fastest."""
+    module.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # missing in torch's own types
 
 
 def _read_tensors(folder: Path) -> dict[str, Tensor]:

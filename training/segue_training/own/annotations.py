@@ -188,7 +188,7 @@ def _check_annotation(
     height, width = image.get("height"), image.get("width")
     if not isinstance(height, int) or not isinstance(width, int):
         return  # the image itself was complained about
-    shape = entry.get("segmentation")
+    shape: Any = entry.get("segmentation")
     problem = _polygon_problem(shape, height, width) if isinstance(shape, list) else _rle_problem(shape, height, width)
     if problem is not None:
         found.error(FILE, line, f"annotation {number}: {problem[0]}", problem[1])

@@ -11,6 +11,7 @@ from PIL import Image
 
 from segue_training.bundle.golden import GoldenQuestion
 from segue_training.bundle.parts import BundleParts
+from segue_training.model.checkpoint import Facts
 from segue_training.model.generate import Answerer
 from segue_training.model.segue_model import SegueModel
 from segue_training.smol.parts import parts_of
@@ -24,7 +25,7 @@ _CASES, _PICTURES = 5, 8
 """Golden questions, and pictures among whose questions they are chosen."""
 
 
-def own_parts(model: SegueModel, facts: dict, name: str) -> BundleParts:
+def own_parts(model: SegueModel, facts: Facts, name: str) -> BundleParts:
     """A fine-tuned model with its checkpoint's facts; name: of the bundle, which is its folder's.
 
     Raises ValueError for a name that no bundle may have, or facts that `segue-finetune` did not write.
@@ -74,7 +75,7 @@ def golden_questions(model: SegueModel, folder: Path) -> list[GoldenQuestion]:
     return [question for _, question in chosen]
 
 
-def _training(own: dict) -> dict:
+def _training(own: Facts) -> dict[str, str]:
     described = {"own categories": ", ".join(own["categories"]), "names added to the base's": ", ".join(own["new"]) or "none"}
     for kind, title in KINDS:
         for figure in ("giou", "named", "refused"):

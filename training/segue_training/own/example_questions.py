@@ -53,12 +53,12 @@ _BOTH = (
 _AND_THEN = "And where do I see whether it worked?"
 
 
-def questions_about(things: dict[str, list[tuple[int, float]]], number: int, rng: random.Random) -> list[dict]:
+def questions_about(things: dict[str, list[tuple[int, float]]], number: int, rng: random.Random) -> list[dict[str, object]]:
     """Lines without `image`. things: by kind (annotation id, x of the centre); number: of the picture."""
-    lines = []
+    lines: list[dict[str, object]] = []
 
     def ask(texts: tuple[str, str], *targets: list[int], history: list[list[str]] | None = None) -> None:
-        line = {"question": texts[0], "answer": texts[1], "targets": list(targets)}
+        line: dict[str, object] = {"question": texts[0], "answer": texts[1], "targets": list(targets)}
         lines.append({**line, "history": history} if history else line)
 
     for kind, found in things.items():

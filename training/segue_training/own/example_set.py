@@ -39,7 +39,9 @@ def write_example_set(folder: Path, pictures: int = PICTURES) -> None:
         if (folder / name).exists():
             raise FileExistsError(f"{folder / name} is there already: name another folder for the example set")
     (folder / "images").mkdir(parents=True, exist_ok=True)
-    images, annotations, lines = [], [], []
+    images: list[dict[str, object]] = []
+    annotations: list[dict[str, object]] = []
+    lines: list[dict[str, object]] = []
     for number in range(1, pictures + 1):
         rng = random.Random(f"own-{number}")
         picture, things = _paint(_COUNTS[(number - 1) % len(_COUNTS)], rng)
@@ -59,7 +61,7 @@ def write_example_set(folder: Path, pictures: int = PICTURES) -> None:
     (folder / "questions.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
 
 
-def _annotation(number: int, image: int, kind: str, polygons: list[list[Point]]) -> dict:
+def _annotation(number: int, image: int, kind: str, polygons: list[list[Point]]) -> dict[str, object]:
     flat = [[round(value, 1) for point in polygon for value in point] for polygon in polygons]
     xs, ys = [v for p in flat for v in p[::2]], [v for p in flat for v in p[1::2]]
     box = [min(xs), min(ys), round(max(xs) - min(xs), 1), round(max(ys) - min(ys), 1)]
@@ -126,7 +128,8 @@ def _bar(draw: ImageDraw.ImageDraw, ends: tuple[float, float, float, float], wid
 def _valve(draw: ImageDraw.ImageDraw, x: float, y: float, radius: float, rng: random.Random) -> list[list[Point]]:
     """A hand wheel with spokes, whose whole disc counts, on a stem."""
     colour = rng.choice(_PAINT)
-    dark, light = tuple(c // 2 for c in colour), tuple(min(255, c + 60) for c in colour)
+    red, green, blue = colour
+    dark, light = (red // 2, green // 2, blue // 2), (min(255, red + 60), min(255, green + 60), min(255, blue + 60))
     stem = [
         (x - radius * 0.22, y),
         (x + radius * 0.22, y),

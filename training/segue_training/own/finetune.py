@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import sys
 import time
@@ -11,7 +12,7 @@ import torch
 
 from segue_training.data.photos import Photo
 from segue_training.data.scenes import cache_photos
-from segue_training.model.checkpoint import load_facts
+from segue_training.model.checkpoint import Facts, load_facts
 from segue_training.model.segue_model import SegueModel, load_model, save_model
 from segue_training.train.decoder import train_decoder
 from segue_training.train.refiner import train_refiner
@@ -51,7 +52,7 @@ def train(data: OwnData, training: list[Photo], held_out: list[Photo], base: Pat
     facts = finetune(model, data, training, left, out, seed, clock)
     path, known = out / "model.safetensors", load_facts(base)
     # The base's figures and scores do not hold for what comes out.
-    kept_facts = {name: known[name] for name in ("calibration", "outliers") if name in known}
+    kept_facts: Facts = {name: known[name] for name in ("calibration", "outliers") if name in known}
     save_model(model, path, {**kept_facts, "own": facts})
     clock.say("Measuring what was written")
     model = load_model(path)
@@ -61,13 +62,13 @@ def train(data: OwnData, training: list[Photo], held_out: list[Photo], base: Pat
     print(f"\n{table(before, facts['after'])}\n\n{path} written after {clock.spent() / 60:.1f} minutes.")
 
 
-def finetune(model: SegueModel, data: OwnData, photos: list[Photo], seconds: float, out: Path, seed: int, clock: Clock) -> dict:
+def finetune(model: SegueModel, data: OwnData, photos: list[Photo], seconds: float, out: Path, seed: int, clock: Clock) -> Facts:
     """Trains in place for about `seconds`; returns facts for the model card.
 
     OUT/log.jsonl gets the figures of the training.
     """
     end = time.monotonic() + seconds
-    facts: dict = {
+    facts: Facts = {
         "categories": [data.names[label] for label in data.labels],
         "new": list(data.new),
         "pictures": len(data.photos),
@@ -87,10 +88,9 @@ def finetune(model: SegueModel, data: OwnData, photos: list[Photo], seconds: flo
     tuned = model.decoder.view
     model.decoder.requires_grad_(False)
     tuned.requires_grad_(True)
-    limits = {"warmup": 5, "ema": 0.9, "keep": False}
-    options = StageOptions("decoder", _ALL, **limits, limit_s=_DECODER * seconds)
+    options = StageOptions("decoder", _ALL, warmup=5, ema=0.9, keep=False, limit_s=_DECODER * seconds)
     train_decoder(model.vision, model.decoder, photos, out, options, seed, 1e-4, batch=3)
-    options = StageOptions("refiner", _ALL, **limits, limit_s=_REFINER * seconds)
+    options = dataclasses.replace(options, name="refiner", limit_s=_REFINER * seconds)
     train_refiner(model.vision, model.decoder, photos, out, options, seed, 1e-4, batch=3, fresh=False)
     model.decoder.requires_grad_(False)
     go_half_way(model.decoder, known)

@@ -46,10 +46,10 @@ def read_own_data(folder: Path, known: tuple[str, ...], tokenizer: SegueTokenize
         found.error(str(folder), None, "there is no such folder", f"It must hold {FILE}, images/ and questions.jsonl.")
         found.raise_errors()
     content = check_annotations(folder, known, (*tokenizer.added, SEG), found)
-    sound = content is not None and not found.failed
+    sound = not found.failed
     files, marked = _index(content) if content is not None else (set(), {})
     names, kinds, photos = known, [], []
-    if sound:
+    if content is not None and sound:
         used = {annotation["category_id"] for annotation in content["annotations"].values()}
         categories = {
             category["name"]: category.get("supercategory") or category["name"]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from bisect import bisect_right
-from json.decoder import JSONObject
-from json.scanner import py_make_scanner
+from json.decoder import JSONObject  # type: ignore[attr-defined] # neither is in the stubs
+from json.scanner import py_make_scanner  # type: ignore[attr-defined]
 from typing import Any
 
 
-class Located(dict):
+class Located(dict[str, Any]):
     """A JSON object with the line (from 1) of its opening brace."""
 
     line: int = 0

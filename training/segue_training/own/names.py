@@ -32,15 +32,23 @@ def add_names(model: SegueModel, names: Sequence[str]) -> None:
         classes=len(model.names), relations=model.decoder_config.relations
     )
     _extend(model.vision.class_head.pointwise, count, _UNSEEN)
-    _extend(model.decoder.query[-1], count, _UNASKED)
+    _extend(last_layer(model.decoder.query), count, _UNASKED)
     if "near" in model.decoder_config.relations:
-        _extend(model.decoder.landmark[-1], count, _UNASKED)
+        _extend(last_layer(model.decoder.landmark), count, _UNASKED)
     model.projector.names = torch.cat([model.projector.names, model.name_embeddings(list(names))])
+
+
+def last_layer(head: nn.Sequential) -> nn.Linear:
+    """What gives a head's outputs."""
+    layer = head[-1]
+    assert isinstance(layer, nn.Linear)
+    return layer
 
 
 def _extend(layer: nn.Conv2d | nn.Linear, count: int, bias: float) -> None:
     """Appends output rows of zeros with a bias."""
     weight, offset = layer.weight, layer.bias
+    assert offset is not None
     trained = weight.requires_grad
     layer.weight = nn.Parameter(torch.cat([weight, weight.new_zeros(count, *weight.shape[1:])]), trained)
     layer.bias = nn.Parameter(torch.cat([offset, offset.new_full((count,), bias)]), trained)

@@ -77,24 +77,27 @@ class QuestionReader:
             entry = json.loads(text)
         except json.JSONDecodeError as error:
             advice = 'Write one whole JSON object on each line, with quotes inside texts as \\".'
-            return self._error(line, f"this is not JSON: {error.msg} (column {error.colno})", advice)
+            self._error(line, f"this is not JSON: {error.msg} (column {error.colno})", advice)
+            return None
         if not isinstance(entry, dict):
-            return self._error(
+            self._error(
                 line,
                 "this is no JSON object",
                 f'Write {{"image": ..., "question": ..., "answer": "... {SEG}.", "targets": [[1]]}}.',
             )
+            return None
         before = len(self.found.problems)
         self._check_keys(entry, line)
         if len(self.found.problems) > before:
             return None
         self.segments += entry["answer"].count(SEG)
         if entry["image"] not in self.files:
-            return self._error(
+            self._error(
                 line,
                 f"`image` {entry['image']!r} is no `file_name` in annotations.json",
                 "Correct the name, or add the picture to `images` there.",
             )
+            return None
         self._check_texts(entry, line)
         self._check_targets(entry, line)
         if not self.photos or len(self.found.problems) > before:
@@ -189,7 +192,7 @@ class QuestionReader:
                         f"annotation {number} belongs to {thing.file}, the question is about {entry['image']}",
                         "Correct the id, or `image`.",
                     )
-            names = sorted({self.things[i].name for i in ids if i in self.things and self.things[i].name is not None})
+            names = sorted({name for i in ids if i in self.things and (name := self.things[i].name) is not None})
             if len(names) > 1:
                 self._error(
                     line,

@@ -36,7 +36,7 @@ def self_annotated(model: SegueModel, photo: Photo) -> Photo:
     prompts = prompt_codes(model.decoder_config, labels, torch.full_like(labels, RELATIONS.index("one")))
     drawn, signals = model.decoder.answer(features, prompts, torch.tensor(resized))
     masks = (resize_bilinear(drawn, photo.height, photo.width, torch.tensor(resized)) > 0).to(torch.uint8).numpy()
-    found = []
+    found: list[Instance] = []
     for label, mask, predicted in zip(labels.tolist(), masks, signals[:, 1].sigmoid().tolist(), strict=True):
         if predicted >= _WELL_DRAWN and mask.any() and not _marked_already(photo, mask):
             found.append(_instance(-1 - len(found), label, mask))

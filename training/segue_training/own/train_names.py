@@ -24,6 +24,8 @@ from segue_training.model.mixed_precision import autocast
 from segue_training.model.segue_model import SegueModel
 from segue_training.model.vision import CenterNet, SameConv
 
+from .names import last_layer
+
 _VIEWS, _BATCH = 96, 6
 _SIDE = 128  # cells a side of the heatmap
 _SPREAD = 0.54 / 6  # of a box's side: the Gaussian's standard deviation (TTFNet, as the detector was trained)
@@ -34,7 +36,7 @@ _FAR = 1000
 
 def train_queries(decoder: MaskDecoder, count: int, steps: int = 300) -> float:
     """Fits the last `count` rows of `decoder.query` in place; returns the share of noisy prompts read rightly, over all names."""
-    head, config = decoder.query[-1], decoder.config
+    head, config = last_layer(decoder.query), decoder.config
     names, relations = name_codes(config), relation_codes(config)
     weight, bias = torch.zeros(count, head.in_features, requires_grad=True), torch.zeros(count, requires_grad=True)
     optimiser = torch.optim.Adam([weight, bias], 0.02)
@@ -159,6 +161,7 @@ def _regress(head: SameConv, cells: _Cells) -> None:
     with torch.no_grad():
         plain = weight / std
         head.weight[-count:] = plain[:, :, None, None]
+        assert head.bias is not None
         head.bias[-count:] = bias - plain @ mean
 
 

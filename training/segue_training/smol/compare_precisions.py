@@ -12,6 +12,7 @@ import argparse
 import json
 import statistics
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,7 @@ from segue_training.bundle.golden import check_golden
 from segue_training.bundle.graphs.weights import FLOAT16, FLOAT32, INT4, INT8
 from segue_training.bundle.model_card import table
 from segue_training.bundle.runtime import Runtime
-from segue_training.data.photos import load_coco, split
+from segue_training.data.photos import Photo, load_coco, split
 from segue_training.evaluate.bundle import evaluate_bundle
 from segue_training.places import EXAMPLES
 
@@ -33,7 +34,11 @@ PRECISIONS = (FLOAT32, FLOAT16, INT8, INT4)
 _PREFILL_TOKENS, _STEPS, _ROUNDS = 100, 8, 7
 
 
-def measure(folder: Path, photos: list) -> dict:
+Row = dict[str, float | str]
+"""A bundle's figures by their names."""
+
+
+def measure(folder: Path, photos: list[Photo]) -> Row:
     """One bundle: MB of all its files, gIoU by kind, presence, and whether it holds its golden answers."""
     figures, _ = evaluate_bundle(Runtime.open(folder, 1), photos)
     spoken = figures["model"]
@@ -56,7 +61,7 @@ def _golden(folder: Path) -> str:
     return "held"
 
 
-def _times(runtime: Runtime) -> dict:
+def _times(runtime: Runtime) -> Row:
     """Medians in ms: a prefill of 100 tokens behind a picture, and one token of greedy decoding."""
     look = runtime.look(Image.open(EXAMPLES / "coffee.jpg"))
     hidden, ids = runtime.manifest["language"]["hiddenSize"], np.full((1, _PREFILL_TOKENS), 100)
@@ -72,7 +77,7 @@ def _times(runtime: Runtime) -> dict:
     return {"prefill_ms": round(prefill, 1), "token_ms": round(decode / _STEPS, 1)}
 
 
-def _median(run) -> float:
+def _median(run: Callable[[], object]) -> float:
     times = []
     for _ in range(_ROUNDS):
         start = time.perf_counter()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from torch import Tensor, nn
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 from segue_training.bundle.graphs.border import Levels
 from segue_training.bundle.parts import BundleParts
 from segue_training.bundle.picture import ImageInput
-from segue_training.model.checkpoint import load_facts
+from segue_training.model.checkpoint import Facts, load_facts
 from segue_training.model.segue_model import SegueModel, load_model
 
 ORIGINS = [
@@ -75,7 +76,7 @@ def smol_parts(checkpoint: Path, name: str = "segue-smol") -> BundleParts:
     return parts_of(load_model(checkpoint), facts, name)
 
 
-def parts_of(model: SegueModel, facts: dict, name: str) -> BundleParts:
+def parts_of(model: SegueModel, facts: Facts, name: str) -> BundleParts:
     """`facts`: what the checkpoint says about its training and measured quality.
 
     Raises ValueError for a name that no bundle may have.
@@ -105,12 +106,12 @@ def parts_of(model: SegueModel, facts: dict, name: str) -> BundleParts:
     )
 
 
-def _quality(facts: dict) -> dict:
+def _quality(facts: Facts) -> dict[str, Any]:
     measured = {"PyTorch, float32": facts.get("evaluation"), "scores": facts.get("scores")}
     return {name: figures for name, figures in measured.items() if figures}
 
 
-def _training(facts: dict) -> dict:
+def _training(facts: Facts) -> dict[str, Any]:
     """The checkpoint's options without the paths of the machine that trained it, and its calibration."""
     options = {key: value for key, value in facts.get("options", {}).items() if "/" not in str(value)}
     described = {"data": "COCO train2017; 35 photos with known ids were held out to measure", **options}

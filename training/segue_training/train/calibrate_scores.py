@@ -8,10 +8,13 @@ photos is scored with weights fitted on the other half.
 
 from __future__ import annotations
 
+from typing import NotRequired, TypedDict
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from segue_training.evaluate.checkpoint import GivenAnswer
 from segue_training.model.segue_model import SegueModel
 
 RIGHT = 0.5
@@ -19,13 +22,24 @@ _BINS = 5
 _RIDGE = 3e-3
 
 
-def calibrate_scores(model: SegueModel, answers: list[dict]) -> dict:
+class Reliability(TypedDict):
+    masks: int
+    table: list[tuple[float, float, int, float, float]]
+    """(from, to, masks, mean score, share right) of each range of scores"""
+    calibration_error: float
+    """Expected calibration error."""
+    brier: float
+    brier_with_token_probability: NotRequired[float]
+    brier_of_predicted_iou_alone: NotRequired[float]
+
+
+def calibrate_scores(model: SegueModel, answers: list[GivenAnswer]) -> Reliability | None:
     """Sets `decoder.score_weights` from the answers of `evaluate`; returns the cross-fitted reliability.
 
-    Without any mask in the answers (a model that hardly trained) nothing is set and nothing returned.
+    Without any mask in the answers (a model that hardly trained) nothing is set and None returned.
     """
     if not any(answer["iou"] for answer in answers if answer["kind"] != "present"):
-        return {}
+        return None
     signals, right, photos, logprobs = _records(answers)
     model.decoder.score_weights.copy_(fit(signals, right))
     facts = reliability(cross_fitted(signals, right, photos), right)
@@ -60,17 +74,17 @@ def cross_fitted(signals: Tensor, right: Tensor, photos: Tensor) -> Tensor:
     return scores
 
 
-def reliability(scores: Tensor, right: Tensor) -> dict:
-    """Table of (from, to, masks, mean score, share right), expected calibration error, Brier score."""
+def reliability(scores: Tensor, right: Tensor) -> Reliability:
+    """How far scores are the probabilities that they claim to be."""
     bins, error = (scores * _BINS).long().clamp(max=_BINS - 1), 0.0
-    table = []
+    table: list[tuple[float, float, int, float, float]] = []
     for index in range(_BINS):
         inside = bins == index
         if not inside.any():
             continue
         mean, share = float(scores[inside].mean()), float(right[inside].mean())
         error += float(inside.float().mean()) * abs(mean - share)
-        table.append([index / _BINS, (index + 1) / _BINS, int(inside.sum()), round(mean, 3), round(share, 3)])
+        table.append((index / _BINS, (index + 1) / _BINS, int(inside.sum()), round(mean, 3), round(share, 3)))
     return {"masks": len(right), "table": table, "calibration_error": round(error, 4), "brier": brier(scores, right)}
 
 
@@ -79,7 +93,7 @@ def brier(scores: Tensor, right: Tensor) -> float:
     return round(float((scores - right).square().mean()), 4)
 
 
-def _records(answers: list[dict]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def _records(answers: list[GivenAnswer]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     rows = [
         (signals, float(iou >= RIGHT), answer["photo"], logprob)
         for answer in answers

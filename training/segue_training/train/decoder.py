@@ -107,7 +107,9 @@ def _prompts(decoder: MaskDecoder, label: Tensor) -> tuple[Tensor, Tensor]:
     return prompt.to(device), relation.to(device)
 
 
-def _part(decoder: MaskDecoder, frame: Frame, views: Views, prompt: Tensor, relation: Tensor, inputs: tuple) -> dict[str, Tensor]:
+def _part(
+    decoder: MaskDecoder, frame: Frame, views: Views, prompt: Tensor, relation: Tensor, inputs: tuple[Tensor, Tensor, Tensor]
+) -> dict[str, Tensor]:
     device = prompt.device
     areas = [float(frame.masks[i].mean()) if i >= 0 else 0.0 for i in views.thing.tolist()]
     weight = torch.tensor([min(1.0, area / 0.003) ** 0.5 for area in areas]) * views.draws

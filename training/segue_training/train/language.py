@@ -7,6 +7,7 @@ trained with, so that summaries of all photos can be cached once and a step sees
 from __future__ import annotations
 
 import random
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -61,7 +62,7 @@ def train_language(
 
     def loss(step: int, rng: random.Random) -> dict[str, Tensor]:
         pictures = [source.real(rng) if (i + 0.5) / _PICTURES < real_share else source.simulated(rng) for i in range(_PICTURES)]
-        rows = [draw_to_fit(model.tokenizer, lambda scene=p.scene: maker.draw(scene, rng), room) for p in pictures]
+        rows = [draw_to_fit(model.tokenizer, partial(maker.draw, p.scene, rng), room) for p in pictures]
         packed = pack(model.tokenizer, rows, model.vision_config.visual_tokens, _ROW).to(model.device)
         return language_losses(model, packed, visual_of(model, pictures), codes)
 

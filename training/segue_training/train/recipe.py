@@ -24,7 +24,8 @@ from segue_training.data.bank import load_things
 from segue_training.data.photos import Photo, load_coco, split
 from segue_training.data.scenes import cache_photos
 from segue_training.evaluate.checkpoint import evaluate
-from segue_training.model.checkpoint import load_facts
+from segue_training.evaluate.figures import ClassTable, FigureTable
+from segue_training.model.checkpoint import Facts, load_facts
 from segue_training.model.config import RELATIONS, ZERO_SHOT
 from segue_training.model.mixed_precision import half_is_faster
 from segue_training.model.segue_model import SegueModel, build_model, load_model, save_model
@@ -96,7 +97,9 @@ def _train_masks(model: SegueModel, photos: list[Photo], options: argparse.Names
     model.copy_moments()
 
 
-def finish(path: Path, photos: list[Photo], held_out: list[Photo], facts: dict, seed: int = 0) -> dict:
+def finish(
+    path: Path, photos: list[Photo], held_out: list[Photo], facts: Facts, seed: int = 0
+) -> dict[str, FigureTable | ClassTable]:
     """Calibrates and measures the trained model in `path` and writes what was found beside its weights; returns the figures."""
     # Loaded afresh: on the CPU, in float32 and without the layers compiled for training's row length.
     model = load_model(path)
@@ -105,11 +108,12 @@ def finish(path: Path, photos: list[Photo], held_out: list[Photo], facts: dict, 
     outliers = find_outliers(model.language, photo_prompts(model, sample[:_PROBED_PHOTOS]))
     facts["outliers"] = {name: channels.tolist() for name, channels in outliers.items()}
     save_model(model, path, facts)
-    facts["evaluation"], answers = evaluate(model, held_out)
+    figures, answers = evaluate(model, held_out)
+    facts["evaluation"] = figures
     if reliability := calibrate_scores(model, answers):
         facts["scores"] = reliability
     save_model(model, path, facts)
-    return facts["evaluation"]
+    return figures
 
 
 def _used(options: argparse.Namespace) -> dict[str, str]:

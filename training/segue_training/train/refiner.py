@@ -17,7 +17,7 @@ from segue_training.model.geometry import sample, view_grid
 from segue_training.model.mask_decoder import Features, MaskDecoder
 from segue_training.model.mixed_precision import autocast
 from segue_training.model.refiner import CROP, SIDE
-from segue_training.model.vision import CenterNet
+from segue_training.model.vision import CenterNet, channels_last
 
 from .decoder import encode
 from .decoder_views import Views, blur_evidence, targets, things_in_view
@@ -48,7 +48,7 @@ def train_refiner(
     refiner.requires_grad_(True)
     refiner.trunk.stem.requires_grad_(False)
     refiner.trunk.blocks[:_FROZEN_BLOCKS].requires_grad_(False)
-    refiner.to(memory_format=torch.channels_last)
+    channels_last(refiner)
     heads = torch.nn.ModuleList(module for name, module in refiner.named_children() if name != "trunk")
     groups = parameter_groups([(heads, rate), (refiner.trunk, 0.15 * rate)], 0.02)
     stage = Stage(refiner, groups, options, out, seed)

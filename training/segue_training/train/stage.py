@@ -12,6 +12,7 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -38,7 +39,11 @@ class StageOptions:
     """The stage fails when more of its latest 100 steps than these had gradients that are not finite."""
 
 
-def parameter_groups(modules: Iterable[tuple[nn.Module, float]], decay: float) -> list[dict]:
+ParameterGroup = dict[str, Any]
+"""A group as torch's optimisers take it: `params`, `lr`, `weight_decay`."""
+
+
+def parameter_groups(modules: Iterable[tuple[nn.Module, float]], decay: float) -> list[ParameterGroup]:
     """Optimiser groups of (module, learning rate): weight decay on matrices only, frozen parameters left out."""
     groups = []
     for module, rate in modules:
@@ -70,7 +75,7 @@ class Stage:
     are too many of them, or when the loss is not finite.
     """
 
-    def __init__(self, model: nn.Module, groups: list[dict], options: StageOptions, out: Path, seed: int = 0):
+    def __init__(self, model: nn.Module, groups: list[ParameterGroup], options: StageOptions, out: Path, seed: int = 0):
         self.model, self.options, self.out, self.seed = model, options, out, seed
         self.optimiser = torch.optim.AdamW(groups, betas=(0.9, 0.98))
         self.rates = [group["lr"] for group in self.optimiser.param_groups]
@@ -200,6 +205,6 @@ class Stage:
         for name, parameter in self._trainable():
             self.average[name].lerp_(parameter.detach(), 1 - keep)
 
-    def _log(self, entry: dict) -> None:
+    def _log(self, entry: dict[str, object]) -> None:
         with (self.out / "log.jsonl").open("a") as file:
             file.write(json.dumps({"stage": self.options.name, "time": round(time.time()), **entry}) + "\n")

@@ -51,7 +51,7 @@ def _train_heads(decoder: MaskDecoder, steps: int) -> dict[str, float]:
 
     for _ in range(steps):
         prompt, labels = draw()
-        loss = sum(F.cross_entropy(head(prompt), labels[name]) for name, head in heads.items())
+        loss = torch.stack([F.cross_entropy(head(prompt), labels[name]) for name, head in heads.items()]).sum()
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
