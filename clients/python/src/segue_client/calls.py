@@ -1,0 +1,144 @@
+"""Every call of the clients, written once: steps that send and wait, which a blocking and an asynchronous client take.
+
+A call may always be sent again: what is only read stays the same, and a question carries an idempotency key, by which the
+service finds the job that it started before.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+import uuid
+from collections.abc import Generator
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any, TypeVar
+
+import httpx
+
+from .answer import Answer, Turn, answer_from
+from .errors import DeadlineExceededError, NotFoundError, SegueError, UnavailableError, error_from_response
+from .picture import Picture, PictureLike, read_picture
+
+T = TypeVar("T")
+
+LONGEST_WAIT_S = 30.0
+"""Whoever is told to wait longer is asked to decide."""
+_FIRST_WAIT_S = 0.25
+_SLACK_S = 2.0
+"""The service tells itself that a job ran out of time; the call waits a little longer than the job for that."""
+_QUICK_S = 30.0
+"""For calls that wait for no answer."""
+USER_AGENT = f"segue-client-python/{version('segue-client')}"
+
+
+@dataclass(frozen=True)
+class Wait:
+    seconds: float
+
+
+Steps = Generator[httpx.Request | Wait, httpx.Response | httpx.TransportError | None, T]
+"""Yields what to send, or how long to wait; is given the response, or what kept it from coming."""
+
+
+@dataclass(frozen=True)
+class Service:
+    """Where the service is and how often a call is tried again that it could not take."""
+
+    url: httpx.URL
+    headers: dict[str, str]
+    retries: int = 4
+
+    def models(self) -> Steps[list[dict[str, Any]]]:
+        body = yield from self._json("GET", "v1/models", time.monotonic() + _QUICK_S)
+        models: list[dict[str, Any]] = body["models"]
+        return models
+
+    def ask(
+        self,
+        about: PictureLike | Picture | Answer,
+        instruction: str,
+        *,
+        timeout: float,
+        key: str | None = None,
+        **options: Any,
+    ) -> Steps[Answer]:
+        """about an `Answer`: a further question about its picture, in the same conversation."""
+        deadline = time.monotonic() + timeout + _SLACK_S
+        given = {name: value for name, value in options.items() if value is not None}
+        asked = {"instruction": instruction, "timeout_ms": max(1, round(timeout * 1000)), **given}
+        keyed = {**asked, "idempotency_key": key or uuid.uuid4().hex}
+        if not isinstance(about, Answer):
+            picture = about if isinstance(about, Picture) else read_picture(about)
+            return (yield from self._ask_about(picture, keyed, (), deadline))
+        history = about.turns
+        known = {**keyed, "image_id": about.image_id, "history": _history(history)}
+        try:
+            body = yield from self._json("POST", "v1/segment", deadline, json=known)
+        except NotFoundError:
+            if about.picture is None:
+                raise
+            # The service keeps pictures for a while only: it is sent again. Another request needs another key.
+            keyed = {**asked, "idempotency_key": uuid.uuid4().hex}
+            return (yield from self._ask_about(about.picture, keyed, history, deadline))
+        return answer_from(body, instruction, history, about.picture)
+
+    def _ask_about(
+        self,
+        picture: Picture,
+        asked: dict[str, Any],
+        history: tuple[Turn, ...],
+        deadline: float,
+    ) -> Steps[Answer]:
+        files = {"image": (picture.name, picture.data, "application/octet-stream")}
+        form = {name: str(value) for name, value in asked.items()}
+        if history:
+            form["history"] = json.dumps(_history(history))
+        body = yield from self._json("POST", "v1/segment", deadline, data=form, files=files)
+        return answer_from(body, asked["instruction"], history, picture)
+
+    def _json(self, method: str, path: str, deadline: float, **content: Any) -> Steps[Any]:
+        """A call and its further tries. Raises SegueError."""
+        tries = 0
+        while True:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise DeadlineExceededError("The answer did not come in time. Allow more time.")
+            request = httpx.Request(
+                method,
+                self.url.copy_with(path=f"{self.url.path.rstrip('/')}/{path}"),
+                headers={"user-agent": USER_AGENT, "accept": "application/json", **self.headers},
+                # One that connects slowly is as good as away; once connected, an answer may take all of the time.
+                extensions={"timeout": httpx.Timeout(left, connect=min(left, 5.0)).as_dict()},
+                **content,
+            )
+            reply = yield request
+            error = self._error(reply, deadline)
+            if error is None:
+                assert isinstance(reply, httpx.Response)
+                return reply.json()
+            wait = _wait(error, tries)
+            if tries == self.retries or wait is None or time.monotonic() + wait >= deadline:
+                raise error
+            tries += 1
+            yield Wait(wait)
+
+    def _error(self, reply: httpx.Response | httpx.TransportError | None, deadline: float) -> SegueError | None:
+        if isinstance(reply, httpx.Response):
+            return None if reply.is_success else error_from_response(reply)
+        if isinstance(reply, httpx.TimeoutException) and time.monotonic() >= deadline - 0.05:
+            return DeadlineExceededError("The answer did not come in time. Allow more time.")
+        return UnavailableError(f"No answer from {self.url}: is the service running there? ({reply})")
+
+
+def _wait(error: SegueError, tries: int) -> float | None:
+    """Seconds before the next try, as the service says, else growing and random; None when trying makes no sense."""
+    if not error.passes:
+        return None
+    wait = error.retry_after if error.retry_after is not None else _FIRST_WAIT_S * 2**tries * random.uniform(0.5, 1.5)
+    return wait if wait <= LONGEST_WAIT_S else None
+
+
+def _history(turns: tuple[Turn, ...]) -> list[dict[str, str]]:
+    return [{"instruction": turn.instruction, "answer": turn.answer} for turn in turns]
