@@ -37,7 +37,7 @@ def test_a_photo_has_no_part_in_its_own_scores():
 
 def test_the_table_counts_by_hand():
     facts = reliability(torch.tensor([0.1, 0.1, 0.9, 0.9]), torch.tensor([0.0, 0.0, 1.0, 0.0]))
-    assert facts["table"] == [[0.0, 0.2, 2, 0.1, 0.0], [0.8, 1.0, 2, 0.9, 0.5]]
+    assert facts["table"] == [(0.0, 0.2, 2, 0.1, 0.0), (0.8, 1.0, 2, 0.9, 0.5)]
     assert facts["calibration_error"] == pytest.approx(0.5 * 0.1 + 0.5 * 0.4)
     assert facts["brier"] == pytest.approx((0.01 + 0.01 + 0.01 + 0.81) / 4)
 
