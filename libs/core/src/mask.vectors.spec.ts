@@ -13,9 +13,9 @@ interface Vector {
 }
 
 /** What clients in other languages are held to as well. */
-const { masks } = JSON.parse(
-  readFileSync(new URL('../../../proto/vectors/rle.json', import.meta.url), 'utf8'),
-) as { readonly masks: readonly Vector[] };
+const { masks } = JSON.parse(readFileSync(new URL('../../../proto/vectors/rle.json', import.meta.url), 'utf8')) as {
+  readonly masks: readonly Vector[];
+};
 
 describe('the shared vectors', () => {
   it.each(masks)('$name', ({ size, rows, runs, counts, area, box }) => {

@@ -3,6 +3,7 @@ import onnx
 import onnxruntime
 import pytest
 from onnx import TensorProto, helper
+
 from segue_training.bundle.graphs.border import Levels, carry_as_levels
 
 
