@@ -140,6 +140,11 @@ export default tseslint.config(
     rules: { '@typescript-eslint/no-non-null-assertion': 'off' },
   },
   {
+    // The benchmark is a program that starts others, and talks to a terminal.
+    files: ['bench/src/**/*.ts'],
+    rules: { 'no-console': 'off', 'no-restricted-properties': 'off' },
+  },
+  {
     files: ['libs/service/src/config*.ts', 'libs/service/src/config/**/*.ts'],
     rules: { 'no-restricted-properties': 'off' },
   },

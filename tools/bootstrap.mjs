@@ -5,13 +5,19 @@ import { existsSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-const COMMANDS = ['start', 'ask', 'test'];
+/** Each command and the program that it runs once everything is built. */
+const COMMANDS = {
+  start: 'tools/dist/start.js',
+  ask: 'tools/dist/ask.js',
+  test: 'tools/dist/test.js',
+  bench: 'bench/dist/main.js',
+};
 const OLDEST_NODE = [20, 19];
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const [command, ...args] = process.argv.slice(2);
 
-if (!COMMANDS.includes(command)) fail(`Say which command to run: ${COMMANDS.join(', ')}.`);
+if (!Object.hasOwn(COMMANDS, command)) fail(`Say which command to run: ${Object.keys(COMMANDS).join(', ')}.`);
 checkNode();
 installPackages();
 build();
@@ -45,7 +51,7 @@ function build() {
 
 /** The command gets the signals; this process waits for it and ends with its status. */
 function run() {
-  const child = spawn(process.execPath, ['--enable-source-maps', join(root, `tools/dist/${command}.js`), ...args], {
+  const child = spawn(process.execPath, ['--enable-source-maps', join(root, COMMANDS[command]), ...args], {
     stdio: 'inherit',
     env: { ...process.env, SEGUE_CALLED_FROM: process.env.INIT_CWD ?? process.cwd() },
   });

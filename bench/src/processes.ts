@@ -1,0 +1,199 @@
+import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, openSync, readdirSync, readFileSync } from 'node:fs';
+import { createServer, type AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { ROOT, STATE_FOLDER } from './workspace.js';
+
+const READY_TIMEOUT_MS = 180_000;
+const STOP_TIMEOUT_MS = 20_000;
+/** Linux counts CPU time in hundredths of a second (`getconf CLK_TCK`). */
+const TICKS_PER_SECOND = 100;
+
+/** A process and everything it started. */
+export interface ProcessTree {
+  readonly name: string;
+  readonly pid: number;
+}
+
+/** What processes used since they began, by their names. */
+export interface Usage {
+  readonly cpuSeconds: ReadonlyMap<string, number>;
+  /** Bytes sent, by `from > to`; of TCP connections that are open. */
+  readonly sentBytes: ReadonlyMap<string, number>;
+}
+
+/** A program of one of the contestants; what it prints is kept in a file. */
+export class Program implements ProcessTree {
+  readonly #child: ChildProcess;
+  readonly #logFile: string;
+
+  constructor(
+    readonly name: string,
+    command: string,
+    args: readonly string[],
+    env: Readonly<Record<string, string>>,
+  ) {
+    mkdirSync(STATE_FOLDER, { recursive: true });
+    this.#logFile = join(STATE_FOLDER, `${name.replaceAll(/\W+/g, '-')}.log`);
+    const log = openSync(this.#logFile, 'w');
+    this.#child = spawn(command, args, {
+      cwd: ROOT,
+      env: { PATH: process.env['PATH'] ?? '', HOME: process.env['HOME'] ?? '', ...env },
+      stdio: ['ignore', log, log],
+      detached: true,
+    });
+    // However this program ends, nothing is left behind.
+    process.once('exit', () => {
+      if (!this.#ended) for (const pid of pidsOf(this)) kill(pid);
+    });
+  }
+
+  get pid(): number {
+    return this.#child.pid ?? 0;
+  }
+
+  /** Waits until a GET of the address succeeds. */
+  async ready(url: string): Promise<void> {
+    const deadline = Date.now() + READY_TIMEOUT_MS;
+    while (!(await answersOk(url))) {
+      if (this.#ended || Date.now() > deadline) throw new Error(`${this.name} did not start: see ${this.#logFile}`);
+      await sleep(100);
+    }
+  }
+
+  /** Ends it and everything it started. */
+  async stop(): Promise<void> {
+    if (this.#ended) return;
+    const started = pidsOf(this);
+    this.#child.kill('SIGTERM');
+    const late = sleep(STOP_TIMEOUT_MS, undefined, { ref: false });
+    await Promise.race([once(this.#child, 'exit'), late]);
+    for (const pid of started) kill(pid);
+  }
+
+  get #ended(): boolean {
+    return this.#child.exitCode !== null || this.#child.signalCode !== null;
+  }
+}
+
+/** A free TCP port of this machine. */
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+/** What the trees have used. Read twice, the difference is what was used in between. */
+export function usageOf(trees: readonly ProcessTree[]): Usage {
+  const named = new Map(trees.flatMap((tree) => pidsOf(tree).map((pid) => [pid, nameOf(pid, tree)] as const)));
+  const cpuSeconds = new Map<string, number>();
+  for (const [pid, name] of named) cpuSeconds.set(name, (cpuSeconds.get(name) ?? 0) + cpuSecondsOf(pid));
+  return { cpuSeconds, sentBytes: sentBytes(named) };
+}
+
+/** MiB of memory by process: private pages, and the share of those that several processes map (PSS). */
+export function memoryOf(trees: readonly ProcessTree[]): ReadonlyMap<string, number> {
+  const memory = new Map<string, number>();
+  for (const tree of trees) {
+    for (const pid of pidsOf(tree)) {
+      const kib = Number(/^Pss:\s+(\d+)/m.exec(readProc(pid, 'smaps_rollup'))?.[1] ?? 0);
+      const name = nameOf(pid, tree);
+      memory.set(name, (memory.get(name) ?? 0) + kib / 1024);
+    }
+  }
+  return memory;
+}
+
+function pidsOf({ pid }: ProcessTree): number[] {
+  const children = new Map<number, number[]>();
+  for (const entry of readdirSync('/proc')) {
+    const parent = Number(statOf(Number(entry))[1]);
+    children.set(parent, [...(children.get(parent) ?? []), Number(entry)]);
+  }
+  const found = [pid];
+  for (const one of found) found.push(...(children.get(one) ?? []));
+  return found.filter((one) => statOf(one).length > 0);
+}
+
+/** Ray names its processes itself; all others go by the name of their tree. */
+function nameOf(pid: number, tree: ProcessTree): string {
+  const [program = ''] = readProc(pid, 'cmdline').split('\0');
+  if (program.startsWith('ray::')) return program.replace(/^ray::(ServeReplica:default:)?/, 'ray ');
+  return program.includes('/ray/core/') ? `ray ${program.split('/').at(-1)}` : tree.name;
+}
+
+function cpuSecondsOf(pid: number): number {
+  const stat = statOf(pid);
+  return (Number(stat[11] ?? 0) + Number(stat[12] ?? 0)) / TICKS_PER_SECOND;
+}
+
+/** The fields of /proc/PID/stat from the state on; none when there is no such process. See proc(5). */
+function statOf(pid: number): string[] {
+  const stat = Number.isInteger(pid) ? readProc(pid, 'stat') : '';
+  return stat === '' ? [] : stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+}
+
+/** Bytes that the kernel has sent on each open TCP connection, from iproute2's `ss`; empty where that is missing. */
+function sentBytes(named: ReadonlyMap<number, string>): ReadonlyMap<string, number> {
+  const sockets = listSockets();
+  const owners = new Map(sockets.map(({ local, pid }) => [local, named.get(pid) ?? 'client']));
+  const sent = new Map<string, number>();
+  for (const { local, peer, bytes } of sockets) {
+    const [from, to] = [owners.get(local), owners.get(peer)];
+    if (from === undefined || to === undefined || (from === 'client' && to === 'client')) continue;
+    sent.set(`${from} > ${to}`, (sent.get(`${from} > ${to}`) ?? 0) + bytes);
+  }
+  return sent;
+}
+
+interface Socket {
+  readonly local: string;
+  readonly peer: string;
+  readonly pid: number;
+  readonly bytes: number;
+}
+
+function listSockets(): Socket[] {
+  let lines: string[];
+  try {
+    lines = execFileSync('ss', ['-tinpOH'], { encoding: 'utf8', maxBuffer: 2 ** 26 }).split('\n');
+  } catch {
+    return [];
+  }
+  return lines.flatMap((line) => {
+    const [, , , local = '', peer = ''] = line.split(/\s+/);
+    const pid = Number(/pid=(\d+)/.exec(line)?.[1] ?? 0);
+    const bytes = Number(/bytes_sent:(\d+)/.exec(line)?.[1] ?? 0);
+    const plain = (address: string) => address.replace('[::ffff:', '').replace(']', '');
+    return pid === 0 ? [] : [{ local: plain(local), peer: plain(peer), pid, bytes }];
+  });
+}
+
+function readProc(pid: number, file: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/${file}`, 'utf8');
+  } catch {
+    return ''; // it has ended
+  }
+}
+
+function kill(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch {
+    // it has ended
+  }
+}
+
+async function answersOk(url: string): Promise<boolean> {
+  try {
+    return (await fetch(url, { signal: AbortSignal.timeout(2_000) })).ok;
+  } catch {
+    return false; // nobody listens yet
+  }
+}
