@@ -1,6 +1,6 @@
 import { once } from 'node:events';
-import { create, toBinary } from '@bufbuild/protobuf';
-import { FileDescriptorProtoSchema } from '@bufbuild/protobuf/wkt';
+import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
+import { anyUnpack, FileDescriptorProtoSchema } from '@bufbuild/protobuf/wkt';
 import {
   credentials,
   makeClientConstructor,
@@ -12,14 +12,17 @@ import {
 } from '@grpc/grpc-js';
 import {
   AnswerSchema,
-  ERROR_METADATA_KEY,
+  BadRequestSchema,
+  ErrorInfoSchema,
   file_segue_v1_segmentation,
   grpcServiceDefinition,
   JobEventSchema,
   JobSchema,
   ListModelsResponseSchema,
+  RetryInfoSchema,
   SegmentationService,
   SegmentRequestSchema,
+  StatusSchema,
   type Answer,
   type JobEvent,
   type SegmentRequest,
@@ -79,16 +82,28 @@ describe('a unary call', () => {
 
   it('carries an error with its details', async () => {
     handlers.segment = async () => {
-      throw new SegueError('RESOURCE_EXHAUSTED', 'Wait a little.', { retryAfterMs: 1500, details: { depth: 9 } });
+      const fields = [{ field: 'history[0].answer', problem: 'must not be empty' }];
+      throw new SegueError('RESOURCE_EXHAUSTED', 'Wait a little.', {
+        reason: 'TOO_LARGE',
+        retryAfterMs: 1500,
+        details: { depth: 9, fields },
+      });
     };
     const error = await failure(segment(create(SegmentRequestSchema)).answer);
     expect(error).toMatchObject({ code: 8, details: 'Wait a little.' });
-    expect(JSON.parse(String(error.metadata.get(ERROR_METADATA_KEY)[0]))).toEqual({
-      code: 'RESOURCE_EXHAUSTED',
-      message: 'Wait a little.',
-      details: { depth: 9 },
-      retryAfterMs: 1500,
+    const [trailer] = error.metadata.get('grpc-status-details-bin');
+    const sent = fromBinary(StatusSchema, trailer as Buffer);
+    expect(sent).toMatchObject({ code: 8, message: 'Wait a little.' });
+    const [info, retry, bad] = sent.details;
+    expect(info && anyUnpack(info, ErrorInfoSchema)).toMatchObject({
+      reason: 'TOO_LARGE',
+      domain: 'segue',
+      metadata: { depth: '9' },
     });
+    expect(retry && anyUnpack(retry, RetryInfoSchema)?.retryDelay).toMatchObject({ seconds: 1n, nanos: 500_000_000 });
+    expect(bad && anyUnpack(bad, BadRequestSchema)?.fieldViolations).toMatchObject([
+      { field: 'history[0].answer', description: 'must not be empty' },
+    ]);
   });
 
   it('gives nothing away about a defect', async () => {

@@ -1,6 +1,8 @@
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
-import { Code } from '@connectrpc/connect';
+import { Code, type ConnectError } from '@connectrpc/connect';
 import {
+  BadRequestSchema,
+  ErrorInfoSchema,
   JobState,
   MaskFormat,
   Mode,
@@ -185,6 +187,15 @@ describe('bad input', () => {
     const request = create(SegmentRequestSchema, question());
     request.$unknown = [{ no: 77, wireType: 2, data: new Uint8Array([1, 120]) }];
     await refuses(request, Code.InvalidArgument, 'no field with number 77');
+  });
+
+  it('names the fields that are wrong, as clients in every language expect it', async () => {
+    const error = await gateway.grpc.segment({ instruction: '', maxTokens: 5 }).catch((thrown: unknown) => thrown);
+    const details = (error as ConnectError).findDetails(BadRequestSchema);
+    expect(details).toMatchObject([{ fieldViolations: [{ field: 'instruction', description: 'must not be empty' }] }]);
+    expect((error as ConnectError).findDetails(ErrorInfoSchema)).toMatchObject([
+      { reason: 'INVALID_ARGUMENT', domain: 'segue' },
+    ]);
   });
 
   it('an unknown job', async () => {
