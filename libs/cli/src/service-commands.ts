@@ -1,0 +1,47 @@
+import { SegueClient, type Job, type SegmentOptions } from '@segue/client';
+import { listen } from './ask.js';
+import { findPhotos } from './photos.js';
+
+export interface ServiceOptions {
+  readonly url: string;
+}
+
+/** `segue jobs submit`: prints the job's id. */
+export async function submit(photo: string, instruction: string, { url }: ServiceOptions): Promise<void> {
+  const [found] = await findPhotos([photo]);
+  if (!found) return;
+  const options: SegmentOptions = { image: await found.read(), instruction };
+  print((await new SegueClient({ baseUrl: url }).jobs.submit(options)).jobId);
+}
+
+/** `segue jobs get`: prints the job as JSON. */
+export async function get(jobId: string, { url }: ServiceOptions): Promise<void> {
+  printJob(await new SegueClient({ baseUrl: url }).jobs.get(jobId));
+}
+
+/** `segue jobs watch`: shows the words, those that have come already and those that will. */
+export async function watch(jobId: string, { url }: ServiceOptions): Promise<void> {
+  await listen(new SegueClient({ baseUrl: url }).jobs.watch(jobId), false);
+}
+
+/** `segue jobs cancel`: prints the job as JSON. */
+export async function cancel(jobId: string, { url }: ServiceOptions): Promise<void> {
+  printJob(await new SegueClient({ baseUrl: url }).jobs.cancel(jobId));
+}
+
+/** `segue models`: a line for each. */
+export async function models({ url, json = false }: ServiceOptions & { readonly json?: boolean }): Promise<void> {
+  for (const model of await new SegueClient({ baseUrl: url }).models.list()) {
+    const marks = [model.isDefault ? 'default' : '', model.trained ? '' : 'not trained'].filter((mark) => mark !== '');
+    const mark = marks.length === 0 ? '' : ` (${marks.join(', ')})`;
+    print(json ? JSON.stringify(model) : `${model.name}@${model.version}${mark}: ${model.description}`);
+  }
+}
+
+function printJob(job: Job): void {
+  print(JSON.stringify(job));
+}
+
+function print(line: string): void {
+  process.stdout.write(`${line}\n`);
+}
