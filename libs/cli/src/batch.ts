@@ -40,7 +40,7 @@ export async function batch(file: string, { url, out, concurrency }: BatchOption
         const answer = await client.segment({ imageId, instruction: asked.question, priority: 'low' });
         const answered = { ...asked, width, height, answer };
         done.set(keyOf(asked), answered);
-        await appendFile(journal, `${JSON.stringify(answered)}\n`);
+        await appendFile(journal, `\n${JSON.stringify(answered)}`);
         process.stderr.write(`${++count}/${questions.length} ${asked.photo}: ${answer.text}\n`);
       } catch (error) {
         status = report(error, asked.photo);
@@ -64,7 +64,10 @@ async function readQuestions(file: string): Promise<Question[]> {
     if (line.trim() === '') return [];
     const { photo, question } = parse(line) as Partial<Question>;
     if (typeof photo === 'string' && typeof question === 'string') return [{ photo, question }];
-    throw new SegueError('INVALID_ARGUMENT', `Line ${index + 1} of ${file} is not {"photo": "...", "question": "..."}.`);
+    throw new SegueError(
+      'INVALID_ARGUMENT',
+      `Line ${index + 1} of ${file} is not {"photo": "...", "question": "..."}.`,
+    );
   });
 }
 
@@ -85,5 +88,7 @@ function parse(line: string): unknown {
 }
 
 function keyOf({ photo, question }: Question): string {
-  return createHash('sha256').update(JSON.stringify([photo, question])).digest('hex');
+  return createHash('sha256')
+    .update(JSON.stringify([photo, question]))
+    .digest('hex');
 }

@@ -21,7 +21,16 @@ export function toCoco(answered: readonly Answered[]) {
       categories.set(phrase, category);
       const { size, counts } = mask;
       const segmentation = { size, counts };
-      return { image_id: image.id, category_id: category.id, segmentation, bbox: box, area, iscrowd: 0, score, question };
+      return {
+        image_id: image.id,
+        category_id: category.id,
+        segmentation,
+        bbox: box,
+        area,
+        iscrowd: 0,
+        score,
+        question,
+      };
     });
   });
   return {

@@ -7,10 +7,11 @@ import type { ServiceOptions } from './service-commands.js';
 
 // What a command needs is loaded when it is called, so that help comes at once.
 
-const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string };
+const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
+  version: string;
+};
 
-const url = () =>
-  new Option('--url <url>', 'address of the service').default('http://127.0.0.1:8080').env('SEGUE_URL');
+const url = () => new Option('--url <url>', 'address of the service').default('http://127.0.0.1:8080').env('SEGUE_URL');
 
 const program = new Command('segue')
   .description('Asks Segue about photos: words, and a mask for each thing they name.')
@@ -87,9 +88,10 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.
 await program.parseAsync();
 
 /** Runs a command to its exit status. */
-async function end(command: () => Promise<number | void>): Promise<void> {
+async function end(command: () => Promise<unknown>): Promise<void> {
   try {
-    process.exitCode = (await command()) ?? 0;
+    const status = await command();
+    process.exitCode = typeof status === 'number' ? status : 0;
   } catch (error) {
     process.exitCode = (await import('./failure.js')).report(error);
   }

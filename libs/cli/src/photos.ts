@@ -32,9 +32,7 @@ async function expand(name: string): Promise<string[]> {
   if (name === '-') return [name];
   const found = await stat(name).catch(() => undefined);
   if (found?.isFile()) return [name];
-  const inside = found?.isDirectory()
-    ? (await readdir(name)).map((entry) => join(name, entry))
-    : await matches(name);
+  const inside = found?.isDirectory() ? (await readdir(name)).map((entry) => join(name, entry)) : await matches(name);
   const photos = inside.filter((path) => EXTENSIONS.includes(extname(path).toLowerCase())).toSorted();
   if (photos.length === 0) throw new SegueError('NOT_FOUND', `There is no photo at ${name}.`);
   return photos;
