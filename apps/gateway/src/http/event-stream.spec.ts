@@ -18,7 +18,11 @@ afterEach(async () => {
 async function serve(events: (response: ServerResponse) => AsyncIterable<JobEvent>): Promise<Socket> {
   server = fastify();
   server.get('/', (_request, reply) =>
-    sendEvents(reply, events(reply.raw), { format: 'rle', client: new AbortController().signal, pingEveryMs: 20 }),
+    sendEvents(reply, events(reply.raw), {
+      encodeMask: (mask) => Promise.resolve({ format: 'rle', ...mask }),
+      client: new AbortController().signal,
+      pingEveryMs: 20,
+    }),
   );
   await server.listen({ host: '127.0.0.1', port: 0 });
   socket = connect((server.server.address() as AddressInfo).port, '127.0.0.1');

@@ -13,7 +13,9 @@ export type EncodedMask =
 /** Makes masks as one request asked for them. */
 export type EncodeMask = (mask: RunLengthMask) => Promise<EncodedMask>;
 
-export type MaskOptions = Pick<SegmentationRequest, 'maskFormat' | 'polygonTolerance'>;
+export type MaskOptions = Pick<SegmentationRequest, 'maskFormat'> & {
+  readonly polygonTolerance?: SegmentationRequest['polygonTolerance'] | undefined;
+};
 
 /** Jobs keep their masks as RLE; other formats are made for the reader. */
 export function maskEncoder(renderer: Renderer, { maskFormat, polygonTolerance = 0 }: MaskOptions): EncodeMask {
