@@ -66,8 +66,8 @@ def _rename(graph: onnx.GraphProto, name: str) -> str:
 
 
 def _constants(graph: onnx.GraphProto, name: str, levels: Levels) -> list[str]:
-    step = numpy_helper.from_array(np.float32(levels.step), f"{name}/step")
-    zero = numpy_helper.from_array(np.uint16(levels.zero), f"{name}/zero")
+    step = numpy_helper.from_array(np.array(levels.step, np.float32), f"{name}/step")
+    zero = numpy_helper.from_array(np.array(levels.zero, np.uint16), f"{name}/zero")
     graph.initializer.extend([step, zero])
     return [step.name, zero.name]
 
