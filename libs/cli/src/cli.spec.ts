@@ -92,7 +92,7 @@ describe('batch', () => {
     expect(asked).toBe(2);
     // A run that was killed while it wrote leaves half a line.
     const journal = join(folder, 'coco.json.answers.jsonl');
-    const lines = (await readFile(journal, 'utf8')).split('\n');
+    const lines = (await readFile(journal, 'utf8')).trim().split('\n');
     await writeFile(journal, `${lines[0]}\n${lines[1]!.slice(0, 40)}`);
     expect(await run()).toBe(0);
     expect(asked).toBe(3);

@@ -1,5 +1,5 @@
 import { readdir, readFile, stat } from 'node:fs/promises';
-import { basename, extname, join } from 'node:path';
+import { basename, extname, isAbsolute, join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { SegueError } from '@segue/client';
 
@@ -40,5 +40,5 @@ async function expand(name: string): Promise<string[]> {
 
 async function matches(pattern: string): Promise<string[]> {
   const { glob, isDynamicPattern } = await import('tinyglobby');
-  return isDynamicPattern(pattern) ? glob(pattern, { expandDirectories: false }) : [];
+  return isDynamicPattern(pattern) ? glob(pattern, { expandDirectories: false, absolute: isAbsolute(pattern) }) : [];
 }
