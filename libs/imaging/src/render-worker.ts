@@ -4,7 +4,6 @@ import { maskToOutline } from './outline.js';
 import { renderOverlay, type OverlaySegment } from './overlay.js';
 import type { PictureLimits } from './picture.js';
 
-
 /*
  * What runs in the threads of a `Renderer`, by the names that it calls.
  */
