@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import type * as Client from '@segue/client';
 import { chromium } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { MANY_SEGMENTS, WIDE } from './pictures.js';
@@ -98,7 +99,7 @@ describe('the package of the client', () => {
         expect(size).toEqual(expected.segments[0]?.mask.size);
         const streamed = await page.evaluate(async (instruction) => {
           const url = new URL('index.js', location.href).href;
-          const { SegueClient } = (await import(url)) as typeof import('@segue/client');
+          const { SegueClient } = (await import(url)) as typeof Client;
           const client = new SegueClient({ baseUrl: location.origin });
           const file = document.querySelector('input')?.files?.[0] as Blob;
           const { imageId } = await client.images.upload(file);
