@@ -97,9 +97,11 @@ describe('the package of the client', () => {
           return [canvas?.height, canvas?.width];
         });
         expect(size).toEqual(expected.segments[0]?.mask.size);
+        // As a script of the page: what is evaluated below has been through a compiler that has its own way to import.
+        await page.addScriptTag({ type: 'module', content: "window.segue = await import('./index.js');" });
+        await page.waitForFunction(() => 'segue' in window);
         const streamed = await page.evaluate(async (instruction) => {
-          const url = new URL('index.js', location.href).href;
-          const { SegueClient } = (await import(url)) as typeof Client;
+          const { SegueClient } = (window as unknown as { readonly segue: typeof Client }).segue;
           const client = new SegueClient({ baseUrl: location.origin });
           const file = document.querySelector('input')?.files?.[0] as Blob;
           const { imageId } = await client.images.upload(file);

@@ -84,8 +84,8 @@ describe.skipIf(withoutBrowser)('the page: asking', () => {
       expect(await driver.page.locator('.turn').count()).toBe(1);
     }
     await driver.show(TALL);
-    expect(await driver.page.locator('#problem').isHidden()).toBe(true);
-    expect(await driver.page.locator('.turn').count()).toBe(0);
+    await expect.poll(() => driver.page.locator('#problem').isHidden()).toBe(true);
+    await expect.poll(() => driver.page.locator('.turn').count()).toBe(0);
   });
 
   it('lights the mask of the phrase that is pointed at, and the phrase of the mask', async () => {
