@@ -1,3 +1,4 @@
+import type { Server } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { DynamicModule, Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
@@ -117,6 +118,17 @@ export class Service {
     return (this.#closing ??= this.#drain());
   }
 
+  /** Requests in hand have most of the time that there is; a connection that is open even then is cut. */
+  async #closeHttp(): Promise<void> {
+    const server = this.app.getHttpServer() as Server;
+    const cut = setTimeout(() => server.closeAllConnections(), this.#config.drainTimeoutMs * DRAIN_SHARE);
+    try {
+      await this.app.close();
+    } finally {
+      clearTimeout(cut);
+    }
+  }
+
   async #drain(): Promise<boolean> {
     const { drainTimeoutMs } = this.#config;
     this.lifecycle.to('draining');
@@ -125,7 +137,7 @@ export class Service {
     const work = this.#options
       .stop(drainTimeoutMs)
       .finally(() => Promise.allSettled([this.#listening])) // Fastify never ends a close that overtakes its listen
-      .finally(() => this.app.close())
+      .finally(() => this.#closeHttp())
       .finally(() => this.#options.closed?.())
       .then(() => true);
     try {
