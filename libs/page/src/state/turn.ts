@@ -1,5 +1,5 @@
 import { computed, signal } from '@preact/signals';
-import { colourOf } from '../masks/palette.js';
+import { segmentColour } from '@segue/core/palette';
 import { paintMask, type PaintedMask } from '../masks/painter.js';
 import type { Answer, Exchange, Job, JobEvent, Segment, Stage } from '../service/bodies.js';
 import { Problem } from '../service/service.js';
@@ -91,7 +91,7 @@ export class Turn {
 
   #add(segment: Segment): void {
     if (this.segments.value.some(({ index }) => index === segment.index)) return;
-    const shown: ShownSegment = { ...segment, colour: colourOf(segment.index) };
+    const shown: ShownSegment = { ...segment, colour: segmentColour(segment.index) };
     this.segments.value = [...this.segments.value, shown].sort((a, b) => a.index - b.index);
     paintMask(shown.mask, shown.colour).then(
       (painted) => {
