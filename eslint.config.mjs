@@ -32,8 +32,10 @@ const LAYERS = [
   { layer: 'kit', imports: ['adapter', 'base', 'stage', 'core', 'contract'], banned: [] },
   { layer: 'app', alone: true, imports: ['kit', 'adapter', 'base', 'stage', 'core', 'contract'], banned: [] },
   { layer: 'public', imports: ['core', 'contract'], banned: ['@nestjs/*', 'bullmq', 'ioredis', 'onnxruntime-node'] },
-  { layer: 'tool', imports: ['public', 'kit', 'adapter', 'base', 'stage', 'core', 'contract'], banned: [] },
-  { layer: 'testing', imports: ['public', 'kit', 'adapter', 'base', 'stage', 'core', 'contract'], banned: [] },
+  // Starts the apps as programs: it knows their settings, not their code.
+  { layer: 'local', imports: [], banned: FRAMEWORKS.filter((name) => name !== 'ioredis') },
+  { layer: 'tool', imports: ['local', 'public', 'kit', 'adapter', 'base', 'stage', 'core', 'contract'], banned: [] },
+  { layer: 'testing', imports: ['local', 'public', 'kit', 'adapter', 'base', 'stage', 'core', 'contract'], banned: [] },
 ];
 
 const depConstraints = LAYERS.map(({ layer, alone = false, imports, banned }) => ({
@@ -138,6 +140,11 @@ export default tseslint.config(
     // Loops over pixels and tensors index typed arrays within bounds that the compiler cannot see.
     files: ['libs/imaging/src/**/*.ts', 'libs/tensors/src/**/*.ts', 'libs/core/src/{paint,palette,polygon}.ts'],
     rules: { '@typescript-eslint/no-non-null-assertion': 'off' },
+  },
+  {
+    // It gives the environment to the apps that it starts.
+    files: ['libs/local-system/src/**/*.ts'],
+    rules: { 'no-restricted-properties': 'off' },
   },
   {
     // The benchmark is a program that starts others, and talks to a terminal.

@@ -1,20 +1,14 @@
-import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdirSync, openSync, readdirSync, readFileSync } from 'node:fs';
-import { createServer, type AddressInfo } from 'node:net';
-import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { ROOT, STATE_FOLDER } from './workspace.js';
+import { execFileSync } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
+import type { Program } from '@segue/local-system';
 
-const READY_TIMEOUT_MS = 180_000;
-const STOP_TIMEOUT_MS = 20_000;
 /** Linux counts CPU time in hundredths of a second (`getconf CLK_TCK`). */
 const TICKS_PER_SECOND = 100;
 
 /** A process and everything it started. */
 export interface ProcessTree {
   readonly name: string;
-  readonly pid: number;
+  readonly pid: number | undefined;
 }
 
 /** What processes used since they began, by their names. */
@@ -24,68 +18,11 @@ export interface Usage {
   readonly sentBytes: ReadonlyMap<string, number>;
 }
 
-/** A program of one of the contestants; what it prints is kept in a file. */
-export class Program implements ProcessTree {
-  readonly #child: ChildProcess;
-  readonly #logFile: string;
-
-  constructor(
-    readonly name: string,
-    command: string,
-    args: readonly string[],
-    env: Readonly<Record<string, string>>,
-  ) {
-    mkdirSync(STATE_FOLDER, { recursive: true });
-    this.#logFile = join(STATE_FOLDER, `${name.replaceAll(/\W+/g, '-')}.log`);
-    const log = openSync(this.#logFile, 'w');
-    this.#child = spawn(command, args, {
-      cwd: ROOT,
-      env: { PATH: process.env['PATH'] ?? '', HOME: process.env['HOME'] ?? '', ...env },
-      stdio: ['ignore', log, log],
-      detached: true,
-    });
-    // However this program ends, nothing is left behind.
-    process.once('exit', () => {
-      if (!this.#ended) for (const pid of pidsOf(this)) kill(pid);
-    });
-  }
-
-  get pid(): number {
-    return this.#child.pid ?? 0;
-  }
-
-  /** Waits until a GET of the address succeeds. */
-  async ready(url: string): Promise<void> {
-    const deadline = Date.now() + READY_TIMEOUT_MS;
-    while (!(await answersOk(url))) {
-      if (this.#ended || Date.now() > deadline) throw new Error(`${this.name} did not start: see ${this.#logFile}`);
-      await sleep(100);
-    }
-  }
-
-  /** Ends it and everything it started. */
-  async stop(): Promise<void> {
-    if (this.#ended) return;
-    const started = pidsOf(this);
-    this.#child.kill('SIGTERM');
-    const late = sleep(STOP_TIMEOUT_MS, undefined, { ref: false });
-    await Promise.race([once(this.#child, 'exit'), late]);
-    for (const pid of started) kill(pid);
-  }
-
-  get #ended(): boolean {
-    return this.#child.exitCode !== null || this.#child.signalCode !== null;
-  }
-}
-
-/** A free TCP port of this machine. */
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
+/** Ends a program and everything it started. */
+export async function stopTree(program: Program): Promise<void> {
+  const started = pidsOf(program);
+  await program.stop().catch(() => undefined); // it is killed when it is late, and so is what it started
+  for (const pid of started) kill(pid);
 }
 
 /** What the trees have used. Read twice, the difference is what was used in between. */
@@ -115,7 +52,7 @@ function pidsOf({ pid }: ProcessTree): number[] {
     const parent = Number(statOf(Number(entry))[1]);
     children.set(parent, [...(children.get(parent) ?? []), Number(entry)]);
   }
-  const found = [pid];
+  const found = pid === undefined ? [] : [pid];
   for (const one of found) found.push(...(children.get(one) ?? []));
   return found.filter((one) => statOf(one).length > 0);
 }
@@ -187,13 +124,5 @@ function kill(pid: number): void {
     process.kill(pid, 'SIGKILL');
   } catch {
     // it has ended
-  }
-}
-
-async function answersOk(url: string): Promise<boolean> {
-  try {
-    return (await fetch(url, { signal: AbortSignal.timeout(2_000) })).ok;
-  } catch {
-    return false; // nobody listens yet
   }
 }

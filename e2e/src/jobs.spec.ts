@@ -34,8 +34,8 @@ describe('a job', () => {
   });
 
   describe('whose language model hangs', () => {
-    beforeAll(() => system.app('llm-worker').signal('SIGSTOP'));
-    afterAll(() => system.app('llm-worker').signal('SIGCONT'));
+    beforeAll(() => system.app('llm-worker').pause());
+    afterAll(() => system.app('llm-worker').resume());
 
     it('can be cancelled, and stays cancelled', async () => {
       const { jobId } = await system.client.jobs.submit(ASK);
@@ -69,7 +69,7 @@ describe('a job', () => {
   });
 
   describe('after the hang', () => {
-    afterEach(() => system.app('llm-worker').signal('SIGCONT'));
+    afterEach(() => system.app('llm-worker').resume());
 
     it('is answered again, and nothing of the given-up jobs runs on', async () => {
       const answer = await system.client.segment(ASK);

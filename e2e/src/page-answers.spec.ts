@@ -61,7 +61,7 @@ describe.skipIf(withoutBrowser)('the page: answers', () => {
   it.each(['Stop', 'Escape'])('is stopped by %s, and the job with it', async (way) => {
     const worker = fixture.system.app('llm-worker');
     await driver.show(WIDE);
-    worker.signal('SIGSTOP');
+    worker.pause();
     try {
       await driver.type(MANY_SEGMENTS);
       await expect.poll(() => driver.page.url()).toContain('#job=');
@@ -72,7 +72,7 @@ describe.skipIf(withoutBrowser)('the page: answers', () => {
       const jobId = new URLSearchParams(new URL(driver.page.url()).hash.slice(1)).get('job') ?? '';
       await expect.poll(async () => (await fixture.system.client.jobs.get(jobId)).state).toBe('cancelled');
     } finally {
-      worker.signal('SIGCONT');
+      worker.resume();
     }
     const turn = await driver.ask(MANY_SEGMENTS);
     expect(await turn.locator('.answer').textContent()).not.toBe('');
@@ -82,14 +82,14 @@ describe.skipIf(withoutBrowser)('the page: answers', () => {
     await driver.show(WIDE);
     await driver.ask(MANY_SEGMENTS);
     const worker = fixture.system.app('llm-worker');
-    worker.signal('SIGSTOP');
+    worker.pause();
     try {
       await driver.type('And what else?');
       await expect.poll(() => driver.page.url()).toMatch(/#job=\w+&job=/);
       await driver.page.reload();
       await driver.page.locator('.turn').nth(1).waitFor();
     } finally {
-      worker.signal('SIGCONT');
+      worker.resume();
     }
     await driver.turn(1).and(driver.page.locator('.done')).waitFor();
     const texts = () => driver.page.locator('.turn .question, .turn .answer').allTextContents();

@@ -50,7 +50,7 @@ describe.skipIf(withoutBrowser)('the page: asking', () => {
   it('sends the picture and the conversation again by itself when the picture is not kept any more', async () => {
     await driver.show(WIDE);
     await driver.ask(MANY_SEGMENTS);
-    const redis = new Redis(fixture.system.redis.url);
+    const redis = new Redis(fixture.system.redisUrl);
     const pictures = await redis.keys('*:picture:*');
     await redis.del(...pictures);
     redis.disconnect();

@@ -19,12 +19,12 @@ describe('a worker that dies', () => {
     const decoder = system.app('decoder-worker');
     // A fresh decoder holds no tensors; hanging, it leaves time to take the encoder away.
     await decoder.kill();
-    (await system.startApp('decoder-worker')).signal('SIGSTOP');
+    (await system.restart('decoder-worker')).pause();
     const { jobId } = await system.client.jobs.submit(ASK);
     await until(jobId, (event) => event.type === 'stage' && event.stage === 'generate' && event.done);
     await system.app('encoder-worker').kill();
-    await system.startApp('encoder-worker');
-    system.app('decoder-worker').signal('SIGCONT');
+    await system.restart('encoder-worker');
+    system.app('decoder-worker').resume();
     expect(content(await ended(jobId))).toEqual(expected);
     const recomputing = { outcome: 'recomputing' };
     expect(await system.app('decoder-worker').metric('segue_stage_tasks_total', recomputing)).toBeGreaterThan(0);
@@ -34,7 +34,7 @@ describe('a worker that dies', () => {
     const expected = content(await system.client.segment(ASK));
     const startedAt = Date.now();
     const { jobId } = await caughtInTheMiddle();
-    await system.startApp('llm-worker');
+    await system.restart('llm-worker');
     expect(content(await ended(jobId))).toEqual(expected);
     expect(Date.now() - startedAt).toBeLessThan(15_000);
     const pieces = (await log(jobId)).flatMap((event) => (event.type === 'text' ? [event.text] : []));
@@ -46,13 +46,13 @@ describe('a worker that dies', () => {
     for (let attempt = 0; attempt < 10; attempt++) {
       const job = await system.client.jobs.submit(ASK);
       await until(job.jobId, (event) => event.type === 'text');
-      system.app('llm-worker').signal('SIGSTOP');
+      system.app('llm-worker').pause();
       const events = await log(job.jobId);
       if (!events.some((event) => event.type === 'stage' && event.stage === 'generate' && event.done)) {
         await system.app('llm-worker').kill();
         return job;
       }
-      system.app('llm-worker').signal('SIGCONT');
+      system.app('llm-worker').resume();
       await ended(job.jobId);
     }
     throw new Error('every answer was complete before the worker could be stopped');
@@ -61,7 +61,7 @@ describe('a worker that dies', () => {
   it('by order: SIGTERM in the middle of work loses nothing', async () => {
     const jobs = await Promise.all(Array.from({ length: 8 }, () => system.client.jobs.submit(ASK)));
     expect(await system.app('llm-worker').stop()).toBe(0);
-    await system.startApp('llm-worker');
+    await system.restart('llm-worker');
     const texts = await Promise.all(jobs.map(async ({ jobId }) => (await ended(jobId)).text));
     expect(new Set(texts).size).toBe(1);
   });

@@ -6,7 +6,7 @@ import { variableName } from '@segue/service';
 import { describe, expect, it } from 'vitest';
 import { parseAllDocuments } from 'yaml';
 import { z } from 'zod';
-import { findProgram } from './system-packages.js';
+import { findProgram } from '@segue/local-system';
 import { ROOT } from './workspace.js';
 
 const APPS = ['gateway', 'encoder-worker', 'llm-worker', 'decoder-worker'];

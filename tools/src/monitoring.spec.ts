@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
-import { findProgram } from './system-packages.js';
+import { findProgram } from '@segue/local-system';
 import { ROOT } from './workspace.js';
 
 const FOLDER = join(ROOT, 'k8s/components/monitoring');

@@ -1,12 +1,18 @@
 import { spawnSync } from 'node:child_process';
-import { accessSync, constants } from 'node:fs';
-import { delimiter, join } from 'node:path';
-import { step } from './terminal.js';
+import { findProgram, findRedis } from '@segue/local-system';
+import { Advice, step } from './terminal.js';
 
-/** Path of the first of these programs that is on the PATH. */
-export function findProgram(names: readonly string[]): string | undefined {
-  const folders = (process.env['PATH'] ?? '').split(delimiter).filter(Boolean);
-  return names.flatMap((name) => folders.map((folder) => join(folder, name))).find(isExecutable);
+/**
+ * Installs Redis where it is missing and that is possible.
+ * @throws Advice that says what to install where it is not.
+ */
+export function provideRedisProgram(): void {
+  if (findProgram(['redis-server', 'valkey-server']) === undefined) installPackage('redis-server');
+  try {
+    findRedis();
+  } catch (error) {
+    throw new Advice((error as Error).message);
+  }
 }
 
 /** Installs a Debian package where that is possible without asking: as root, with apt-get. */
@@ -19,13 +25,4 @@ export function installPackage(name: string): boolean {
 function aptGet(...args: string[]): boolean {
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
   return spawnSync('apt-get', ['-y', '-q', ...args], { env, stdio: ['ignore', 'ignore', 'inherit'] }).status === 0;
-}
-
-function isExecutable(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
 }

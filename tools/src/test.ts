@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { checkFormat, checkGeneratedCode, checkLint, checkTypes } from './checks.js';
 import { countsLine, skipsAllowed, sum, type Counts } from './counts.js';
 import { runPythonTests, runVitest } from './suites.js';
-import { findProgram, installPackage } from './system-packages.js';
-import { redisProgram } from './redis.js';
+import { findProgram } from '@segue/local-system';
+import { installPackage, provideRedisProgram } from './system-packages.js';
 import { paint, runCommand, step } from './terminal.js';
 import { STATE_FOLDER } from './workspace.js';
 
@@ -21,7 +21,7 @@ const STEPS: readonly Step[] = [
 ];
 
 await runCommand(async () => {
-  redisProgram();
+  provideRedisProgram();
   // Without it the test of the page is skipped, and says so.
   if (!findProgram(['chromium', 'chromium-browser', 'google-chrome'])) installPackage('chromium');
   mkdirSync(STATE_FOLDER, { recursive: true });

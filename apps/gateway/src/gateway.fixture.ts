@@ -5,7 +5,8 @@ import { Jobs } from '@segue/jobs';
 import { openRedis, type RedisConnection } from '@segue/redis';
 import { Service } from '@segue/service';
 import type { StageProcessor } from '@segue/stages';
-import { connectOverGrpc, startRedis, type GrpcClient, type TestRedis } from '@segue/testing';
+import { RedisServer } from '@segue/local-system';
+import { connectOverGrpc, type GrpcClient } from '@segue/testing';
 import sharp from 'sharp';
 import { afterAll, afterEach, beforeAll, beforeEach } from 'vitest';
 import { readConfig } from './config.js';
@@ -65,14 +66,14 @@ export interface RunningGateway {
 export function useGateway() {
   const stages: FakeStages = { ...answering };
   const closers: (() => Promise<void>)[] = [];
-  let redis: TestRedis;
+  let redis: RedisServer;
   let connection: RedisConnection;
   let jobs: Jobs;
   let shared: RunningGateway;
   let hosts: { close(options: { readonly graceMs: number }): Promise<void> }[] = [];
 
   beforeAll(async () => {
-    redis = await startRedis();
+    redis = await RedisServer.start();
     connection = openRedis({ url: redis.url, role: 'worker', log: SILENT });
     jobs = new Jobs(connection, { jobKeepMs: 60_000 });
     await startWorkers();
@@ -149,7 +150,7 @@ export function useGateway() {
     stages,
     startWorkers,
     stopWorkers,
-    get redis(): TestRedis {
+    get redis(): RedisServer {
       return redis;
     },
     /** What Redis holds. */

@@ -1,5 +1,5 @@
 import { serverSentEvents } from '@segue/client';
-import { startRedis } from '@segue/testing';
+import { RedisServer } from '@segue/local-system';
 import { describe, expect, it } from 'vitest';
 import { collect, photo, signal, TEXT, until, useGateway } from './gateway.fixture.js';
 
@@ -64,7 +64,7 @@ it.each(['::1', '::'])('listens on the IPv6 address %s, both edges', async (host
 
 describe('without Redis', () => {
   it('a gateway that starts is alive but not ready, and becomes so when Redis comes', async () => {
-    const redis = await startRedis();
+    const redis = await RedisServer.start();
     await redis.stop();
     const { service } = await fixture.create({ SEGUE_REDIS_URL: redis.url });
     const ready = service.start();
@@ -73,7 +73,7 @@ describe('without Redis', () => {
     await expect.poll(async () => (await fetch(`${url}/healthz/ready`)).json()).toEqual({ state: 'warming' });
     const response = await ask(url);
     expect([response.status, response.headers.get('retry-after')]).toEqual([503, '1']);
-    const back = await startRedis({ port: Number(new URL(redis.url).port) });
+    const back = await RedisServer.start({ port: Number(new URL(redis.url).port) });
     await ready;
     expect((await fetch(`${url}/healthz/ready`)).status).toBe(200);
     await service.close();
@@ -81,7 +81,7 @@ describe('without Redis', () => {
   });
 
   it('requests are refused at once, and the gateway comes back with it', async () => {
-    const redis = await startRedis();
+    const redis = await RedisServer.start();
     const gateway = await fixture.startAnother({ SEGUE_REDIS_URL: redis.url });
     await redis.stop();
     const began = performance.now();
@@ -93,7 +93,7 @@ describe('without Redis', () => {
     expect((await fetch(`${gateway.url}/healthz/live`)).status).toBe(200);
     expect((await fetch(`${gateway.url}/metrics`)).status).toBe(200);
 
-    const back = await startRedis({ port: Number(new URL(redis.url).port) });
+    const back = await RedisServer.start({ port: Number(new URL(redis.url).port) });
     const detail = async () => ((await (await ask(gateway.url)).json()) as { detail: string }).detail;
     // Redis is there, the workers of this test are not.
     await expect.poll(detail, { timeout: 10_000 }).toContain('No worker');

@@ -2,7 +2,8 @@ import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { freePort, Program } from '../processes.js';
+import { freePort, Program } from '@segue/local-system';
+import { stopTree } from '../processes.js';
 import { BUNDLE, ROOT, STATE_FOLDER, step } from '../workspace.js';
 import type { Deployment } from './contestant.js';
 import { httpAsk } from './interfaces.js';
@@ -39,20 +40,27 @@ export async function startFastApi(): Promise<Deployment> {
 
 async function startServer(name: string, file: string, health: string): Promise<Deployment> {
   const port = await freePort();
-  const program = new Program(name, PYTHON, [join(FOLDER, file), String(port)], {
-    PYTHONPATH: [join(ROOT, 'training'), FOLDER].join(':'),
-    SEGUE_BUNDLE: BUNDLE,
-    OMP_NUM_THREADS: '1',
-    RAY_USAGE_STATS_ENABLED: '0',
+  const program = new Program({
+    name,
+    command: [PYTHON, join(FOLDER, file), String(port)],
+    cwd: ROOT,
+    env: {
+      PATH: process.env['PATH'],
+      HOME: process.env['HOME'],
+      PYTHONPATH: [join(ROOT, 'training'), FOLDER].join(':'),
+      SEGUE_BUNDLE: BUNDLE,
+      OMP_NUM_THREADS: '1',
+      RAY_USAGE_STATS_ENABLED: '0',
+    },
   });
   const url = `http://127.0.0.1:${port}`;
   try {
     await program.ready(url + health);
   } catch (error) {
-    await program.stop();
+    await stopTree(program);
     throw error;
   }
-  return { contestants: [{ name, ask: httpAsk(`${url}/`), processes: [program] }], stop: () => program.stop() };
+  return { contestants: [{ name, ask: httpAsk(`${url}/`), processes: [program] }], stop: () => stopTree(program) };
 }
 
 function run(command: string, args: readonly string[]): void {

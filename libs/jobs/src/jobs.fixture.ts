@@ -1,5 +1,5 @@
 import type { JobEvent, Segment, SegmentationRequest } from '@segue/core';
-import { startRedis, type TestRedis } from '@segue/testing';
+import { RedisServer } from '@segue/local-system';
 import { afterAll, afterEach, beforeAll } from 'vitest';
 
 import { openRedis, type RedisConnection, type RedisRole } from '@segue/redis';
@@ -54,10 +54,10 @@ export class OpenedJobs extends Jobs {
 
 /** A Redis for one spec file, emptied after each test, with everything that a test has opened on it closed. */
 export function useJobs() {
-  let redis: TestRedis;
+  let redis: RedisServer;
   const closers: (() => Promise<void>)[] = [];
   beforeAll(async () => {
-    redis = await startRedis();
+    redis = await RedisServer.start();
   });
   afterEach(async () => {
     for (const close of closers.splice(0).reverse()) await close();

@@ -1,4 +1,4 @@
-import { startRedis, type StartRedisOptions, type TestRedis } from '@segue/testing';
+import { RedisServer, type RedisServerOptions } from '@segue/local-system';
 import { expect, test } from 'vitest';
 
 import { lastEvent, newJob, until, useJobs, fakeStages } from './jobs.fixture.js';
@@ -6,8 +6,8 @@ import { lastEvent, newJob, until, useJobs, fakeStages } from './jobs.fixture.js
 const fixture = useJobs();
 
 /** A Redis that a test may stop; stopped after it in any case. */
-async function ownRedis(options?: StartRedisOptions): Promise<TestRedis> {
-  const redis = await startRedis(options);
+async function ownRedis(options?: RedisServerOptions): Promise<RedisServer> {
+  const redis = await RedisServer.start(options);
   fixture.onEnd(() => redis.stop());
   return redis;
 }
@@ -37,7 +37,7 @@ test('a Redis that hangs is away too', async () => {
   const redis = await ownRedis();
   const jobs = fixture.open({ url: redis.url, role: 'producer' });
   await until(() => jobs.ping());
-  process.kill(redis.pid, 'SIGSTOP');
+  redis.program.pause();
   const start = Date.now();
   await expect(jobs.submit(newJob())).rejects.toMatchObject({ code: 'UNAVAILABLE' });
   expect(Date.now() - start).toBeLessThan(3_000);

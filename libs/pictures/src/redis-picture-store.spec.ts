@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { KEYS, openRedis, type RedisConnection } from '@segue/redis';
-import { startRedis, type TestRedis } from '@segue/testing';
+import { RedisServer } from '@segue/local-system';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { RedisPictureStore } from './redis-picture-store.js';
 
@@ -9,10 +9,10 @@ const imageId = createHash('sha256').update(bytes).digest('hex');
 const log = { info: () => undefined, warn: () => undefined, error: () => undefined };
 const SIZE = { width: 30, height: 20 };
 
-let server: TestRedis;
+let server: RedisServer;
 let connection: RedisConnection;
 beforeAll(async () => {
-  server = await startRedis();
+  server = await RedisServer.start();
   connection = openRedis({ url: server.url, role: 'worker', log });
 });
 afterEach(async () => {
@@ -65,7 +65,7 @@ test('pictures leave room for jobs', async () => {
 });
 
 test('without Redis a producer hears so at once', async () => {
-  const own = await startRedis();
+  const own = await RedisServer.start();
   const producer = openRedis({ url: own.url, role: 'producer', log });
   const pictures = new RedisPictureStore(producer, { keepMs: 1_000 });
   await expect.poll(() => producer.ping()).toBe(true);

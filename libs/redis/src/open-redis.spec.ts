@@ -1,10 +1,10 @@
 import { SegueError } from '@segue/core';
-import { startRedis, type TestRedis } from '@segue/testing';
+import { RedisServer } from '@segue/local-system';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { redisError } from './errors.js';
 import { openRedis, type RedisConnection, type RedisRole } from './open-redis.js';
 
-let server: TestRedis;
+let server: RedisServer;
 const opened: RedisConnection[] = [];
 const warned: unknown[] = [];
 const log = { info: () => undefined, warn: (fields: unknown) => void warned.push(fields), error: () => undefined };
@@ -16,7 +16,7 @@ function open(role: RedisRole): RedisConnection {
 }
 
 beforeAll(async () => {
-  server = await startRedis();
+  server = await RedisServer.start();
 });
 afterEach(async () => {
   await open('worker').client.config('SET', 'maxmemory', '0', 'min-replicas-to-write', '0');

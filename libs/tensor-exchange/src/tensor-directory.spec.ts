@@ -1,4 +1,4 @@
-import { startRedis, type TestRedis } from '@segue/testing';
+import { RedisServer } from '@segue/local-system';
 import { openRedis, type RedisConnection } from '@segue/redis';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 
@@ -6,11 +6,11 @@ import { TensorClient } from './tensor-client.js';
 import { TensorDirectory } from './tensor-directory.js';
 import { startTensorHost, type TensorHost } from './tensor-host.js';
 
-let server: TestRedis;
+let server: RedisServer;
 let connection: RedisConnection;
 let redis: RedisConnection['client'];
 beforeAll(async () => {
-  server = await startRedis();
+  server = await RedisServer.start();
   connection = openRedis({ url: server.url, role: 'worker', log: console });
   redis = connection.client;
 });

@@ -1,4 +1,3 @@
-export { startRedis, type StartRedisOptions, type TestRedis } from './redis.js';
 export { BYTE_TOKENS, byteTokenizer } from './byte-tokenizer.js';
 export { connectOverGrpc, type GrpcClient } from './grpc-client.js';
 export { EchoLanguageModel, type EchoRun } from './echo-language-model.js';

@@ -1,0 +1,112 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import freePort from 'get-port';
+import { Redis } from 'ioredis';
+import { findProgram } from './find-program.js';
+import { Program } from './program.js';
+
+export interface RedisServerOptions {
+  /** A free port is taken when absent. Give the port of a server that was stopped to bring it back, empty. */
+  readonly port?: number;
+  /** Writes are kept on disk, so that {@link RedisServer.restart} finds them again (Redis's append-only file). */
+  readonly durable?: boolean;
+  readonly onLine?: ((line: string) => void) | undefined;
+}
+
+const SERVERS = ['redis-server', 'valkey-server'];
+const START_TIMEOUT_MS = 30_000;
+
+/** A real Redis with its data in a temporary folder, configured as Segue needs it: it evicts nothing. */
+export class RedisServer {
+  readonly port: number;
+  readonly #folder: string;
+  readonly #options: RedisServerOptions;
+  #program: Program;
+
+  private constructor(folder: string, port: number, options: RedisServerOptions) {
+    this.port = port;
+    this.#folder = folder;
+    this.#options = options;
+    this.#program = this.#run();
+  }
+
+  /** @throws Error that says what to install when this machine has no Redis. */
+  static async start(options: RedisServerOptions = {}): Promise<RedisServer> {
+    findRedis();
+    const folder = await mkdtemp(join(tmpdir(), 'segue-redis-'));
+    const server = new RedisServer(folder, options.port ?? (await freePort()), options);
+    try {
+      await server.#serves();
+    } catch (error) {
+      await server.stop();
+      throw error;
+    }
+    return server;
+  }
+
+  /** `redis://127.0.0.1:port` */
+  get url(): string {
+    return `redis://127.0.0.1:${this.port}`;
+  }
+
+  get program(): Program {
+    return this.#program;
+  }
+
+  /** Ends the server as a crash does, and starts it again with what it has written to its disk. */
+  async restart(): Promise<void> {
+    await this.#program.kill();
+    this.#program = this.#run();
+    await this.#serves();
+  }
+
+  /** Ends the server and removes its folder. */
+  async stop(): Promise<void> {
+    await this.#program.kill();
+    await rm(this.#folder, { recursive: true, force: true });
+  }
+
+  #run(): Program {
+    const settings = {
+      port: this.port,
+      bind: '127.0.0.1',
+      dir: this.#folder,
+      save: '',
+      loglevel: 'warning',
+      appendonly: this.#options.durable ? 'yes' : 'no',
+      'maxmemory-policy': 'noeviction',
+    };
+    const args = Object.entries(settings).flatMap(([name, value]) => [`--${name}`, String(value)]);
+    return new Program({ name: 'redis', command: [findRedis(), ...args], env: {}, onLine: this.#options.onLine });
+  }
+
+  #serves(): Promise<void> {
+    return this.#program.serves(() => answersPing(this.url), START_TIMEOUT_MS);
+  }
+}
+
+async function answersPing(url: string): Promise<boolean> {
+  const redis = new Redis(url, { lazyConnect: true, retryStrategy: () => null, connectTimeout: 1_000 });
+  redis.on('error', () => undefined); // refused until the server listens
+  try {
+    return (await redis.ping()) === 'PONG';
+  } catch {
+    return false; // not listening yet, or still loading its data
+  } finally {
+    redis.disconnect();
+  }
+}
+
+/**
+ * Path of a Redis server program of this machine.
+ * @throws Error that says what to install.
+ */
+export function findRedis(): string {
+  const found = findProgram(SERVERS);
+  if (found !== undefined) return found;
+  throw new Error(
+    `Segue needs a Redis, but neither ${SERVERS.join(' nor ')} is on the PATH. ` +
+      'Install one (Debian: sudo apt-get install redis-server; macOS: brew install redis), or set REDIS_URL to a running one.',
+  );
+}
