@@ -1,6 +1,7 @@
 export { isStoreAway } from './errors.js';
 export { JobScripts, type Reading } from './job-scripts.js';
 export { KEYS, PREFIX } from './keys.js';
+export { LoadScripts, type Demand, type Work } from './load-scripts.js';
 export type { Log } from './log.js';
 export {
   openRedis,

@@ -8,6 +8,7 @@ export {
   pictureLimits,
   pictureSettings,
   port,
+  positive,
   serviceSettings,
   someOf,
   text,
