@@ -1,7 +1,12 @@
 import { defineConfig, type ViteUserConfig } from 'vitest/config';
 
+interface Options extends NonNullable<ViteUserConfig['test']> {
+  /** Share of the project's lines, in per cent, that its tests must run. */
+  readonly floor?: number;
+}
+
 /** Vitest settings shared by every project of the workspace: sources are read through the `@segue/source` export condition. */
-export function project(name: string, test: ViteUserConfig['test'] = {}): ViteUserConfig {
+export function project(name: string, { floor = 0, ...test }: Options = {}): ViteUserConfig {
   return defineConfig({
     resolve: { conditions: ['@segue/source'] },
     ssr: { resolve: { conditions: ['@segue/source'], externalConditions: ['@segue/source'] } },
@@ -12,7 +17,14 @@ export function project(name: string, test: ViteUserConfig['test'] = {}): ViteUs
       environment: 'node',
       testTimeout: 20_000,
       hookTimeout: 60_000,
+      reporters: ['default', ['json', { outputFile: 'reports/test.json' }]],
       ...test,
+      coverage: {
+        include: ['src/**/*.ts'],
+        reporter: ['json-summary'],
+        reportsDirectory: 'reports/coverage',
+        thresholds: { lines: floor },
+      },
     },
   });
 }

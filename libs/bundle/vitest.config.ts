@@ -1,3 +1,3 @@
 import { project } from '../../vitest.base.js';
 
-export default project('bundle');
+export default project('bundle', { floor: 96 });

@@ -1,3 +1,3 @@
 import { project } from '../../vitest.base.js';
 
-export default project('client');
+export default project('client', { floor: 95 });

@@ -1,3 +1,3 @@
 import { project } from '../../vitest.base.js';
 
-export default project('core');
+export default project('core', { floor: 82 });

@@ -1,3 +1,3 @@
 import { project } from '../../vitest.base.js';
 
-export default project('decoder');
+export default project('decoder', { floor: 74 });

@@ -1,3 +1,3 @@
 import { project } from '../../vitest.base.js';
 
-export default project('encoder');
+export default project('encoder', { floor: 64 });

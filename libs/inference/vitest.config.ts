@@ -1,3 +1,3 @@
 import { project } from '../../vitest.base.js';
 
-export default project('inference');
+export default project('inference', { floor: 97 });

@@ -1,3 +1,3 @@
 import { project } from '../../vitest.base.js';
 
-export default project('jobs');
+export default project('jobs', { floor: 94 });

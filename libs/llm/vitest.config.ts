@@ -1,3 +1,3 @@
 import { project } from '../../vitest.base.js';
 
-export default project('llm');
+export default project('llm', { floor: 93 });

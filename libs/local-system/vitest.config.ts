@@ -1,3 +1,3 @@
 import { project } from '../../vitest.base.js';
 
-export default project('local-system');
+export default project('local-system', { floor: 47 });

@@ -1,3 +1,3 @@
 import { project } from '../../vitest.base.js';
 
-export default project('onnx');
+export default project('onnx', { floor: 95 });

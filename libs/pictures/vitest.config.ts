@@ -1,3 +1,3 @@
 import { project } from '../../vitest.base.js';
 
-export default project('pictures');
+export default project('pictures', { floor: 97 });

@@ -1,3 +1,3 @@
 import { project } from '../../vitest.base.js';
 
-export default project('service');
+export default project('service', { floor: 70 });

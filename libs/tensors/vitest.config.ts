@@ -1,3 +1,3 @@
 import { project } from '../../vitest.base.js';
 
-export default project('tensors');
+export default project('tensors', { floor: 82 });

@@ -12,12 +12,7 @@ import { ROOT } from './workspace.js';
 const APPS = ['gateway', 'encoder-worker', 'llm-worker', 'decoder-worker'];
 const NAME = 'app.kubernetes.io/name';
 /** Which setting a container port's name stands for. */
-const PORT_SETTINGS: Readonly<Record<string, string>> = {
-  http: 'httpPort',
-  grpc: 'grpcPort',
-  tensors: 'tensorPort',
-  admin: 'adminPort',
-};
+const PORT_SETTINGS: Readonly<Record<string, string>> = { http: 'httpPort', grpc: 'grpcPort', tensors: 'tensorPort' };
 /** Of the API, not of a namespace. */
 const CLUSTER_WIDE = ['Namespace', 'PriorityClass'];
 
@@ -62,14 +57,14 @@ const SCHEMAS = JSON.parse(readFileSync(join(ROOT, 'k8s/schemas.json'), 'utf8'))
   $defs: Record<string, object>;
 };
 
-const kubectl = findProgram(['kubectl']);
-if (!kubectl) console.log('The Kubernetes manifests are not checked: kubectl is not on the PATH.');
+const kustomize = findProgram(['kustomize', 'kubectl']);
+if (!kustomize) console.log('The Kubernetes manifests are not checked: neither kustomize nor kubectl is on the PATH.');
 
 const folders = ['overlays', 'components'].flatMap((kind) =>
   readdirSync(join(ROOT, 'k8s', kind)).map((name) => `${kind}/${name}`),
 );
 
-describe.skipIf(!kubectl).each(folders)('k8s/%s', (folder) => {
+describe.skipIf(!kustomize).each(folders)('k8s/%s', (folder) => {
   const resources = render(folder);
   const all = (...kinds: string[]) => resources.filter(({ kind }) => kinds.includes(kind));
   const find = (kind: string, name: string): Resource => {
@@ -188,7 +183,7 @@ describe.skipIf(!kubectl).each(folders)('k8s/%s', (folder) => {
 
 /** What `kubectl apply -k` would send; a component is rendered over the base. */
 function render(folder: string): Resource[] {
-  if (!kubectl) return [];
+  if (!kustomize) return [];
   if (folder.startsWith('overlays/')) return parse(join(ROOT, 'k8s', folder));
   const temporary = realpathSync(mkdtempSync(join(tmpdir(), 'segue-kustomize-')));
   const path = (name: string) => relative(temporary, join(ROOT, 'k8s', name));
@@ -204,7 +199,9 @@ function render(folder: string): Resource[] {
 }
 
 function parse(folder: string): Resource[] {
-  const text = execFileSync(kubectl ?? '', ['kustomize', folder], { encoding: 'utf8' });
+  const text = execFileSync(kustomize ?? '', [kustomize?.endsWith('kubectl') ? 'kustomize' : 'build', folder], {
+    encoding: 'utf8',
+  });
   return parseAllDocuments(text).map((document) => document.toJS() as Resource);
 }
 

@@ -1,6 +1,10 @@
 import { spawnSync } from 'node:child_process';
+import { join } from 'node:path';
 import { findProgram, findRedis } from '@segue/local-system';
 import { Advice, step } from './terminal.js';
+import { CACHE_FOLDER } from './workspace.js';
+
+const KUSTOMIZE = 'sigs.k8s.io/kustomize/kustomize/v5@v5.8.1';
 
 /**
  * Installs Redis where it is missing and that is possible.
@@ -15,8 +19,25 @@ export function provideRedisProgram(): void {
   }
 }
 
+/** For the tests of the page. Where there is none they are skipped, and say so. */
+export function provideBrowser(): void {
+  if (!findProgram(['chromium', 'chromium-browser', 'google-chrome'])) installPackage('chromium');
+}
+
+/** For the tests of the manifests and alerts. Where they are missing those are skipped, and say so. */
+export function provideKubernetesTools(): void {
+  if (!findProgram(['promtool'])) installPackage('prometheus');
+  const folder = join(CACHE_FOLDER, 'bin');
+  if (findProgram(['kubectl', 'kustomize']) ?? findProgram(['kustomize'], folder)) return;
+  if (!findProgram(['go'])) installPackage('golang');
+  step(`Building kustomize in ${folder} (go install; kept for later runs)`);
+  const env = { ...process.env, GOBIN: folder };
+  if (spawnSync('go', ['install', KUSTOMIZE], { env, stdio: 'inherit' }).status !== 0)
+    step('kustomize could not be built');
+}
+
 /** Installs a Debian package where that is possible without asking: as root, with apt-get. */
-export function installPackage(name: string): boolean {
+function installPackage(name: string): boolean {
   if (process.getuid?.() !== 0 || !findProgram(['apt-get'])) return false;
   step(`Installing Debian's ${name} (apt-get)`);
   return aptGet('install', '--no-install-recommends', name) || (aptGet('update') && aptGet('install', name));

@@ -1,59 +1,60 @@
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
-import { checkFormat, checkGeneratedCode, checkLint, checkTypes } from './checks.js';
-import { countsLine, skipsAllowed, sum, type Counts } from './counts.js';
-import { runPythonTests, runVitest } from './suites.js';
-import { findProgram } from '@segue/local-system';
-import { installPackage, provideRedisProgram } from './system-packages.js';
-import { paint, runCommand, step } from './terminal.js';
-import { STATE_FOLDER } from './workspace.js';
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
+import { provideBrowser, provideKubernetesTools, provideRedisProgram } from './system-packages.js';
+import { providePython, PYTHON_PROJECTS } from './python.js';
+import { countsOf, coverageOf, type Counts, type Task } from './reports.js';
+import { Advice, paint, runCommand, step } from './terminal.js';
+import { CACHE_FOLDER, ROOT, STATE_FOLDER } from './workspace.js';
 
-type Step = readonly [title: string, run: (folder: string) => Counts];
-
-const STEPS: readonly Step[] = [
-  ['Generated code is up to date', checkGeneratedCode],
-  ['Format', checkFormat],
-  ['Lint', checkLint],
-  ['Types of sources and specs', checkTypes],
-  ['Unit and integration tests', (folder) => runVitest(folder, 'units', ['--project=!e2e'])],
-  ['End-to-end tests', (folder) => runVitest(folder, 'e2e', ['--project=e2e', '--no-file-parallelism'])],
-  ['Python tests', runPythonTests],
-];
+/** Every check and test of the workspace: targets of Nx, named as the scripts of package.json. */
+const TARGETS = ['generated-check', 'format-check', 'lint', 'typecheck', 'unused', 'test'];
+const RESULTS = join(STATE_FOLDER, 'task-results.json');
 
 await runCommand(async () => {
+  // In CI a test that cannot run is a failure, so what the tests need is provided; elsewhere it is looked for.
+  const inCi = Boolean(process.env['CI']);
   provideRedisProgram();
-  // Without it the test of the page is skipped, and says so.
-  if (!findProgram(['chromium', 'chromium-browser', 'google-chrome'])) installPackage('chromium');
+  provideBrowser();
+  if (inCi) provideKubernetesTools();
+  const python = providePython(inCi);
+
+  step(`Checking and testing with Nx (${TARGETS.join(', ')}); what has not changed comes from its cache`);
   mkdirSync(STATE_FOLDER, { recursive: true });
-  const folder = mkdtempSync(join(STATE_FOLDER, 'test-'));
-  try {
-    const results = STEPS.map(([title, run], index) => {
-      step(`${index + 1}/${STEPS.length} ${title}`);
-      const startedAt = performance.now();
-      const counts = run(folder);
-      const verdict = holds(counts) ? paint('green', 'ok') : paint('red', 'not ok');
-      console.log(`  ${verdict} ${paint('dim', `(${Math.round((performance.now() - startedAt) / 1000)} s)`)}`);
-      return { title, ...counts };
-    });
-    return report(results);
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
+  rmSync(RESULTS, { force: true });
+  const exclude = python === undefined ? [`--exclude=${PYTHON_PROJECTS.join(',')}`] : [];
+  const args = ['run-many', '--targets', TARGETS.join(','), '--parallel=2', '--outputStyle=static', '--nxBail=false'];
+  spawnSync(join(ROOT, 'node_modules/.bin/nx'), [...args, ...exclude, ...process.argv.slice(2)], {
+    cwd: ROOT,
+    stdio: 'inherit',
+    env: {
+      ...process.env,
+      NX_DAEMON: 'false',
+      SEGUE_TASK_RESULTS: RESULTS,
+      PATH: [join(CACHE_FOLDER, 'bin'), process.env['PATH']].join(delimiter),
+      ...(python !== undefined && { PYTHON: python }),
+    },
+  });
+  if (!existsSync(RESULTS)) throw new Advice('Nx could not run the tasks: see above.\n\n0 passed, 1 failed, 0 skipped');
+  const tasks = JSON.parse(readFileSync(RESULTS, 'utf8')) as Task[];
+  const results = tasks.map((task) => ({ task, counts: countsOf(task) }));
+  const missing = python === undefined ? ['the Python tests: see above for what they need'] : [];
+  return report(results, missing, inCi);
 });
 
-function holds({ failed, skipped }: Counts): boolean {
-  return failed === 0 && (skipped === 0 || skipsAllowed);
-}
-
 /** The last line stands alone in a form that CI readers count. */
-function report(results: readonly (Counts & { readonly title: string })[]): number {
+function report(results: readonly { task: Task; counts: Counts }[], missing: readonly string[], inCi: boolean): number {
   console.log('');
-  for (const { title, ...counts } of results) {
-    console.log(`${holds(counts) ? paint('green', '✓') : paint('red', '✗')} ${title}: ${countsLine(counts)}`);
+  for (const { task, counts } of results) {
+    const coverage = coverageOf(task);
+    const mark = counts.failed === 0 ? paint('green', '✓') : paint('red', '✗');
+    const covered = coverage === undefined ? '' : paint('dim', ` · ${coverage.toFixed(0)} % of the lines run`);
+    console.log(`${mark} ${task.project} ${task.target}: ${counts.passed} passed, ${counts.failed} failed${covered}`);
   }
-  const total = sum(results);
-  if (total.skipped > 0 && !skipsAllowed)
-    console.log('\nWhere CI is set, a skipped test is a failure: see above for its reason.');
-  console.log(`\n${countsLine(total)}`);
-  return holds(total) ? 0 : 1;
+  const skipped = [...results.flatMap(({ counts }) => counts.skipped), ...missing];
+  for (const name of skipped) console.log(`- skipped: ${name}`);
+  if (skipped.length > 0 && inCi) console.log('\nWhere CI is set, a skipped test is a failure.');
+  const sum = (key: 'passed' | 'failed') => results.reduce((total, { counts }) => total + counts[key], 0);
+  console.log(`\n${sum('passed')} passed, ${sum('failed')} failed, ${skipped.length} skipped`);
+  return sum('failed') > 0 || (skipped.length > 0 && inCi) ? 1 : 0;
 }

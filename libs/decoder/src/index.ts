@@ -1,2 +1,2 @@
 export { DecodeStage, type DecodeStageParts } from './decode-stage.js';
-export { Decoder, decoderGraphs, type DecodedMask, type DecodeRequest } from './decoder.js';
+export { Decoder, decoderGraphs, type DecodedMask } from './decoder.js';

@@ -19,9 +19,6 @@ const LOADERS = {
 
 export type PictureFormat = keyof typeof LOADERS;
 
-/** Formats that can be decoded; HEIC, BMP, JPEG XL and JPEG 2000 cannot: this build of libvips has no decoder for them. */
-export const PICTURE_FORMATS = Object.keys(LOADERS) as readonly PictureFormat[];
-
 /** What cameras, browsers and phones' galleries write; the decoders of the others are reached only where a setting names them. */
 export const USUAL_FORMATS: readonly PictureFormat[] = ['jpeg', 'png', 'webp'];
 

@@ -3,4 +3,3 @@ export { languageGraphs } from './graphs.js';
 export * from './language-model.js';
 export * from './neutralise.js';
 export type { LanguageObserver } from './observer.js';
-export type { AnswerListener } from './row.js';

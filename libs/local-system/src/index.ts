@@ -1,6 +1,6 @@
-export { APPS, LocalSystem, type AppName, type LocalSystemOptions } from './local-system.js';
+export { LocalSystem, type LocalSystemOptions } from './local-system.js';
 export { LocalApp } from './local-app.js';
-export { Program, type ProgramOptions } from './program.js';
+export { Program } from './program.js';
 export { findProgram } from './find-program.js';
 export { findRedis, RedisServer, type RedisServerOptions } from './redis-server.js';
 export { default as freePort } from 'get-port';

@@ -23,7 +23,7 @@ interface PendingRun {
 
 /** The owner's end of a session thread: sends runs, matches answers, watches the limit. */
 export class SessionThread {
-  /** What the loaded graphs declare. Rejects when a graph cannot be loaded, or when the thread is closed before. */
+  /** What the loaded graphs declare. Rejects when a graph cannot be loaded. */
   readonly ready: Promise<Readonly<Record<string, GraphIo>>>;
   readonly #options: SessionThreadOptions;
   readonly #worker: Worker;
@@ -51,7 +51,6 @@ export class SessionThread {
         else this.#settle(reply);
       });
       this.#worker.once('error', (cause) => reject(this.#die(cause)));
-      this.#worker.once('exit', () => reject(unloading()));
     });
     this.#exited = new Promise((resolve) => {
       this.#worker.once('exit', (status) => {
@@ -63,7 +62,7 @@ export class SessionThread {
   }
 
   run(graph: string, feeds: Feeds, options: RunOptions = {}): Promise<Fetches> {
-    if (this.#closing) return Promise.reject(unloading());
+    if (this.#closing) return Promise.reject(new SegueError('UNAVAILABLE', 'The model is being unloaded. Try again.'));
     if (this.#death) return Promise.reject(this.#death);
     return new Promise((resolve, reject) => {
       this.#post(graph, feeds, options);
@@ -72,7 +71,7 @@ export class SessionThread {
     });
   }
 
-  /** Lets the runs in flight end, then unloads the graphs. Those that are not loaded yet stay unloaded. */
+  /** Lets the runs in flight end, then unloads the graphs. */
   close(): Promise<void> {
     if (!this.#closing && !this.#death) {
       this.#closing = true;
@@ -119,10 +118,6 @@ export class SessionThread {
     this.#options.onFatal(this.#death);
     return this.#death;
   }
-}
-
-function unloading(): SegueError {
-  return new SegueError('UNAVAILABLE', 'The model is being unloaded. Try again.');
 }
 
 function ownsBuffer({ buffer, byteLength }: TensorData): boolean {

@@ -11,13 +11,10 @@ import { InferenceSession, Tensor } from 'onnxruntime-node';
 
 /** @type {Map<string, { session: InferenceSession, outputs: readonly string[] }>} */
 const loaded = new Map();
-/** Whether the owner has no more use for this thread: what is not loaded yet stays where it is. */
-let closing = false;
 
 /** @param {ThreadData} data */
 async function load({ graphs, threads, prepack }) {
   for (const [graph, { path, outputs }] of Object.entries(graphs)) {
-    if (closing) return;
     try {
       const session = await InferenceSession.create(path, {
         executionProviders: ['cpu'],
@@ -93,6 +90,5 @@ function reply(message, transfer) {
 
 let last = load(workerData);
 parentPort?.on('message', (/** @type {Request} */ request) => {
-  if (request.type === 'close') closing = true;
   last = last.then(() => (request.type === 'run' ? run(request) : close()));
 });

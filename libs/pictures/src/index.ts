@@ -1,2 +1,2 @@
-export { imageIdOf, type PictureStore, type PictureStoreOptions } from './picture-store.js';
+export { imageIdOf, type PictureStore } from './picture-store.js';
 export { RedisPictureStore } from './redis-picture-store.js';

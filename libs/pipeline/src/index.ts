@@ -1,1 +1,1 @@
-export { Pipeline, type PipelineHooks, type PipelineModels, type PipelineRequest } from './pipeline.js';
+export { Pipeline } from './pipeline.js';

@@ -1,13 +1,4 @@
-export { isStoreAway } from './errors.js';
 export { JobScripts, type Reading } from './job-scripts.js';
 export { KEYS, PREFIX } from './keys.js';
-export { LoadScripts, type Demand, type Work } from './load-scripts.js';
-export type { Log } from './log.js';
-export {
-  openRedis,
-  type Ask,
-  type RedisConnection,
-  type RedisConnectionOptions,
-  type RedisRole,
-} from './open-redis.js';
+export { openRedis, type RedisConnection, type RedisRole } from './open-redis.js';
 export { TensorScripts } from './tensor-scripts.js';

@@ -1,3 +1,2 @@
 export type { CallContext } from './call.js';
-export { RpcServer, type EndedCall, type Handler, type Handlers, type RpcServerOptions } from './server.js';
-export { toStatus } from './status.js';
+export { RpcServer, type EndedCall, type Handlers } from './server.js';

@@ -38,20 +38,18 @@ export interface EndedCall {
 
 export interface RpcServerOptions {
   readonly maxReceiveBytes: number;
-  /** Whether the server tells what it offers (grpc.reflection.v1); not unless it is set. */
-  readonly reflection?: boolean;
   readonly onEnd?: (call: EndedCall) => void;
 }
 
-/** A gRPC server over protobuf-es messages with health (grpc.health.v1) and, where it is wanted, reflection. */
+/** A gRPC server over protobuf-es messages with health (grpc.health.v1) and reflection. */
 export class RpcServer {
   readonly #server: Server;
   readonly #health = new HealthImplementation({ '': 'NOT_SERVING' });
   readonly #services: DescService[] = [];
-  readonly #options: RpcServerOptions;
+  readonly #onEnd: RpcServerOptions['onEnd'];
 
   constructor(options: RpcServerOptions) {
-    this.#options = options;
+    this.#onEnd = options.onEnd;
     this.#server = new Server({
       'grpc.max_receive_message_length': options.maxReceiveBytes,
       'grpc.max_send_message_length': -1,
@@ -76,7 +74,7 @@ export class RpcServer {
   /** Listens without TLS and returns the port. Health says NOT_SERVING until `setServing(true)`. */
   async listen(host: string, port: number): Promise<number> {
     this.#health.addToServer(this.#server);
-    if (this.#options.reflection) addReflection(this.#server, this.#services);
+    addReflection(this.#server, this.#services);
     return new Promise((resolve, reject) => {
       this.#server.bindAsync(hostPort(host, port), ServerCredentials.createInsecure(), (error, bound) => {
         if (error) reject(error);
@@ -149,7 +147,7 @@ export class RpcServer {
   #watch(method: DescMethod, call: CallContext): (error?: unknown) => void {
     const began = performance.now();
     return (error) => {
-      this.#options.onEnd?.({
+      this.#onEnd?.({
         method: method.name,
         status: error === undefined ? Status.OK : toStatus(error).code,
         seconds: (performance.now() - began) / 1000,

@@ -4,27 +4,13 @@ export {
   integer,
   jobSettings,
   list,
-  oneOf,
   pictureLimits,
   pictureSettings,
   port,
-  positive,
   serviceSettings,
-  someOf,
-  text,
-  url,
   variableName,
-  type ConfigReader,
 } from './config.js';
-export { Lifecycle, type WorkerState } from './lifecycle.js';
-export { createLogger, type Logger } from './logging.js';
+export { type Logger } from './logging.js';
 export { Counter, Gauge, Histogram, Registry, SECONDS_BUCKETS } from './metrics.js';
 export { runService, type App } from './run-service.js';
-export {
-  DRAIN_SHARE,
-  Service,
-  type Compose,
-  type ServiceConfig,
-  type ServiceContext,
-  type ServiceOptions,
-} from './service.js';
+export { DRAIN_SHARE, Service, type ServiceConfig, type ServiceContext, type ServiceOptions } from './service.js';

@@ -1,4 +1,4 @@
-export { assembleAnswer, type AnswerParts } from './answer.js';
+export { assembleAnswer } from './answer.js';
 export type {
   DecodeContext,
   EncodeContext,

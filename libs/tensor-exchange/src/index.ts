@@ -1,4 +1,4 @@
-export { KeptTensors, type KeptTensorsOptions } from './kept-tensors.js';
-export { TensorClient, type TensorClientOptions } from './tensor-client.js';
-export { TensorDirectory, type TensorDirectoryOptions } from './tensor-directory.js';
-export { startTensorHost, type TensorHost, type TensorHostOptions } from './tensor-host.js';
+export { KeptTensors } from './kept-tensors.js';
+export { TensorClient } from './tensor-client.js';
+export { TensorDirectory } from './tensor-directory.js';
+export { startTensorHost } from './tensor-host.js';

@@ -446,7 +446,7 @@ describe('bad input', () => {
   });
 
   it('an address that there is not', async () => {
-    await problem(await fetch(`${gateway.url}/v1/nothing`), 404, 'NOT_FOUND', '/v1');
+    await problem(await fetch(`${gateway.url}/v1/nothing`), 404, 'NOT_FOUND', '/docs');
   });
 
   it('a failure of a stage tells nothing of the inside', async () => {

@@ -5,7 +5,7 @@ import { photo, useGateway } from '../gateway.fixture.js';
 const fixture = useGateway();
 
 it('measures requests, queues and jobs', async () => {
-  const { adminUrl, client, grpc } = fixture.gateway;
+  const { client, grpc, url } = fixture.gateway;
   const image = await photo();
   const instruction = 'Where is the cup?';
   const question = { picture: { case: 'image' as const, value: image }, instruction };
@@ -16,7 +16,7 @@ it('measures requests, queues and jobs', async () => {
   };
   await grpc.segment(question).catch(() => undefined);
   const metrics = async () => {
-    const text = await (await fetch(`${adminUrl}/metrics`)).text();
+    const text = await (await fetch(`${url}/metrics`)).text();
     return text
       .split('\n')
       .filter((line) => line.startsWith('segue_'))
