@@ -11,22 +11,53 @@ export interface RunLengthMask {
 export function encodeMask(pixels: Uint8Array, height: number, width: number): RunLengthMask {
   if (pixels.length !== height * width)
     throw new RangeError(`${height} x ${width} pixels expected, not ${pixels.length}`);
-  const runs: number[] = [];
-  let value = 0;
-  let run = 0;
-  for (let x = 0; x < width; x++) {
-    for (let i = x; i < pixels.length; i += width) {
-      const bit = pixels[i] === 0 ? 0 : 1;
-      if (bit !== value) {
-        runs.push(run);
-        run = 0;
-        value = bit;
+  const borders = bordersOf(pixels, height, width);
+  const runs = new Array<number>(borders.length + 1);
+  let last = 0;
+  borders.forEach((border, index) => {
+    runs[index] = border - last;
+    last = border;
+  });
+  runs[borders.length] = pixels.length - last;
+  return { size: [height, width], counts: packRuns(runs) };
+}
+
+/**
+ * Where inside and outside meet, as column-major places, in order. Pixels are compared with those above them, row by row and
+ * four at a time: going down the columns would touch another line of the cache with every pixel.
+ */
+function bordersOf(pixels: Uint8Array, height: number, width: number): Uint32Array {
+  const columns: number[] = [];
+  const rows: number[] = [];
+  const ends = new Uint32Array(width + 1);
+  const note = (x: number, y: number): void => {
+    columns.push(x);
+    rows.push(y);
+    ends[x + 1]!++;
+  };
+  const isInside = (index: number): boolean => pixels[index] !== 0;
+  // A column goes on where the one before it ended, and the first after what lies outside.
+  for (let x = 0; x < width && height > 0; x++) {
+    if (isInside(x) !== (x > 0 && isInside((height - 1) * width + x - 1))) note(x, 0);
+  }
+  const bytes = new DataView(pixels.buffer, pixels.byteOffset, pixels.byteLength);
+  for (let y = 1; y < height; y++) {
+    const [start, end] = [y * width, (y + 1) * width];
+    for (let at = start; at < end;) {
+      if (at + 4 <= end && bytes.getInt32(at) === bytes.getInt32(at - width)) {
+        at += 4;
+        continue;
       }
-      run++;
+      for (const stop = Math.min(at + 4, end); at < stop; at++) {
+        if (isInside(at) !== isInside(at - width)) note(at - start, y);
+      }
     }
   }
-  runs.push(run);
-  return { size: [height, width], counts: packRuns(runs) };
+  // Each column's borders were found from the top down.
+  for (let x = 0; x < width; x++) ends[x + 1]! += ends[x]!;
+  const borders = new Uint32Array(columns.length);
+  columns.forEach((x, index) => (borders[ends[x]!++] = x * height + (rows[index] ?? 0)));
+  return borders;
 }
 
 /** Decodes to a row-major `uint8[h, w]` of 0 and 1. */
