@@ -1,5 +1,5 @@
 import { fitSize, frameSize, type ImageInput } from '@segue/bundle';
-import type { Tensor } from '@segue/tensors';
+import { releaseMemory, type Tensor } from '@segue/tensors';
 import type { RgbImage } from './picture.js';
 import { resize, type Window } from './resize.js';
 
@@ -32,6 +32,7 @@ export async function preprocess(image: RgbImage, spec: ImageInput): Promise<Pre
       for (let x = y * width; x < y * width + picture.width; x++, at += 3) plane[x] = levels[picture.data[at]!]!;
     }
   }
+  if (picture !== image) releaseMemory(picture.data);
   return { tensor: { dtype: 'float32', shape: [1, 3, height, width], data }, resized, original };
 }
 

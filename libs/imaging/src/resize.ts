@@ -1,4 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { releaseMemory } from '@segue/tensors';
 import type { RgbImage } from './picture.js';
 
 export type Filter = 'bilinear' | 'bicubic';
@@ -64,60 +65,92 @@ export async function resize(
   const asWide = width === image.width && window.width === width;
   const asHigh = height === image.height && window.height === height;
   const narrowed = asWide ? image : await resizeWidth(image, columns, rowsOf(rows));
-  return asHigh ? narrowed : resizeHeight(narrowed, rows);
+  const resized = asHigh ? narrowed : await resizeHeight(narrowed, rows);
+  if (narrowed !== image && narrowed !== resized) releaseMemory(narrowed.data);
+  return resized;
 }
 
 /** The source rows that are needed; the others stay empty. */
-async function resizeWidth(
-  image: RgbImage,
-  { first, count, weights, stride }: Taps,
-  [from, to]: readonly [number, number],
-): Promise<RgbImage> {
-  const { height, data: source } = image;
-  const width = first.length;
-  const target = new Uint8Array(width * height * CHANNELS);
-  const rowsPerSlice = Math.ceil(SLICE / (width * stride * CHANNELS));
-  for (let y = from; y < to; y++) {
-    if (y > from && (y - from) % rowsPerSlice === 0) await nextTurn();
-    const row = y * image.width * CHANNELS;
-    let out = y * width * CHANNELS;
-    for (let x = 0; x < width; x++) {
-      let [red, green, blue] = [HALF, HALF, HALF];
-      let at = row + first[x]! * CHANNELS;
-      const end = x * stride + count[x]!;
-      for (let tap = x * stride; tap < end; tap++) {
-        const weight = weights[tap]!;
-        red += source[at]! * weight;
-        green += source[at + 1]! * weight;
-        blue += source[at + 2]! * weight;
-        at += CHANNELS;
-      }
-      target[out++] = toByte(red);
-      target[out++] = toByte(green);
-      target[out++] = toByte(blue);
-    }
-  }
-  return { width, height, data: target };
+async function resizeWidth(image: RgbImage, taps: Taps, rows: readonly [number, number]): Promise<RgbImage> {
+  const { height } = image;
+  const width = taps.first.length;
+  const target = { width, height, data: new Uint8Array(width * height * CHANNELS) };
+  await inSlices(rows, Math.ceil(SLICE / (width * taps.stride * CHANNELS)), (y) => {
+    resizeRow(image, taps, target, y);
+  });
+  return target;
 }
 
-async function resizeHeight(image: RgbImage, { first, count, weights, stride }: Taps): Promise<RgbImage> {
-  const { width, data: source } = image;
-  const height = first.length;
+async function resizeHeight(image: RgbImage, taps: Taps): Promise<RgbImage> {
+  const { width } = image;
+  const height = taps.first.length;
   const line = width * CHANNELS;
-  const target = new Uint8Array(line * height);
+  const target = { width, height, data: new Uint8Array(line * height) };
   const sums = new Int32Array(line);
-  const rowsPerSlice = Math.ceil(SLICE / (line * stride));
-  for (let y = 0; y < height; y++) {
-    if (y > 0 && y % rowsPerSlice === 0) await nextTurn();
-    sums.fill(HALF);
-    for (let tap = 0; tap < count[y]!; tap++) {
-      const weight = weights[y * stride + tap]!;
-      const row = (first[y]! + tap) * line;
-      for (let i = 0; i < line; i++) sums[i]! += source[row + i]! * weight;
-    }
-    for (let i = 0; i < line; i++) target[y * line + i] = toByte(sums[i]!);
+  await inSlices([0, height], Math.ceil(SLICE / (line * taps.stride)), (y) => {
+    addRows(image.data, taps, y, sums);
+    for (let i = 0; i < line; i++) target.data[y * line + i] = toByte(sums[i]!);
+  });
+  return target;
+}
+
+/**
+ * Does rows from the first to before the last, with turns of the event loop in between. What is done to a row is a function
+ * of its own: V8 interprets a function anew after every await in it.
+ */
+async function inSlices([from, to]: readonly [number, number], slice: number, row: (y: number) => void): Promise<void> {
+  for (let y = from; y < to; y++) {
+    if (y > from && (y - from) % slice === 0) await nextTurn();
+    row(y);
   }
-  return { width, height, data: target };
+}
+
+/** Makes one row as wide as the target. */
+function resizeRow({ width, data: source }: RgbImage, taps: Taps, { data: target }: RgbImage, y: number): void {
+  const { first, count, weights, stride } = taps;
+  const row = y * width * CHANNELS;
+  let out = y * first.length * CHANNELS;
+  for (let x = 0; x < first.length; x++) {
+    let red = HALF;
+    let green = HALF;
+    let blue = HALF;
+    let at = row + first[x]! * CHANNELS;
+    const end = x * stride + count[x]!;
+    for (let tap = x * stride; tap < end; tap++) {
+      const weight = weights[tap]!;
+      red = (red + Math.imul(source[at]!, weight)) | 0;
+      green = (green + Math.imul(source[at + 1]!, weight)) | 0;
+      blue = (blue + Math.imul(source[at + 2]!, weight)) | 0;
+      at += CHANNELS;
+    }
+    target[out] = toByte(red);
+    target[out + 1] = toByte(green);
+    target[out + 2] = toByte(blue);
+    out += CHANNELS;
+  }
+}
+
+/** The weighted sum of the rows that target row `y` looks at. */
+function addRows(source: Uint8Array, { first, count, weights, stride }: Taps, y: number, sums: Int32Array): void {
+  const line = sums.length;
+  sums.fill(HALF);
+  // Four rows at a time, so that the sums are read and written less often; a row that is not there weighs nothing.
+  for (let tap = 0; tap < count[y]!; tap += 4) {
+    const last = count[y]! - tap - 1;
+    const weight = (i: number): number => (i > last ? 0 : weights[y * stride + tap + i]!);
+    const start = (i: number): number => (first[y]! + tap + Math.min(i, last)) * line;
+    addFour(source, sums, [start(0), start(1), start(2), start(3)], [weight(0), weight(1), weight(2), weight(3)]);
+  }
+}
+
+type Four = readonly [number, number, number, number];
+
+function addFour(source: Uint8Array, sums: Int32Array, [r0, r1, r2, r3]: Four, [w0, w1, w2, w3]: Four): void {
+  for (let i = 0; i < sums.length; i++) {
+    const upper = (Math.imul(source[r0 + i]!, w0) + Math.imul(source[r1 + i]!, w1)) | 0;
+    const lower = (Math.imul(source[r2 + i]!, w2) + Math.imul(source[r3 + i]!, w3)) | 0;
+    sums[i] = (sums[i]! + upper + lower) | 0;
+  }
 }
 
 /** The first and the last source row that any target row looks at, half-open. */
