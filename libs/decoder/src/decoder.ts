@@ -1,7 +1,7 @@
 import { fitSize, type Manifest } from '@segue/bundle';
 import { SegueError, encodeMask, maskArea, maskBox, type Box, type RunLengthMask } from '@segue/core';
 import type { Fetches, Session } from '@segue/inference';
-import type { DType, Tensor } from '@segue/tensors';
+import { releaseMemory, type DType, type Tensor } from '@segue/tensors';
 
 export interface DecodeRequest {
   /** The decoder's tensors of the picture, by their names in the manifest; more are ignored. */
@@ -83,7 +83,7 @@ export class Decoder {
     const pixels = output(fetches, 'masks', 'uint8', [embeddings.length, height, width]).data;
     const scores = output(fetches, 'scores', 'float32', [embeddings.length]).data;
     const peaks = output(fetches, 'peak_logit', 'float32', [embeddings.length]).data;
-    return embeddings.map((_, index) => {
+    const decoded = embeddings.map((_, index) => {
       const score = scores[index] ?? NaN;
       if (!Number.isFinite(peaks[index]) || !Number.isFinite(score)) {
         throw failed(`segment ${index} has the peak logit ${peaks[index]} and the score ${score}`);
@@ -91,6 +91,8 @@ export class Decoder {
       const mask = encodeMask(pixels.subarray(index * height * width, (index + 1) * height * width), height, width);
       return { mask, box: maskBox(mask), area: maskArea(mask), score };
     });
+    releaseMemory(pixels);
+    return decoded;
   }
 
   /** `float32[segments, promptSize]` */

@@ -3,7 +3,7 @@ import { Client, credentials, status, type ServiceError } from '@grpc/grpc-js';
 import { TensorRefSchema, type TensorChunk } from '@segue/contracts';
 import { SegueError } from '@segue/core';
 import type { PullOptions } from '@segue/stages';
-import type { Tensor } from '@segue/tensors';
+import { releaseMemory, type Tensor } from '@segue/tensors';
 import { LRUCache } from 'lru-cache';
 
 import { CHUNK_BYTES, TensorAssembly } from './tensor-chunks.js';
@@ -97,7 +97,10 @@ export class TensorClient {
     try {
       const assembly = new TensorAssembly();
       for await (const chunk of call) {
+        const { data } = chunk as TensorChunk;
         assembly.add(chunk as TensorChunk);
+        // The chunk is a view on its message, which grpc-js put together for us alone.
+        releaseMemory(new Uint8Array(data.buffer));
         silence.refresh();
       }
       const tensor = assembly.finish();
