@@ -1,7 +1,7 @@
 import { performance } from 'node:perf_hooks';
 import type { Manifest } from '@segue/bundle';
 import type { Fetches, Session } from '@segue/inference';
-import type { DType, Tensor } from '@segue/tensors';
+import { releaseMemory, type DType, type Tensor } from '@segue/tensors';
 import { SegueError } from '@segue/core';
 import type { Step } from './answer.js';
 import { packKv, sliceLength, type KvBatch, type KvSlice } from './kv.js';
@@ -69,7 +69,7 @@ export class LanguageGraphs {
         ),
         past_lengths: int64(pastLengths, [rows.length]),
       },
-      { transfer: ['past_kv'] },
+      { transfer: ['past_kv', 'visual_tokens'] },
     );
     this.#observer.onPrefill?.({
       prefix: rows.some((row) => row.visualTokens !== undefined),
@@ -109,7 +109,9 @@ export class LanguageGraphs {
       { lend: ['past_kv'] },
     );
     this.#observer.onChunk?.({ rows: rows.length, steps, seconds: secondsSince(startedAt) });
-    batch.append(output(fetches, 'past_kv', 'float32'), output(fetches, 'kv', 'float32'), steps);
+    const kv = output(fetches, 'kv', 'float32');
+    batch.append(output(fetches, 'past_kv', 'float32'), kv, steps);
+    releaseMemory(kv.data);
     const tokens = output(fetches, 'tokens', 'int64').data;
     const logprobs = output(fetches, 'logprobs', 'float32').data;
     const hidden = output(fetches, 'hidden', 'float32').data;

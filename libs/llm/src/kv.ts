@@ -1,4 +1,4 @@
-import { elementCount, type Tensor } from '@segue/tensors';
+import { elementCount, releaseMemory, type Tensor } from '@segue/tensors';
 
 /**
  * Key/value caches are `float32[2 * layers, rows, heads, positions, headDim]`: plane 2l holds the keys of layer l (after
@@ -110,7 +110,9 @@ export class KvBatch {
   #layOut(rows: readonly (readonly KvSlice[])[]): void {
     const lengths = rows.map(sliceLength);
     const capacity = rows.length === 0 ? 0 : Math.max(...lengths) + this.#headroom;
+    const old = this.#tensor;
     this.#tensor = packKv(this.#shape, rows, capacity);
     this.#lengths = lengths;
+    releaseMemory(old.data);
   }
 }

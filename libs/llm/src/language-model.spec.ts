@@ -22,7 +22,7 @@ async function start(
 ): Promise<Harness> {
   const echo = new EchoLanguageModel(language);
   echoes.push(echo);
-  const model = await LanguageModel.create(echo, echo.sessions, { prefixCacheBytes: 1e6, ...options });
+  const model = await LanguageModel.create(echo, echo.sessions, { chunkTokens: 4, prefixCacheBytes: 1e6, ...options });
   const pulled: number[] = [];
   return {
     echo,

@@ -11,9 +11,17 @@ import { Row, abortError, type AnswerListener } from './row.js';
 import { Scheduler } from './scheduler.js';
 import { Tokenizer } from './tokenizer.js';
 
+/**
+ * Tokens in one run of the decode graph unless something else is asked for. Few are better where a run costs little besides its
+ * steps, as on a CPU: what is computed behind an answer's end is lost, and a mask begins when the run with its `<SEG>` has ended.
+ */
+export const CHUNK_TOKENS = 2;
+
 export interface LanguageModelOptions {
   /** Answers written at once; never above the bundle's own limit, which is the default. */
   readonly maxBatch?: number;
+  /** Tokens between two looks at who joins, who leaves and what is complete; never above the bundle's own limit. */
+  readonly chunkTokens?: number;
   /** What cached picture prefixes may take. */
   readonly prefixCacheBytes: number;
   readonly observer?: LanguageObserver;
@@ -55,9 +63,10 @@ export class LanguageModel {
     language: Manifest['language'],
     tokenizer: Tokenizer,
     sessions: Readonly<Record<string, Session>>,
-    { maxBatch = language.limits.maxBatch, prefixCacheBytes, observer = {} }: LanguageModelOptions,
+    options: LanguageModelOptions,
   ) {
     const { kv: shape, limits } = language;
+    const { maxBatch = limits.maxBatch, chunkTokens = CHUNK_TOKENS, prefixCacheBytes, observer = {} } = options;
     const graphs = new LanguageGraphs(language, sessions, observer);
     this.#language = language;
     this.#tokenizer = tokenizer;
@@ -75,7 +84,7 @@ export class LanguageModel {
       prefixes: this.#prefixes,
       shape,
       maxBatch: Math.max(1, Math.min(maxBatch, limits.maxBatch)),
-      chunkTokens: limits.chunkTokens,
+      chunkTokens: Math.max(1, Math.min(chunkTokens, limits.chunkTokens)),
     });
   }
 

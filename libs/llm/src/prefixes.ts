@@ -1,5 +1,5 @@
 import { LRUCache } from 'lru-cache';
-import type { Tensor } from '@segue/tensors';
+import { releaseMemory, type Tensor } from '@segue/tensors';
 import type { LanguageGraphs, PrefillRow } from './graphs.js';
 import { packKv, type KvShape, type KvTensor } from './kv.js';
 import type { LanguageObserver } from './observer.js';
@@ -62,11 +62,13 @@ export class PicturePrefixes {
       }
     }
     if (missing.size === 0) return prepared;
-    for (const { row, kv } of await graphs.prefill([...missing.values()])) {
+    const prefilled = await graphs.prefill([...missing.values()]);
+    for (const { row, kv } of prefilled) {
       const prefix = packKv(shape, [[kv]], kv.length);
       this.#entries.set(row.imageId, prefix);
       prepared.push(...row.askers.map((asker, index) => ({ row: asker, prefix, cached: index > 0 })));
     }
+    for (const { kv } of prefilled) releaseMemory(kv.tensor.data);
     return prepared;
   }
 }

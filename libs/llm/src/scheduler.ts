@@ -1,5 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
 import { SegueError } from '@segue/core';
+import { releaseMemory } from '@segue/tensors';
 import type { Step } from './answer.js';
 import type { LanguageGraphs } from './graphs.js';
 import { KvBatch, wholeRow, type KvShape, type KvSlice } from './kv.js';
@@ -22,8 +23,8 @@ interface Joining {
   readonly cache: readonly KvSlice[];
 }
 
-/** Chunks that the batch's cache can take before it is laid out anew: room for the time of a usual answer. */
-const HEADROOM_CHUNKS = 4;
+/** Positions that the batch's cache can take before it is laid out anew: room for the time of a usual answer. */
+const HEADROOM = 32;
 
 /**
  * Continuous batching: answers are written in one batch, chunk by chunk; between two chunks rows that are complete or
@@ -40,7 +41,7 @@ export class Scheduler {
 
   constructor(parts: SchedulerParts) {
     this.#parts = parts;
-    this.#batch = new KvBatch(parts.shape, HEADROOM_CHUNKS * parts.chunkTokens);
+    this.#batch = new KvBatch(parts.shape, HEADROOM);
   }
 
   /** Queues the row, which settles when its answer is complete or has failed. */
@@ -109,6 +110,8 @@ export class Scheduler {
         staying.map(({ place }) => place),
         joining.map(({ cache }) => cache),
       );
+      // Each row's own part, which its prefill gave; what is before it is its picture's prefix, which is kept.
+      for (const { cache } of joining) releaseMemory(cache.at(-1)?.tensor.data ?? new Float32Array());
       if (rows.length === 0) return;
       const steps = Math.min(chunkTokens, Math.max(...rows.map((row) => row.writer.wanted)));
       await this.#pass(await graphs.decode(rows, this.#batch, steps));
