@@ -133,9 +133,14 @@ export function useGateway() {
 
   async function startWorkers(): Promise<void> {
     const started = [
-      jobs.stageHost({ stage: 'encode', concurrency: 4, process: (context) => stages.encode(context) }),
-      jobs.stageHost({ stage: 'generate', concurrency: 4, process: (context) => stages.generate(context) }),
-      jobs.stageHost({ stage: 'decode', concurrency: 4, process: (context) => stages.decode(context) }),
+      jobs.stageHost({ stage: 'encode', device: 'cpu', concurrency: 4, process: (context) => stages.encode(context) }),
+      jobs.stageHost({
+        stage: 'generate',
+        device: 'cuda:0',
+        concurrency: 4,
+        process: (context) => stages.generate(context),
+      }),
+      jobs.stageHost({ stage: 'decode', device: 'cpu', concurrency: 4, process: (context) => stages.decode(context) }),
     ];
     await Promise.all(started.map((host) => host.start()));
     hosts = started;

@@ -26,6 +26,8 @@ export interface Model {
   readonly maxQuestionTokens: number;
   /** What people should know of it before they ask. */
   readonly knowledge?: Knowledge;
+  /** What its workers run on at the moment, each once: `cpu`, `cuda:0`. Empty while none is heard of. */
+  readonly devices: readonly string[];
 }
 
 /** A picture that the service keeps for further questions. */

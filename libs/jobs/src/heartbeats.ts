@@ -9,6 +9,8 @@ export interface WorkerInfo {
   readonly stage: Stage;
   /** `name@version` of its bundle. */
   readonly model: string;
+  /** What its graphs run on: `cpu`, `cuda:0`. */
+  readonly device?: string;
   /** Tasks in hand, and how many it takes at most. */
   readonly active: number;
   readonly concurrency: number;

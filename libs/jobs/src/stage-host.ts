@@ -17,6 +17,8 @@ export interface StageHostOptions<S extends Stage> {
   readonly process: StageProcessor<S>;
   /** `name@version` of the bundle, for the list of workers. */
   readonly model?: string;
+  /** What the graphs run on, for the list of workers. */
+  readonly device?: string;
   /** Hears of every run, for metrics. */
   readonly onReport?: (report: StageRunReport) => void;
 }
@@ -110,10 +112,10 @@ export class StageHost<S extends Stage> {
 
   /** Begins to take tasks; resolves when the queue is connected. */
   async start(): Promise<void> {
-    const { stage, concurrency, model = '' } = this.#options;
+    const { stage, concurrency, model = '', device } = this.#options;
     await this.#host.start();
     this.#heartbeat = startHeartbeat(this.#parts.redis, this.#parts.store.scripts, () => {
-      return { id: WORKER_ID, stage, model, active: this.active, concurrency };
+      return { id: WORKER_ID, stage, model, active: this.active, concurrency, ...(device !== undefined && { device }) };
     });
   }
 

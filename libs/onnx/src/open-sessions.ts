@@ -1,6 +1,7 @@
 import type { Bundle, Graph } from '@segue/bundle';
 import { SegueError } from '@segue/core';
 import type { Session, SessionGroup } from '@segue/inference';
+import { CPU, type Device } from './device.js';
 import { differences } from './declarations.js';
 import type { GraphFile } from './protocol.js';
 import { SessionThread, type SessionThreadOptions } from './session-thread.js';
@@ -13,6 +14,8 @@ export interface OpenSessionsOptions extends Pick<SessionThreadOptions, 'hardLim
    * and processes on one machine share them.
    */
   readonly prepack?: boolean;
+  /** What the graphs run on; the CPU unless given. */
+  readonly device?: Device;
 }
 
 /**
@@ -22,13 +25,14 @@ export interface OpenSessionsOptions extends Pick<SessionThreadOptions, 'hardLim
 export async function openSessions<K extends string>(
   bundle: Bundle,
   keys: readonly K[],
-  { threads, prepack = true, hardLimitMs, onFatal }: OpenSessionsOptions,
+  { threads, prepack = true, device = CPU, hardLimitMs, onFatal }: OpenSessionsOptions,
 ): Promise<SessionGroup<K>> {
   const wanted = new Map<string, Graph>(keys.map((key) => [key, graphOf(bundle, key)]));
   const files = [...wanted].map(([key, graph]): [string, GraphFile] => {
     return [key, { path: bundle.file(graph.file), outputs: graph.outputs.map(({ name }) => name) }];
   });
-  const thread = new SessionThread({ graphs: Object.fromEntries(files), threads, prepack, hardLimitMs, onFatal });
+  const graphFiles = Object.fromEntries(files);
+  const thread = new SessionThread({ graphs: graphFiles, threads, prepack, device, hardLimitMs, onFatal });
   try {
     const actual = await thread.ready;
     for (const [key, graph] of wanted) checkGraph(bundle, graph, differences(graph, actual[key] ?? NOTHING));

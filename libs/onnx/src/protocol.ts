@@ -1,11 +1,13 @@
 import type { Fetches } from '@segue/inference';
 import type { Tensor } from '@segue/tensors';
+import type { Device } from './device.js';
 
 /** What a session thread is started with. */
 export interface ThreadData {
   readonly graphs: Readonly<Record<string, GraphFile>>;
   readonly threads: number;
   readonly prepack: boolean;
+  readonly device: Device;
 }
 
 export interface GraphFile {

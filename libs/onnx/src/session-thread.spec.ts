@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url';
 import type { Worker } from 'node:worker_threads';
 import { expect, it } from 'vitest';
 import type { SegueError } from '@segue/core';
+import { CPU } from './device.js';
 import { SessionThread } from './session-thread.js';
 
 it('fails what waits and says so once when its thread dies', async () => {
@@ -11,7 +12,7 @@ it('fails what waits and says so once when its thread dies', async () => {
   const graphs = { scale: { path, outputs: ['y'] } };
   const made = once(process, 'worker') as Promise<[Worker]>;
   const thread = new SessionThread({
-    ...{ graphs, threads: 1, prepack: true, hardLimitMs: 1_000 },
+    ...{ graphs, threads: 1, prepack: true, device: CPU, hardLimitMs: 1_000 },
     onFatal: (error) => fatal.push(error),
   });
   await thread.ready;

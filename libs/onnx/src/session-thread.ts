@@ -36,8 +36,8 @@ export class SessionThread {
 
   constructor(options: SessionThreadOptions) {
     this.#options = options;
-    const { graphs, threads, prepack } = options;
-    const workerData: ThreadData = { graphs, threads, prepack };
+    const { graphs, threads, prepack, device } = options;
+    const workerData: ThreadData = { graphs, threads, prepack, device };
     this.#worker = new Worker(new URL('./session-worker.js', import.meta.url), { workerData, execArgv: [] });
     this.ready = new Promise((resolve, reject) => {
       this.#worker.on('message', (reply: Reply) => {

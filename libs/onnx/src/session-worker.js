@@ -3,6 +3,7 @@
 // it starts from the sources as well as from the build.
 import { parentPort, workerData } from 'node:worker_threads';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
+import { executionProviders } from './execution-providers.js';
 
 /**
  * @import { Tensor as PlainTensor } from '@segue/tensors'
@@ -13,11 +14,11 @@ import { InferenceSession, Tensor } from 'onnxruntime-node';
 const loaded = new Map();
 
 /** @param {ThreadData} data */
-async function load({ graphs, threads, prepack }) {
+async function load({ graphs, threads, prepack, device }) {
   for (const [graph, { path, outputs }] of Object.entries(graphs)) {
     try {
       const session = await InferenceSession.create(path, {
-        executionProviders: ['cpu'],
+        executionProviders: executionProviders(device),
         intraOpNumThreads: threads,
         interOpNumThreads: 1,
         // Errors are thrown; nothing but the service's logger writes to the log.

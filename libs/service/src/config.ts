@@ -31,6 +31,10 @@ export function variableName(setting: string): string {
 /** A text. */
 export const text = (fallback: string) => z.string().default(fallback);
 
+/** A text of some form. */
+export const textLike = (form: RegExp, problem: string, fallback: string) =>
+  z.string().regex(form, problem).default(fallback);
+
 /** A whole number. */
 export const integer = (fallback: number, { min = 0, max = Number.MAX_SAFE_INTEGER } = {}) =>
   z

@@ -8,6 +8,7 @@ export {
   pictureSettings,
   port,
   serviceSettings,
+  textLike,
   variableName,
 } from './config.js';
 export { type Logger } from './logging.js';

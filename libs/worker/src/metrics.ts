@@ -1,7 +1,7 @@
 import type { Stage } from '@segue/core';
 import type { SessionGroup } from '@segue/inference';
 import type { StageRunReport } from '@segue/jobs';
-import { Counter, Histogram, SECONDS_BUCKETS, type Registry } from '@segue/service';
+import { Counter, Gauge, Histogram, SECONDS_BUCKETS, type Registry } from '@segue/service';
 import { byteLength, type Tensor } from '@segue/tensors';
 
 /** What every stage worker counts. */
@@ -13,6 +13,7 @@ export class WorkerMetrics {
   readonly #inference: Histogram;
   readonly #tensorBytes: Counter;
   readonly #cache: Counter;
+  readonly #device: Gauge;
 
   constructor(registry: Registry, stage: Stage) {
     this.#stage = stage;
@@ -56,6 +57,17 @@ export class WorkerMetrics {
       labelNames: ['cache', 'outcome'],
       registers,
     });
+    this.#device = new Gauge({
+      name: 'segue_device_info',
+      help: 'What the graphs of a worker run on; always 1.',
+      labelNames: ['stage', 'device'],
+      registers,
+    });
+  }
+
+  /** @param device `cpu`, `cuda:0` */
+  runsOn(device: string): void {
+    this.#device.set({ stage: this.#stage, device }, 1);
   }
 
   task(report: StageRunReport): void {

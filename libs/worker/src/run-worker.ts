@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { loadBundle } from '@segue/bundle';
 import { type SegueError, type Stage } from '@segue/core';
 import { Jobs, type StageHost } from '@segue/jobs';
-import { openSessions } from '@segue/onnx';
+import { chooseDevice, deviceName, openSessions } from '@segue/onnx';
 import { RedisPictureStore } from '@segue/pictures';
 import { openRedis } from '@segue/redis';
 import { DRAIN_SHARE, runService, type App, type Logger, type ServiceConfig } from '@segue/service';
@@ -19,6 +19,7 @@ export interface WorkerConfig extends ServiceConfig {
   readonly jobKeepMs: number;
   readonly pictureKeepMs: number;
   readonly concurrency: number;
+  readonly device: string;
   readonly threads: number;
   readonly runLimitMs: number;
 }
@@ -45,6 +46,10 @@ export async function runWorker<S extends Stage, C extends WorkerConfig>(
       logger.info({ bundle: bundle.id, digest: bundle.digest.slice(0, 12) }, 'bundle verified');
       if (bundle.manifest.purpose === 'test-only') logger.warn('this bundle has random weights and is for tests alone');
 
+      const { device, fallback } = await chooseDevice(config.device);
+      metrics.runsOn(deviceName(device));
+      logger.info({ device: deviceName(device), ...(fallback !== undefined && { fallback }) }, 'device chosen');
+
       const redis = openRedis({ url: config.redisUrl, role: 'worker', log: logger });
       closing.push(() => redis.close());
       const jobs = new Jobs(redis, config);
@@ -64,6 +69,7 @@ export async function runWorker<S extends Stage, C extends WorkerConfig>(
         logger,
         async openGraphs(keys) {
           const group = await openSessions(bundle, keys, {
+            device,
             threads: config.threads,
             hardLimitMs: config.runLimitMs,
             onFatal: (error) => endProcess(logger, error),
@@ -79,6 +85,7 @@ export async function runWorker<S extends Stage, C extends WorkerConfig>(
         concurrency: config.concurrency,
         process: open.process,
         model: bundle.id,
+        device: deviceName(device),
         onReport: (report) => metrics.task(report),
       });
       await host.start();

@@ -1,4 +1,5 @@
-import { host, integer, jobSettings, port, serviceSettings } from '@segue/service';
+import { DEVICE_PATTERN } from '@segue/onnx';
+import { host, integer, jobSettings, port, serviceSettings, textLike } from '@segue/service';
 
 /** Settings of a stage worker; the port and how many tasks it takes at once differ from stage to stage. */
 export const workerSettings = (defaults: { readonly httpPort: number; readonly concurrency: number }) => ({
@@ -6,6 +7,8 @@ export const workerSettings = (defaults: { readonly httpPort: number; readonly c
   ...jobSettings,
   /** Tasks in hand at once. */
   concurrency: integer(defaults.concurrency, { min: 1, max: 256 }),
+  /** What the graphs run on: a GPU that can be used, else the CPU, unless one is named. */
+  device: textLike(DEVICE_PATTERN, 'must be auto, cpu, cuda or cuda:n, where n counts GPUs from 0', 'auto'),
   /** Threads inside one run of a graph; no more than the CPU limit. */
   threads: integer(1, { min: 1, max: 64 }),
   /** Longest one run of a graph may take in milliseconds; a longer one ends the process and the queue gives its tasks away. */

@@ -83,7 +83,8 @@ function handlers(service: SegmentationService, catalogue: ModelCatalogue): Hand
       return toWireJob(job.value, job.encodeMask);
     },
     async listModels() {
-      return create(ListModelsResponseSchema, { models: catalogue.models.map(toWireModel) });
+      const devices = await service.devices();
+      return create(ListModelsResponseSchema, { models: catalogue.models.map((model) => toWireModel(model, devices)) });
     },
   };
 }

@@ -209,7 +209,13 @@ describe('bad input', () => {
 
 it('lists its models', async () => {
   expect((await gateway.grpc.listModels({})).models).toMatchObject([
-    { name: 'tiny-random', isDefault: true, trained: false, modes: expect.arrayContaining([Mode.ANSWER]) },
+    {
+      name: 'tiny-random',
+      isDefault: true,
+      trained: false,
+      devices: ['cpu', 'cuda:0'],
+      modes: expect.arrayContaining([Mode.ANSWER]),
+    },
   ]);
 });
 

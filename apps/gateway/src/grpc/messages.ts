@@ -187,6 +187,6 @@ function toWireError({ code, message }: ErrorBody): { code: string; message: str
   return { code, message };
 }
 
-export function toWireModel(model: Model): WireModel {
-  return create(ModelSchema, { ...model, modes: model.modes.map((mode) => MODES[mode]) });
+export function toWireModel(model: Model, devices: readonly string[]): WireModel {
+  return create(ModelSchema, { ...model, devices: [...devices], modes: model.modes.map((mode) => MODES[mode]) });
 }

@@ -463,7 +463,7 @@ it('answers under a strict policy, names models, and serves no file above its fo
   const page = await fetch(gateway.url);
   expect(page.headers.get('content-security-policy')).toContain("default-src 'none'");
   expect(SCHEMAS.Models.parse(await (await fetch(`${gateway.url}/v1/models`)).json()).models).toMatchObject([
-    { name: 'tiny-random', is_default: true, trained: false },
+    { name: 'tiny-random', is_default: true, trained: false, devices: ['cpu', 'cuda:0'] },
   ]);
   const status = await new Promise((resolve, reject) => {
     rawRequest(`${gateway.url}`, { path: '/../package.json' }, (response) => resolve(response.statusCode))

@@ -51,7 +51,7 @@ export async function toEventBody(event: JobEvent, encodeMask: EncodeMask): Prom
   }
 }
 
-export function toModelBody(model: Model): Body<'Model'> {
+export function toModelBody(model: Model, devices: readonly string[]): Body<'Model'> {
   return {
     name: model.name,
     version: model.version,
@@ -63,6 +63,7 @@ export function toModelBody(model: Model): Body<'Model'> {
     max_tokens: model.maxTokens,
     max_question_tokens: model.maxQuestionTokens,
     ...(model.knowledge && { knowledge: model.knowledge }),
+    devices: [...devices],
   };
 }
 

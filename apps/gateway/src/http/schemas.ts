@@ -109,6 +109,9 @@ const ModelSchema = z.strictObject({
     })
     .optional()
     .describe('What people should know of the model before they ask.'),
+  devices: z
+    .array(z.string())
+    .describe('What its workers run on at the moment, each once: `cpu`, `cuda:0`. Empty while none is heard of.'),
 });
 
 /** A file of a form, as OpenAPI 3.1 says it and as generators for 3.0 know it. */

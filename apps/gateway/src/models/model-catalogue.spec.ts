@@ -11,9 +11,9 @@ it('says what a model knows, and nothing of one whose maker says nothing', async
   const smol = (await ModelCatalogue.load(MODELS, 'segue-smol')).get(undefined);
   expect(smol.knowledge).toMatchObject({ languages: ['English'], limits: expect.arrayContaining([expect.any(String)]) });
   expect(smol.knowledge?.kinds).toHaveLength(80);
-  expect(toWireModel(smol).knowledge).toMatchObject(smol.knowledge ?? {});
+  expect(toWireModel(smol, []).knowledge).toMatchObject(smol.knowledge ?? {});
   const tiny = (await ModelCatalogue.load(MODELS, 'tiny-random')).get(undefined);
-  expect([tiny.knowledge, toWireModel(tiny).knowledge]).toEqual([undefined, undefined]);
-  const { models } = SCHEMAS.Models.parse({ models: [toModelBody(smol), toModelBody(tiny)] });
+  expect([tiny.knowledge, toWireModel(tiny, []).knowledge]).toEqual([undefined, undefined]);
+  const { models } = SCHEMAS.Models.parse({ models: [toModelBody(smol, []), toModelBody(tiny, [])] });
   expect(models.map(({ knowledge }) => knowledge)).toEqual([smol.knowledge, undefined]);
 });
