@@ -34,6 +34,11 @@ test('a picture is found by its hash, byte for byte', async () => {
   expect(await pictures.sizeOf(imageId)).toEqual(SIZE);
 });
 
+test('a large picture has the same kind of id', async () => {
+  const large = new Uint8Array(3_000_000).fill(7);
+  expect(await store().put(large, SIZE)).toBe(createHash('sha256').update(large).digest('hex'));
+});
+
 test('every use renews its lifetime, which ends', async () => {
   const pictures = store(60_000);
   await pictures.put(bytes, SIZE);

@@ -19,22 +19,31 @@ export class RedisPictureStore implements PictureStore {
   }
 
   async put(bytes: Uint8Array, size: PictureSize): Promise<string> {
-    const imageId = imageIdOf(bytes);
-    if (await this.#find(imageId)) return imageId;
-    await this.#checkRoom(bytes.byteLength);
+    const imageId = await imageIdOf(bytes);
+    // Both questions go at once: a new picture is the usual one.
+    const [found, room] = await Promise.all([this.#find(imageId), this.#room()]);
+    if (found) return imageId;
+    if (bytes.byteLength > room) {
+      throw new SegueError('RESOURCE_EXHAUSTED', 'Too many pictures are kept at the moment. Try again in a minute.', {
+        retryAfterMs: RETRY_FULL_MS,
+      });
+    }
     const { client, ask } = this.#redis;
     const key = KEYS.picture(imageId);
     const fields = { bytes: Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength), ...size };
-    await ask(() => client.multi().hset(key, fields).pexpire(key, this.#keepMs).exec().then(throwFirstError));
+    await ask(() => client.multi().hset(key, fields).pexpire(key, this.#keepMs).exec().then(resultsOf));
     return imageId;
   }
 
   async get(imageId: string): Promise<Buffer> {
     const { client, ask } = this.#redis;
-    const bytes = IMAGE_ID.test(imageId) && (await ask(() => client.hgetBuffer(KEYS.picture(imageId), 'bytes')));
-    if (!bytes) throw pictureNotFound();
-    await this.#renew(imageId);
-    return bytes;
+    if (!IMAGE_ID.test(imageId)) throw pictureNotFound();
+    const key = KEYS.picture(imageId);
+    const [bytes] = await ask(() =>
+      client.pipeline().hgetBuffer(key, 'bytes').pexpire(key, this.#keepMs).exec().then(resultsOf),
+    );
+    if (bytes instanceof Buffer) return bytes;
+    throw pictureNotFound();
   }
 
   async sizeOf(imageId: string): Promise<PictureSize> {
@@ -46,27 +55,21 @@ export class RedisPictureStore implements PictureStore {
   async #find(imageId: string): Promise<PictureSize | undefined> {
     if (!IMAGE_ID.test(imageId)) return undefined;
     const { client, ask } = this.#redis;
-    const [width, height] = await ask(() => client.hmget(KEYS.picture(imageId), 'width', 'height'));
-    if (!width || !height) return undefined;
-    await this.#renew(imageId);
-    return { width: Number(width), height: Number(height) };
+    const key = KEYS.picture(imageId);
+    const [found] = await ask(() =>
+      client.pipeline().hmget(key, 'width', 'height').pexpire(key, this.#keepMs).exec().then(resultsOf),
+    );
+    const [width, height] = found as (string | null)[];
+    return width && height ? { width: Number(width), height: Number(height) } : undefined;
   }
 
-  async #renew(imageId: string): Promise<void> {
-    const { client, ask } = this.#redis;
-    await ask(() => client.pexpire(KEYS.picture(imageId), this.#keepMs));
-  }
-
-  async #checkRoom(bytes: number): Promise<void> {
+  /** Bytes that may be stored. */
+  async #room(): Promise<number> {
     const { client, ask } = this.#redis;
     const memory = await ask(() => client.info('memory'));
     const amount = (name: string) => Number(new RegExp(`^${name}:(\\d+)`, 'm').exec(memory)?.[1] ?? 0);
     const limit = amount('maxmemory'); // 0: none
-    if (limit > 0 && amount('used_memory') + bytes > MOST_MEMORY * limit) {
-      throw new SegueError('RESOURCE_EXHAUSTED', 'Too many pictures are kept at the moment. Try again in a minute.', {
-        retryAfterMs: RETRY_FULL_MS,
-      });
-    }
+    return limit === 0 ? Infinity : MOST_MEMORY * limit - amount('used_memory');
   }
 }
 
@@ -74,7 +77,10 @@ function pictureNotFound(): SegueError {
   return new SegueError('NOT_FOUND', 'There is no picture with this id (any more). Send the picture again.');
 }
 
-function throwFirstError(results: readonly [Error | null, unknown][] | null): void {
-  const failed = results?.find(([error]) => error !== null);
-  if (failed?.[0]) throw failed[0];
+/** What commands that were sent together gave. @throws the first of their errors. */
+function resultsOf(results: readonly [Error | null, unknown][] | null): unknown[] {
+  return (results ?? []).map(([error, result]) => {
+    if (error) throw error;
+    return result;
+  });
 }

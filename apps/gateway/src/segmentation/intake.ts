@@ -47,7 +47,7 @@ export class Intake {
     const timeoutMs = Math.max(1, Math.min(this.#timeout(command.timeoutMs, spell), callerDeadlineAtMs - Date.now()));
     // What was accepted once is neither refused nor stored again.
     const accepted = idempotencyKey !== undefined && (await this.#jobs.isAccepted(idempotencyKey));
-    const imageId = accepted ? imageIdIn(picture) : await this.#admit(picture, spell);
+    const imageId = accepted ? await imageIdIn(picture) : await this.#admit(picture, spell);
     return this.#jobs.submit({
       request: { ...request, imageId },
       timeoutMs,
@@ -142,6 +142,6 @@ export class Intake {
   }
 }
 
-function imageIdIn(picture: SegmentationCommand['picture']): string {
+async function imageIdIn(picture: SegmentationCommand['picture']): Promise<string> {
   return 'bytes' in picture ? imageIdOf(picture.bytes) : picture.imageId;
 }
