@@ -1,4 +1,5 @@
 import type { JobEvent } from '@segue/core';
+import { KEYS } from '@segue/redis';
 import { expect, test } from 'vitest';
 
 import { eventsOf, newJob, segment, until, useJobs, type OpenedJobs } from './jobs.fixture.js';
@@ -42,6 +43,30 @@ test('a reader follows events as another process writes them', async () => {
   await writer.store.cancel(jobId);
   await reading;
   expect(seen.at(-1)?.type).toBe('cancelled');
+});
+
+test('who waits for the last event alone is not woken by the others', async () => {
+  const writer = fixture.open();
+  const reader = fixture.open();
+  const { jobId } = await writer.store.create(newJob());
+  const seen: string[] = [];
+  const reading = (async () => {
+    for await (const { type } of reader.events(jobId, { lastOnly: true })) seen.push(type);
+  })();
+  const pages = async () =>
+    Number(/cmdstat_evalsha:calls=(\d+)/.exec(await writer.redis.info('commandstats'))?.[1] ?? 0);
+  await until(async () => (await writer.redis.pubsub('NUMSUB', KEYS.signal(jobId)))[1] === 1);
+  await until(async () => (await pages()) > 0);
+  const journal = writer.journal(jobId);
+  await journal.writeText({ offset: 0, text: '0' }); // from here on the script is known by its hash
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  const before = await pages();
+  for (let offset = 1; offset < 9; offset++) await journal.writeText({ offset, text: String(offset) });
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  expect((await pages()) - before).toBe(8);
+  await writer.store.cancel(jobId);
+  await reading;
+  expect(seen).toEqual(['cancelled']);
 });
 
 test('a log longer than a page is read whole and in order', async () => {

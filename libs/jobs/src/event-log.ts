@@ -8,6 +8,8 @@ import { hasEnded } from './record.js';
 export interface ReadOptions {
   /** Events after this one; from the beginning when absent. */
   readonly after?: string;
+  /** Gives nothing but the job's last event: who waits for the answer alone need not read what is written on the way. */
+  readonly lastOnly?: boolean;
   /** Ends the reading, without an error. */
   readonly signal?: AbortSignal;
 }
@@ -33,7 +35,7 @@ export class EventLog {
    */
   async *read(jobId: string, options: ReadOptions = {}): AsyncGenerator<JobEvent, void, undefined> {
     if (!isJobId(jobId)) throw jobNotFound();
-    const { signal } = options;
+    const { lastOnly = false, signal } = options;
     let after = options.after ?? '0-0';
     if (!EVENT_ID.test(after)) {
       throw new SegueError(
@@ -42,14 +44,16 @@ export class EventLog {
       );
     }
     const bell = new Bell(signal);
-    const stopListening = await this.#signals.listen(jobId, () => bell.ring());
+    const stopListening = await this.#signals.listen(jobId, (heard) => {
+      if (heard !== 'event' || !lastOnly) bell.ring();
+    });
     try {
       while (!signal?.aborted) {
         bell.silence();
         const { events, ended } = await this.#page(jobId, after);
         for (const event of events) {
           if (signal?.aborted) return;
-          yield event;
+          if (!lastOnly || isTerminal(event)) yield event;
           if (isTerminal(event)) return;
           after = event.id;
         }

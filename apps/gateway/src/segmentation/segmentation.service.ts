@@ -1,4 +1,4 @@
-import { isTerminal, SegueError, type Answer, type Job, type JobEvent, type Segment } from '@segue/core';
+import { isTerminal, SegueError, type Answer, type Job, type JobEvent, type Segment, type Stage } from '@segue/core';
 import type { Renderer } from '@segue/imaging';
 import { toJob, type Jobs, type JobRecord } from '@segue/jobs';
 import type { PictureStore } from '@segue/pictures';
@@ -6,6 +6,8 @@ import type { Logger } from '@segue/service';
 import type { Intake, StoredPicture } from './intake.js';
 import type { SegmentationCommand, Spelling } from './command.js';
 import { maskEncoder, type EncodeMask, type MaskOptions } from './encoded-mask.js';
+
+const STAGES: readonly Stage[] = ['encode', 'generate', 'decode'];
 
 /** When to ask again after a job that the workers could not finish. */
 const RETRY_AFTER_MS = 1_000;
@@ -45,7 +47,7 @@ export class SegmentationService {
 
   /** Waits for the whole answer. The job is cancelled when the client goes away, unless it named an idempotency key. */
   async segment(command: SegmentationCommand, caller: Caller): Promise<Answer> {
-    for await (const event of this.stream(command, caller)) {
+    for await (const event of this.#events(command, caller, true)) {
       if (event.type === 'completed') return event.answer;
       if (event.type === 'failed') {
         const { code, message, details } = event.error;
@@ -61,14 +63,18 @@ export class SegmentationService {
   }
 
   /** A job's events as they happen. The job is cancelled when the client goes away, unless it named an idempotency key. */
-  async *stream(command: SegmentationCommand, caller: Caller): AsyncGenerator<JobEvent, void> {
+  stream(command: SegmentationCommand, caller: Caller): AsyncGenerator<JobEvent, void> {
+    return this.#events(command, caller, false);
+  }
+
+  async *#events(command: SegmentationCommand, caller: Caller, lastOnly: boolean): AsyncGenerator<JobEvent, void> {
     // Who names an idempotency key may come back for the answer: neither the connection nor its deadline ends the job.
     const awaited = command.idempotencyKey !== undefined;
     const { jobId } = await this.#accept(command, caller, awaited ? Infinity : caller.deadlineAtMs);
     const { signal } = caller;
     let ended = false;
     try {
-      for await (const event of this.#jobs.events(jobId, { signal })) {
+      for await (const event of this.#jobs.events(jobId, { signal, lastOnly })) {
         ended = isTerminal(event);
         yield event;
       }
@@ -123,6 +129,17 @@ export class SegmentationService {
   /** @throws SegueError NOT_FOUND */
   picture(imageId: string): Promise<Buffer> {
     return this.#pictures.get(imageId);
+  }
+
+  /** What the workers run on, each device once; none while Redis is away, which is no reason to keep the models' names back. */
+  async devices(): Promise<readonly string[]> {
+    try {
+      const workers = await Promise.all(STAGES.map((stage) => this.#jobs.workers(stage)));
+      return [...new Set(workers.flat().flatMap(({ device }) => device ?? []))].toSorted();
+    } catch (error) {
+      this.#logger.warn({ err: error }, 'could not read what the workers run on');
+      return [];
+    }
   }
 
   /** Makes masks as a request asked for them. */
