@@ -33,7 +33,7 @@ function bordersOf(pixels: Uint8Array, height: number, width: number): Uint32Arr
   const note = (x: number, y: number): void => {
     columns.push(x);
     rows.push(y);
-    ends[x + 1]!++;
+    ends[x + 1] = (ends[x + 1] ?? 0) + 1;
   };
   const isInside = (index: number): boolean => pixels[index] !== 0;
   // A column goes on where the one before it ended, and the first after what lies outside.
@@ -54,9 +54,13 @@ function bordersOf(pixels: Uint8Array, height: number, width: number): Uint32Arr
     }
   }
   // Each column's borders were found from the top down.
-  for (let x = 0; x < width; x++) ends[x + 1]! += ends[x]!;
+  for (let x = 0; x < width; x++) ends[x + 1] = (ends[x + 1] ?? 0) + (ends[x] ?? 0);
   const borders = new Uint32Array(columns.length);
-  columns.forEach((x, index) => (borders[ends[x]!++] = x * height + (rows[index] ?? 0)));
+  columns.forEach((x, index) => {
+    const place = ends[x] ?? 0;
+    borders[place] = x * height + (rows[index] ?? 0);
+    ends[x] = place + 1;
+  });
   return borders;
 }
 
