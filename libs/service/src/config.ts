@@ -13,7 +13,9 @@ export type ConfigReader<C> = (env?: Readonly<Record<string, string | undefined>
  * counts as unset.
  * @throws SegueError INVALID_ARGUMENT from the reader, naming every bad variable at once; values are not repeated, they may be secret.
  */
-export function defineConfig<S extends Shape>(shape: S): ConfigReader<Config<S>> {
+export function defineConfig<S extends Shape>(
+  shape: S,
+): (env?: Readonly<Record<string, string | undefined>>) => Config<S> {
   return (env = process.env) => {
     const raw = Object.fromEntries(Object.keys(shape).map((key) => [key, env[variableName(key)] || undefined]));
     const result = z.object(shape).safeParse(raw);
