@@ -54,10 +54,10 @@ function makeEnvironment(folder: string): void {
   if (existsSync(marker) && readFileSync(marker, 'utf8') === wanted) return;
   step(`Installing the Python packages of the tests in ${folder} (5 GB, some minutes; kept for later runs)`);
   run('python3', ['-m', 'venv', folder]);
-  const packages = ['./training[lisa,lint,test]', './clients/python[dev]'];
+  // As links to the sources, for what they need; the tests find the sources themselves.
+  const packages = ['-e', './training[lisa,lint,test]', '-e', './clients/python[dev]'];
   const pip = [join(folder, 'bin/python'), ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check']] as const;
   run(pip[0], [...pip[1], '--constraint', CONSTRAINTS, ...packages]);
-  // The sources are read where they are, not as they were when this was made.
   run(pip[0], ['-m', 'pip', 'uninstall', '--quiet', '--yes', 'segue-training', 'segue-client']);
   writeFileSync(marker, wanted);
 }

@@ -156,7 +156,6 @@ def test_added_tokens_may_stand_in_the_configuration(source, tmp_path):
     assert added_tokens(tmp_path) == expected
 
 
-PUBLISHED = os.environ.get("SEGUE_LLAMA_TOKENIZER")
 PREFIX = [
     1,
     319,
@@ -197,10 +196,11 @@ PREFIX = [
 """The prompt up to the picture, as a run of LISA on LLaVA 1.5 printed it (issue 193 of its repository)."""
 
 
-@pytest.mark.skipif(PUBLISHED is None, reason="SEGUE_LLAMA_TOKENIZER names no tokenizer.model of the published checkpoints")
+@pytest.mark.published
 def test_ids_that_upstream_printed():
+    published = Path(os.environ["SEGUE_LLAMA_TOKENIZER"])
     added = {"[SEG]": 32000, "<im_start>": 32001, "<im_end>": 32002}
-    slow = SlowTokenizer(Path(PUBLISHED), added, legacy=False)
+    slow = SlowTokenizer(published, added, legacy=False)
     before, behind = slow_prompt(slow, "Birds have wings.")
     assert before == PREFIX
     assert behind[:3] == [32002, 0, 29879]
@@ -208,7 +208,7 @@ def test_ids_that_upstream_printed():
     from lisa.tokenizer import CONTROL, TEMPLATE
     from segue_training.model.tokenization import SegueTokenizer
 
-    fast = SegueTokenizer(build_tokenizer(Path(PUBLISHED), added, legacy=False), TEMPLATE, CONTROL)
+    fast = SegueTokenizer(build_tokenizer(published, added, legacy=False), TEMPLATE, CONTROL)
     assert fast.picture_ids(0) == PREFIX
     assert fast.question_ids("Birds have wings.")[:4] == [32002, 29933, 1823, 29879]  # B, ird, s
     for question in QUESTIONS:
