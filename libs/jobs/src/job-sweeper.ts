@@ -23,15 +23,18 @@ export function startSweeper(parts: JobParts, options: JobSweeperOptions = {}): 
   return startPeriodic({
     everyMs,
     async run() {
-      while ((await endLate(parts)) === BATCH);
-      await startForgotten(parts, forgottenAfterMs);
+      for (;;) {
+        const { late, forgotten } = await parts.store.scripts.sweep(forgottenAfterMs, BATCH);
+        await endLate(parts, late);
+        await startForgotten(parts, forgotten);
+        if (late.length < BATCH) return;
+      }
     },
     onError: (error) => parts.redis.log.warn({ err: error }, 'sweeping failed; trying again'),
   });
 }
 
-async function endLate({ redis, store, flows }: JobParts): Promise<number> {
-  const late = await store.scripts.late(BATCH);
+async function endLate({ redis, store, flows }: JobParts, late: readonly string[]): Promise<void> {
   await Promise.all(
     late.map(async (jobId) => {
       if (await store.fail(jobId, deadlineExceeded())) {
@@ -43,11 +46,9 @@ async function endLate({ redis, store, flows }: JobParts): Promise<number> {
       }
     }),
   );
-  return late.length;
 }
 
-async function startForgotten({ redis, store, flows }: JobParts, olderThanMs: number): Promise<void> {
-  const jobIds = await store.scripts.forgotten(olderThanMs, BATCH);
+async function startForgotten({ redis, store, flows }: JobParts, jobIds: readonly string[]): Promise<void> {
   for (const jobId of jobIds) {
     const record = await store.find(jobId);
     if (record && !(await flows.isStarted(jobId))) await flows.start(jobId, record.request);

@@ -153,8 +153,14 @@ redis.call('HINCRBY', KEYS[1], 'recomputes', 1)
 return redis.call('HINCRBY', KEYS[1], 'recomputes.' .. ARGV[2], 1)
 `;
 
-/** Members of the sorted set KEYS[1] whose score is ARGV[1] ms and more in the past, the oldest first. */
-const OLDER_THAN = `return redis.call('ZRANGEBYSCORE', KEYS[1], 0, now() - ARGV[1], 'LIMIT', 0, ARGV[2])`;
+/**
+ * Members of the sorted set KEYS[1] whose score has passed, and of KEYS[2] those whose score is ARGV[1] ms and more in the past;
+ * of each at most ARGV[2], the oldest first.
+ */
+const SWEEP = `
+local function before(key, ms) return redis.call('ZRANGEBYSCORE', key, 0, now() - ms, 'LIMIT', 0, ARGV[2]) end
+return {before(KEYS[1], 0), before(KEYS[2], ARGV[1])}
+`;
 
 /** A worker (ARGV[1]) says that it lives and what it is (ARGV[2]); those silent for ARGV[3] ms are forgotten. */
 const HEARTBEAT = `
@@ -186,7 +192,7 @@ const BODIES = {
   segueAddSegment: ADD_SEGMENT,
   segueFinish: FINISH,
   segueCountRecompute: COUNT_RECOMPUTE,
-  segueOlderThan: OLDER_THAN,
+  segueSweep: SWEEP,
   segueHeartbeat: HEARTBEAT,
   segueLiveWorkers: LIVE_WORKERS,
 } as const;

@@ -155,14 +155,14 @@ export class JobScripts {
     return Number(await this.#job('segueCountRecompute', jobId, taskId));
   }
 
-  /** Jobs that have not ended by their deadline. */
-  late(atMost: number): Promise<string[]> {
-    return this.#scripts.segueOlderThan([KEYS.deadlines], [0, atMost]) as Promise<string[]>;
-  }
-
-  /** Jobs that have been written down for so long without their flow. */
-  forgotten(olderThanMs: number, atMost: number): Promise<string[]> {
-    return this.#scripts.segueOlderThan([KEYS.unsent], [olderThanMs, atMost]) as Promise<string[]>;
+  /** Jobs that have not ended by their deadline, and those that have been written down for so long without their flow. */
+  async sweep(
+    forgottenAfterMs: number,
+    atMost: number,
+  ): Promise<{ readonly late: readonly string[]; readonly forgotten: readonly string[] }> {
+    const reply = await this.#scripts.segueSweep([KEYS.deadlines, KEYS.unsent], [forgottenAfterMs, atMost]);
+    const [late, forgotten] = reply as [string[], string[]];
+    return { late, forgotten };
   }
 
   async heartbeat(stage: string, workerId: string, info: string, forgetMs: number): Promise<void> {
