@@ -1,5 +1,6 @@
 import nx from '@nx/eslint-plugin';
 import prettier from 'eslint-config-prettier/flat';
+import vitest from '@vitest/eslint-plugin';
 import tseslint from 'typescript-eslint';
 
 /** What the pure layers stay free of, so that they run without a queue, a server, a native library or a framework. */
@@ -134,6 +135,23 @@ export default tseslint.config(
       ],
       '@typescript-eslint/no-non-null-assertion': 'off',
       'max-lines': 'off',
+    },
+  },
+  {
+    // A test that cannot fail is not a test.
+    files: ['**/*.spec.ts'],
+    plugins: { vitest },
+    rules: {
+      'vitest/expect-expect': [
+        'error',
+        { assertFunctionNames: ['expect*', 'expect.**', '**.expect*', 'problem', 'refused', 'refuses', 'until'] },
+      ],
+      'vitest/no-conditional-expect': 'error',
+      'vitest/no-disabled-tests': 'error',
+      'vitest/no-focused-tests': 'error',
+      'vitest/no-identical-title': 'error',
+      'vitest/no-standalone-expect': ['error', { additionalTestBlockFunctions: ['afterEach', 'beforeEach'] }],
+      'vitest/valid-expect-in-promise': 'error',
     },
   },
   {

@@ -36,6 +36,7 @@ describe.skipIf(withoutBrowser)('the page: in use', () => {
     );
     await driver.page.locator('#photo').waitFor();
     await driver.ask(MANY_SEGMENTS);
+    expect(await driver.turn(0).locator('.answer').textContent()).not.toBe('');
   });
 
   it('takes a photo on a device with a camera', async () => {

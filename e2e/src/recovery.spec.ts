@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { Answer, Job, JobEvent } from '@segue/core';
+import { SegueError, type Answer, type Job, type JobEvent } from '@segue/core';
 import { content } from './content.js';
 import { MANY_SEGMENTS, WIDE } from './pictures.js';
 import { System } from './system.js';
@@ -82,7 +82,9 @@ async function log(jobId: string): Promise<JobEvent[]> {
   })();
   await Promise.race([reading, sleep(300)]);
   enough.abort();
-  await reading.catch(() => undefined); // ended by the signal
+  await reading.catch((error: unknown) => {
+    if (!(error instanceof SegueError && error.code === 'CANCELLED')) throw error;
+  });
   return events;
 }
 

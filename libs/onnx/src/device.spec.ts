@@ -30,8 +30,8 @@ describe('chooseDevice', () => {
 
   it('tries out for real: a GPU works or says what is missing', async () => {
     const { device, fallback } = await chooseDevice('auto');
-    if (device.provider === 'cpu') expect(fallback).toMatch(/cuda|cudart|shared library/i);
-    else expect(deviceName(device)).toBe('cuda:0');
+    const found = device.provider === 'cpu' ? fallback : deviceName(device);
+    expect(found).toMatch(/cuda|cudart|shared library/i);
   });
 });
 

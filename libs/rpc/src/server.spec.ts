@@ -119,9 +119,10 @@ describe('a unary call', () => {
   it('aborts the handler when the client cancels', async () => {
     const seen = handlerWaitsForAbort();
     const call = segment(create(SegmentRequestSchema));
-    call.answer.catch(() => undefined);
+    const failed = failure(call.answer);
     const context = await seen.called;
     call.handle.cancel();
+    expect((await failed).code).toBe(1);
     expect(await seen.aborted).toMatchObject({ code: 'CANCELLED' });
     expect(context.deadlineAtMs).toBe(Infinity);
   });

@@ -128,16 +128,16 @@ describe('a form that is', () => {
       'a picture that holds something like the boundary',
       whole(image(Buffer.from('PNG\r\n--xxy\r\n--x')), instruction()),
     ],
-    ['an empty text', whole(text('mode', ''), image(Buffer.from('PNG')), instruction())],
-  ])('written in another way is read: %s', async (name, body) => {
+    ['an empty text', whole(text('mode', ''), image(Buffer.from('PNG')), instruction()), /mode\\" must be one of/],
+  ])('written in another way is read: %s', async (_, body, says?: RegExp) => {
     const picture = Buffer.concat([
       Buffer.from(body.subarray(0, body.indexOf('PNG'))),
       png,
       body.subarray(body.indexOf('PNG') + 3),
     ]);
     const response = await post('/v1/segment', picture, 'Multipart/Form-Data; charset=utf-8; boundary="xx"');
-    if (name === 'an empty text') await refused(response, 400, /"mode" must be one of/);
-    else expect(SCHEMAS.Answer.parse(await response.json()).text).toBe(TEXT);
+    const read = response.ok ? SCHEMAS.Answer.parse(await response.json()).text : await response.text();
+    expect(read).toMatch(says ?? TEXT);
   });
 });
 

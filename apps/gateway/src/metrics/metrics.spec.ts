@@ -1,3 +1,4 @@
+import { Code } from '@connectrpc/connect';
 import { SegueError } from '@segue/core';
 import { expect, it } from 'vitest';
 import { photo, useGateway } from '../gateway.fixture.js';
@@ -14,7 +15,7 @@ it('measures requests, queues and jobs', async () => {
   fixture.stages.generate = async () => {
     throw new SegueError('INVALID_ARGUMENT', 'no');
   };
-  await grpc.segment(question).catch(() => undefined);
+  await expect(grpc.segment(question)).rejects.toMatchObject({ code: Code.InvalidArgument });
   const metrics = async () => {
     const text = await (await fetch(`${url}/metrics`)).text();
     return text
