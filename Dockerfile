@@ -5,7 +5,28 @@
 ARG BUILD_IMAGE=docker.io/library/node:20.20.2-bookworm-slim
 ARG RUN_IMAGE=gcr.io/distroless/cc-debian12:nonroot
 
-FROM ${BUILD_IMAGE} AS build
+FROM ${BUILD_IMAGE} AS node
+
+FROM ${RUN_IMAGE} AS run
+COPY --from=node /usr/local/bin/node /usr/local/bin/node
+COPY LICENSE NOTICE /segue/
+WORKDIR /segue
+ENV NODE_ENV=production
+USER 65532:65532
+ARG VERSION=0.1.0
+ARG REVISION=unknown
+LABEL org.opencontainers.image.version=${VERSION} \
+      org.opencontainers.image.revision=${REVISION} \
+      org.opencontainers.image.licenses=Apache-2.0
+
+# A bundle and the program that copies it, hash by hash, to where the workers read it.
+FROM run AS model
+LABEL org.opencontainers.image.title=segue-model
+COPY models/copy-bundle.mjs /segue/
+COPY models/segue-smol /segue/models/segue-smol
+ENTRYPOINT ["/usr/local/bin/node", "/segue/copy-bundle.mjs", "/segue/models/segue-smol", "/models/segue-smol"]
+
+FROM node AS build
 WORKDIR /segue
 COPY package.json package-lock.json .npmrc tsconfig.base.json ./
 COPY e2e/package.json e2e/
@@ -13,7 +34,8 @@ COPY tools/package.json tools/
 COPY libs libs
 COPY apps apps
 # The packages of the build are not kept: each app installs its own.
-RUN npm ci --loglevel=error && node_modules/.bin/tsc --build apps/* && rm -rf node_modules
+RUN npm ci --loglevel=error && node_modules/.bin/tsc --build apps/* \
+ && npm run build --workspace @segue/page && rm -rf node_modules libs/*/node_modules
 
 # What one app needs at run time: its packages, the libraries it imports, no types, no maps, no other platform.
 FROM build AS files
@@ -34,25 +56,6 @@ RUN test -n "${APP}" && npm ci --loglevel=error --omit=dev --workspace @segue/${
  && find . -type d \( -name test -o -name tests -o -name __tests__ -o -name benchmark -o -name benchmarks -o -name example -o -name examples \) \
       -prune -exec rm -rf {} + \
  && find /out \( -name '*.map' -o -name '*.ts' -o -name '*.mts' -o -name '*.cts' -o -name '*.tsbuildinfo' \) -type f -delete
-
-FROM ${RUN_IMAGE} AS run
-COPY --from=build /usr/local/bin/node /usr/local/bin/node
-COPY LICENSE NOTICE /segue/
-WORKDIR /segue
-ENV NODE_ENV=production
-USER 65532:65532
-ARG VERSION=0.1.0
-ARG REVISION=unknown
-LABEL org.opencontainers.image.version=${VERSION} \
-      org.opencontainers.image.revision=${REVISION} \
-      org.opencontainers.image.licenses=Apache-2.0
-
-# A bundle and the program that copies it, hash by hash, to where the workers read it.
-FROM run AS model
-LABEL org.opencontainers.image.title=segue-model
-COPY models/copy-bundle.mjs /segue/
-COPY models/segue-smol /segue/models/segue-smol
-ENTRYPOINT ["/usr/local/bin/node", "/segue/copy-bundle.mjs", "/segue/models/segue-smol", "/models/segue-smol"]
 
 FROM run AS app
 ARG APP

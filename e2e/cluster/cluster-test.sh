@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# npm run test:cluster: builds what is missing, starts a cluster, runs cluster.spec.ts inside it, and takes it down.
+# npm run test:cluster: builds what is missing, starts a cluster, runs the specs inside it, and takes it down.
+# npm run test:cluster -- scaling   runs one of them.
 set -euo pipefail
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 cd "$HERE/../.."
@@ -12,5 +13,6 @@ trap 'e2e/cluster/cluster.sh down' EXIT
 e2e/cluster/cluster.sh up
 e2e/cluster/cluster.sh load "$ARCHIVES"/*.tar
 rm -rf "$ARCHIVES"
-e2e/cluster/cluster.sh definitions
-e2e/cluster/cluster.sh exec node_modules/.bin/vitest run --root e2e/cluster cluster.spec.ts
+for spec in ${*:-manifests running scaling}; do
+  e2e/cluster/cluster.sh exec node_modules/.bin/vitest run --root e2e/cluster "$spec.spec.ts"
+done

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# A real Kubernetes on one Debian machine, as root, without a registry: etcd, control plane, one node with containerd.
+# A real Kubernetes on one Debian machine, as root, without a registry: etcd, control plane, one node with containerd, KEDA.
 #   cluster.sh install         Debian's packages that it needs
-#   cluster.sh build           Kubernetes from its Go modules, into $SEGUE_CLUSTER_DIR/bin
+#   cluster.sh build           Kubernetes and KEDA from their Go modules, into $SEGUE_CLUSTER_DIR/bin
 #   cluster.sh up | down       starts all of it, ends exactly what it started
 #   cluster.sh definitions     the custom resources of KEDA and of the Prometheus operator
 #   cluster.sh load FILE…      imports images (OCI archives) into the node
@@ -69,6 +69,11 @@ build() {
   export CGO_ENABLED=0
   [ -x "$BIN/kube" ] || (cd "$HERE/programs/kube" &&
     nice go build -trimpath -ldflags "-s -w -X k8s.io/component-base/version.gitVersion=$KUBERNETES" -o "$BIN/kube" .)
+  local program
+  for program in operator adapter; do
+    [ -x "$BIN/keda-$program" ] || (cd "$HERE/programs/keda" &&
+      nice go build -trimpath -ldflags '-s -w' -o "$BIN/keda-$program" "github.com/kedacore/keda/v2/cmd/$program")
+  done
 }
 
 # module PATH@VERSION: where Go keeps it
@@ -97,6 +102,7 @@ certificates() {
   certificate apiserver /CN=kube-apiserver "DNS:localhost,DNS:kubernetes.default.svc,IP:127.0.0.1,IP:10.96.0.1,IP:$NODE_IP"
   certificate admin /O=system:masters/CN=admin DNS:localhost
   certificate front-proxy /CN=front-proxy DNS:localhost
+  certificate tls /CN=keda "DNS:localhost,DNS:keda-metrics-apiserver.keda.svc,IP:127.0.0.1"
   cd - >/dev/null
   cat >"$KUBECONFIG" <<YAML
 apiVersion: v1
@@ -120,6 +126,8 @@ up() {
   certificates
   control_plane
   node
+  definitions
+  keda
 }
 
 control_plane() {
@@ -158,6 +166,21 @@ node() {
     --node-ip "$NODE_IP" --root-dir "$RUN/kubelet" --cert-dir "$RUN/kubelet/pki" --node-labels topology.kubernetes.io/zone=here
   start proxy "$BIN/kube" proxy --config "$RUN/proxy.yaml"
   wait_for 120 'node' kubectl wait --for=condition=Ready node/node-1 --timeout=1s
+}
+
+# The operator, and the adapter through which the horizontal autoscaler asks it, as processes of the node.
+keda() {
+  sed "s|CA_BUNDLE|$(base64 -w0 "$PKI/ca.crt")|" "$HERE/keda.yaml" | kubectl apply --filename - >/dev/null
+  local environment=(env KUBECONFIG="$KUBECONFIG" WATCH_NAMESPACE= POD_NAMESPACE=keda KEDA_CLUSTER_OBJECT_NAMESPACE=keda)
+  start keda-operator "${environment[@]}" "$BIN/keda-operator" --cert-dir "$PKI" --leader-elect=false \
+    --metrics-bind-address 127.0.0.1:9667 --health-probe-bind-address 127.0.0.1:9668 \
+    --metrics-service-bind-address 127.0.0.1:9666 --zap-time-encoding=iso8601
+  start keda-adapter "${environment[@]}" "$BIN/keda-adapter" --secure-port 9443 --bind-address 127.0.0.1 --port 9669 \
+    --cert-dir "$PKI" --tls-cert-file "$PKI/tls.crt" --tls-private-key-file "$PKI/tls.key" --client-ca-file "$PKI/ca.crt" \
+    --lister-kubeconfig "$KUBECONFIG" --authentication-kubeconfig "$KUBECONFIG" --authorization-kubeconfig "$KUBECONFIG" \
+    --metrics-service-address 127.0.0.1:9666
+  wait_for 180 'the external metrics API' kubectl wait --for=condition=Available --timeout=1s \
+    apiservice/v1beta1.external.metrics.k8s.io
 }
 
 down() {

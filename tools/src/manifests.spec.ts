@@ -12,7 +12,12 @@ import { ROOT } from './workspace.js';
 const APPS = ['gateway', 'encoder-worker', 'llm-worker', 'decoder-worker'];
 const NAME = 'app.kubernetes.io/name';
 /** Which setting a container port's name stands for. */
-const PORT_SETTINGS: Readonly<Record<string, string>> = { http: 'httpPort', grpc: 'grpcPort', tensors: 'tensorPort' };
+const PORT_SETTINGS: Readonly<Record<string, string>> = {
+  http: 'httpPort',
+  grpc: 'grpcPort',
+  tensors: 'tensorPort',
+  admin: 'adminPort',
+};
 /** Of the API, not of a namespace. */
 const CLUSTER_WIDE = ['Namespace', 'PriorityClass'];
 

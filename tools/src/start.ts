@@ -36,7 +36,13 @@ await runCommand(async () => {
     system = await LocalSystem.start({
       bundleDir,
       redis: redisUrl ?? { durable: true },
-      env: { ...process.env, SEGUE_LOG_FORMAT: 'pretty', ...(coloured && { FORCE_COLOR: '1' }) },
+      env: {
+        // Who starts it on a machine of their own wants to look into it.
+        SEGUE_API_DOCS: 'public',
+        ...process.env,
+        SEGUE_LOG_FORMAT: 'pretty',
+        ...(coloured && { FORCE_COLOR: '1' }),
+      },
       httpPort: await publicPort('SEGUE_HTTP_PORT', 8080, 'HTTP'),
       grpcPort: await publicPort('SEGUE_GRPC_PORT', 50051, 'gRPC'),
       signal: interrupt,
@@ -56,7 +62,7 @@ await runCommand(async () => {
 });
 
 async function serve(system: LocalSystem): Promise<number> {
-  const { url, grpcAddress } = system.app('gateway');
+  const { url, adminUrl, grpcAddress } = system.app('gateway');
   mkdirSync(STATE_FOLDER, { recursive: true });
   writeFileSync(ADDRESS_FILE, url);
   step('Ready. Asking about an example photo');
@@ -67,6 +73,7 @@ ${paint('bold', 'Segue is serving.')} Ctrl-C stops it.
   Page     ${url}
   API      ${url}/docs
   gRPC     ${grpcAddress}
+  Metrics  ${adminUrl}/metrics
   Ask      npm run ask -- PHOTO "QUESTION"
 `);
   const ended = await system.firstEnded();

@@ -1,15 +1,38 @@
-import { defineConfig, integer, jobSettings, list, pictureSettings, port, serviceSettings } from '@segue/service';
+import {
+  defineConfig,
+  integer,
+  jobSettings,
+  list,
+  oneOf,
+  pictureSettings,
+  port,
+  positive,
+  serviceSettings,
+  someOf,
+} from '@segue/service';
 
 export const readConfig = defineConfig({
   ...serviceSettings({ httpPort: 8080 }),
   ...jobSettings,
   ...pictureSettings,
   grpcPort: port(50051),
+  /** For operators and what watches the service: metrics, the load of the stages, health. Clients need not reach it. */
+  adminPort: port(8090),
+  /** Where the API describes itself: at the admin port, or to all clients, with gRPC reflection. */
+  apiDocs: oneOf(['admin', 'public'], 'admin'),
   /** Time allowed for a job whose request names none, and the most that a request may name. */
   defaultTimeoutMs: integer(60_000, { min: 1 }),
   maxTimeoutMs: integer(600_000, { min: 1 }),
   /** Tasks that may wait in any one queue before new requests are refused. */
   maxQueueDepth: integer(100, { min: 1 }),
+  /** Stages that an autoscaler starts workers for when there are none: their jobs wait instead of being refused. */
+  scalableStages: someOf(['encode', 'generate', 'decode'], []),
+  /** Tasks that may wait in any one queue while a scalable stage has no worker yet. */
+  maxStartingDepth: integer(20, { min: 1 }),
+  /** Tasks per second that one busy worker does, batching included, until that has been measured. */
+  encodeTasksPerSecond: positive(10),
+  generateTasksPerSecond: positive(3),
+  decodeTasksPerSecond: positive(8),
   /** Masks (PNG, polygons) and overlays that are made at the same time, each in a thread of its own. */
   renderThreads: integer(1, { min: 1, max: 64 }),
   /** Bytes of masks and overlays that are kept for those who ask again. */

@@ -55,6 +55,8 @@ const answering: FakeStages = {
 /** A gateway that runs, and what a test needs to see of it. */
 export interface RunningGateway {
   readonly url: string;
+  /** Where operators ask. */
+  readonly adminUrl: string;
   readonly grpcAddress: string;
   /** Over HTTP; tries nothing again. */
   readonly client: SegueClient;
@@ -105,6 +107,7 @@ export function useGateway() {
       SEGUE_HOST: '127.0.0.1',
       SEGUE_HTTP_PORT: '0',
       SEGUE_GRPC_PORT: '0',
+      SEGUE_ADMIN_PORT: '0',
       SEGUE_REDIS_URL: redis.url,
       SEGUE_MODELS_DIR: MODELS,
       SEGUE_MODEL: 'tiny-random',
@@ -124,11 +127,12 @@ export function useGateway() {
   async function start(variables: Readonly<Record<string, string>> = {}): Promise<RunningGateway> {
     const { service, gateway } = await create(variables);
     const url = await service.start();
+    const adminUrl = (await service.admin?.getUrl()) ?? '';
     const grpcAddress = hostPort(variables.SEGUE_HOST ?? '127.0.0.1', gateway.grpcPort);
     const client = new SegueClient({ baseUrl: url, retries: 0 });
     let closing: Promise<void> | undefined;
     const close = (): Promise<void> => (closing ??= service.close().then(() => undefined));
-    return { url, grpcAddress, client, grpc: connectOverGrpc(grpcAddress), close };
+    return { url, adminUrl, grpcAddress, client, grpc: connectOverGrpc(grpcAddress), close };
   }
 
   async function startWorkers(): Promise<void> {

@@ -91,7 +91,7 @@ describe('without Redis', () => {
     expect(response.headers.get('retry-after')).not.toBeNull();
     await expect(gateway.client.jobs.submit(await question())).rejects.toMatchObject({ code: 'UNAVAILABLE' });
     expect((await fetch(`${gateway.url}/healthz/live`)).status).toBe(200);
-    expect((await fetch(`${gateway.url}/metrics`)).status).toBe(200);
+    expect((await fetch(`${gateway.adminUrl}/metrics`)).status).toBe(200);
 
     const back = await RedisServer.start({ port: Number(new URL(redis.url).port) });
     const detail = async () => ((await (await ask(gateway.url)).json()) as { detail: string }).detail;

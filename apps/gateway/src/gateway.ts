@@ -8,14 +8,18 @@ import { RedisPictureStore } from '@segue/pictures';
 import { openRedis, type RedisConnection } from '@segue/redis';
 import { DRAIN_SHARE, type ServiceContext, type ServiceOptions } from '@segue/service';
 import type { FastifyServerOptions } from 'fastify';
+import { AdminModule } from './admin/admin.module.js';
+import { LoadReader } from './admin/load-reader.js';
 import type { GatewayConfig } from './config.js';
 import { GatewayModule } from './gateway.module.js';
 import { GrpcEdge } from './grpc/grpc-edge.js';
-import { configureHttp, fastifyOptions } from './http/http-edge.js';
+import { configureHttp, describeApi, fastifyOptions } from './http/http-edge.js';
 import { ProblemFilter } from './http/problem.js';
 import { GatewayMetrics } from './metrics/gateway-metrics.js';
 import { JobMetrics } from './metrics/job-metrics.js';
+import { measureLoad } from './metrics/load-metrics.js';
 import { ModelCatalogue } from './models/model-catalogue.js';
+import { Arrivals } from './segmentation/arrivals.js';
 import { Intake } from './segmentation/intake.js';
 import { SegmentationService } from './segmentation/segmentation.service.js';
 
@@ -38,9 +42,17 @@ export async function composeGateway(context: ServiceContext<GatewayConfig>): Pr
 
   const { renderThreads: threads, maxRenderedBytes: maxKeptBytes } = config;
   const renderer = startRenderer({ threads, maxKeptBytes, maxWaiting: RENDERINGS_WAITING });
-  const intake = new Intake(config, jobs, pictures, catalogue);
+  const arrivals = new Arrivals(jobs, logger);
+  const intake = new Intake(config, { jobs, pictures, catalogue, arrivals });
   const service = new SegmentationService(jobs, pictures, intake, renderer, logger);
   const metrics = new GatewayMetrics(registry, jobs, logger);
+  const problems = new ProblemFilter(logger);
+  const loads = new LoadReader(jobs, {
+    encode: config.encodeTasksPerSecond,
+    generate: config.generateTasksPerSecond,
+    decode: config.decodeTasksPerSecond,
+  });
+  measureLoad(registry, loads, logger);
   return new Gateway(context, {
     redis,
     jobs,
@@ -49,10 +61,17 @@ export async function composeGateway(context: ServiceContext<GatewayConfig>): Pr
     renderer,
     service,
     metrics,
-    module: GatewayModule.over({ service, catalogue, problems: new ProblemFilter(logger) }),
-    grpc: new GrpcEdge(service, catalogue, { maxPictureBytes: config.maxPictureBytes, metrics, logger }),
+    module: GatewayModule.over({ service, catalogue, problems }),
+    admin: AdminModule.over(loads, problems),
+    grpc: new GrpcEdge(service, catalogue, {
+      maxPictureBytes: config.maxPictureBytes,
+      reflection: config.apiDocs === 'public',
+      metrics,
+      logger,
+    }),
     answers: background.answerStage({ concurrency: config.concurrency }),
     counting: new JobMetrics(registry, jobs, logger),
+    arrivals,
   });
 }
 
@@ -67,41 +86,46 @@ interface Parts {
   readonly service: SegmentationService;
   readonly metrics: GatewayMetrics;
   readonly module: DynamicModule;
+  readonly admin: DynamicModule;
   readonly grpc: GrpcEdge;
   readonly answers: TaskHost;
   readonly counting: JobMetrics;
+  readonly arrivals: Arrivals;
 }
 
 /** The gateway's life: both edges, the root stage of jobs, the sweeper, the counting; started and stopped in order. */
 export class Gateway implements ServiceOptions {
   readonly module: DynamicModule;
+  readonly admin: DynamicModule;
   readonly fastify: FastifyServerOptions;
   /** Where gRPC is served; 0 before. */
   grpcPort = 0;
   readonly #context: ServiceContext<GatewayConfig>;
   readonly #parts: Parts;
-  #counting: Periodic | undefined;
-  #sweeper: Periodic | undefined;
+  /** What repeats. */
+  #periodic: readonly Periodic[] = [];
 
   constructor(context: ServiceContext<GatewayConfig>, parts: Parts) {
     this.module = parts.module;
+    this.admin = parts.admin;
     this.fastify = fastifyOptions(context.config);
     this.#context = context;
     this.#parts = parts;
   }
 
-  configure(app: NestFastifyApplication): Promise<void> {
-    return configureHttp(app, this.#context, this.#parts.metrics);
+  async configure(app: NestFastifyApplication, admin: NestFastifyApplication): Promise<void> {
+    const { config } = this.#context;
+    await configureHttp(app, this.#context, this.#parts.metrics);
+    describeApi(app, config.apiDocs === 'public' ? app : admin);
   }
 
   async start(): Promise<void> {
     const { config, lifecycle, logger } = this.#context;
-    const { answers, background, counting, grpc } = this.#parts;
+    const { answers, arrivals, background, counting, grpc } = this.#parts;
     await this.#redis();
     if (lifecycle.state !== 'warming') return;
     await answers.start();
-    this.#sweeper = background.startSweeper();
-    this.#counting = counting.start();
+    this.#periodic = [background.startSweeper(), counting.start(), arrivals.start()];
     this.grpcPort = await grpc.start(config.host, config.grpcPort);
     logger.info({ port: this.grpcPort }, 'listening for gRPC');
   }
@@ -114,7 +138,7 @@ export class Gateway implements ServiceOptions {
 
   async closed(): Promise<void> {
     const { answers, background, backgroundRedis, jobs, redis, renderer } = this.#parts;
-    await Promise.all([this.#sweeper?.stop(), this.#counting?.stop()]);
+    await Promise.all(this.#periodic.map((one) => one.stop()));
     await answers.close({ graceMs: 1_000 });
     await Promise.all([background.close(), jobs.close(), renderer.close()]);
     backgroundRedis.close();

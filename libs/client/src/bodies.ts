@@ -40,6 +40,7 @@ export interface StoredImage {
 
 const EVENT_TYPES: Readonly<Record<JobEvent['type'], true>> = {
   accepted: true,
+  starting: true,
   stage: true,
   restarted: true,
   text: true,

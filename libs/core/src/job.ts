@@ -21,6 +21,8 @@ export interface Job {
 /** What happened, without its place in the log. */
 export type JobEventBody =
   | { readonly type: 'accepted'; readonly imageId: string }
+  /** Of these stages no worker runs yet; they are being started, and the job waits for them. */
+  | { readonly type: 'starting'; readonly stages: readonly Stage[] }
   | { readonly type: 'stage'; readonly stage: Stage; readonly done: boolean; readonly cached: boolean }
   /** `offset`: code points of the answer before this piece. */
   | { readonly type: 'text'; readonly offset: number; readonly text: string }

@@ -1,6 +1,7 @@
 import { hostname } from 'node:os';
 import { startPeriodic, type Periodic, type Stage } from '@segue/core';
-import { KEYS, type JobScripts, type RedisConnection } from '@segue/redis';
+import { KEYS, type JobScripts, type LoadScripts, type RedisConnection } from '@segue/redis';
+import type { WorkMeter } from './work-meter.js';
 
 /** What a worker says of itself. */
 export interface WorkerInfo {
@@ -25,12 +26,20 @@ const FORGOTTEN_MS = 60_000;
 export const WORKER_ID = `${hostname()}/${process.pid}`;
 
 /** A worker that says it is there, for as long as it takes tasks. */
-export function startHeartbeat(redis: RedisConnection, scripts: JobScripts, describe: () => WorkerInfo): Periodic {
+export function startHeartbeat(
+  redis: RedisConnection,
+  { scripts, load, meter }: { readonly scripts: JobScripts; readonly load: LoadScripts; readonly meter: WorkMeter },
+  describe: () => WorkerInfo,
+): Periodic {
   const { stage, id } = describe();
   const periodic = startPeriodic({
     everyMs: BEAT_MS,
     first: 'now',
-    run: () => scripts.heartbeat(stage, id, JSON.stringify(describe()), FORGOTTEN_MS),
+    async run() {
+      await scripts.heartbeat(stage, id, JSON.stringify(describe()), FORGOTTEN_MS);
+      const work = meter.take();
+      if (work.done > 0 || work.busyMs > 0) await load.addWork(stage, work);
+    },
     onError: (error) => redis.log.warn({ err: error }, 'no heartbeat could be sent'),
   });
   return {

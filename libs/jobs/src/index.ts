@@ -2,5 +2,6 @@ export type { QueueDepth } from './job-flows.js';
 export { Jobs } from './jobs.js';
 export { QUEUE_KEYS, type QueueKey } from './queues.js';
 export { toJob, type JobRecord } from './record.js';
+export type { SeedRates, StageLoad } from './stage-load.js';
 export type { StageHost } from './stage-host.js';
 export type { StageRunReport, TaskHost } from './task-host.js';

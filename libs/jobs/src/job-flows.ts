@@ -18,11 +18,14 @@ export interface QueueDepth {
   readonly waiting: number;
   /** In a worker's hands. */
   readonly active: number;
+  /** Not ready yet: waiting for a task of the stage before, or for their time. */
+  readonly coming: number;
 }
 
 /** What a decode task must know besides its prompt. */
 export type DecodeTaskOrigin = Pick<DecodeTaskData, 'digest' | 'epoch' | 'addedAtMs'>;
 
+const STATES = ['waiting', 'prioritized', 'active', 'delayed', 'waiting-children'] as const;
 /** BullMQ's own event stream, of which nothing here reads. */
 const EVENTS_KEPT = 100;
 
@@ -104,9 +107,9 @@ export class JobFlows {
     const depths = await this.#ask(() =>
       Promise.all(
         QUEUE_KEYS.map(async (key) => {
-          const counts = await this.#queues[key].getJobCounts('waiting', 'prioritized', 'active');
-          const { waiting = 0, prioritized = 0, active = 0 } = counts;
-          return [key, { waiting: waiting + prioritized, active }] as const;
+          const counts = await this.#queues[key].getJobCounts(...STATES);
+          const { waiting = 0, prioritized = 0, active = 0, delayed = 0, 'waiting-children': parents = 0 } = counts;
+          return [key, { waiting: waiting + prioritized, active, coming: delayed + parents }] as const;
         }),
       ),
     );

@@ -26,7 +26,7 @@ export class JobStore {
    * @throws SegueError ALREADY_EXISTS for the same key with another request.
    */
   async create(job: NewJob): Promise<{ readonly jobId: string; readonly created: boolean }> {
-    const { request, timeoutMs, tenant = NO_TENANT } = job;
+    const { request, timeoutMs, tenant = NO_TENANT, starting: stages = [] } = job;
     const { outcome, jobId } = await this.scripts.create({
       jobId: newJobId(),
       digest: requestDigest(request),
@@ -36,6 +36,7 @@ export class JobStore {
       request: JSON.stringify(request),
       event: body({ type: 'accepted', imageId: request.imageId }),
       idempotency: idempotencyDigest(tenant, job.idempotencyKey),
+      then: stages.length > 0 ? body({ type: 'starting', stages }) : '',
     });
     if (outcome === 'conflict') {
       throw new SegueError(

@@ -1,5 +1,5 @@
 import { type JobEvent, type Periodic, type Segment, type Stage } from '@segue/core';
-import { KEYS, type RedisConnection } from '@segue/redis';
+import { KEYS, LoadScripts, type RedisConnection } from '@segue/redis';
 import { answerStage, type AnswerStageOptions } from './answer-stage.js';
 import { DeadLetters } from './dead-letters.js';
 import { EventLog, type ReadOptions } from './event-log.js';
@@ -11,6 +11,7 @@ import { startSweeper, type JobSweeperOptions } from './job-sweeper.js';
 import type { QueueKey } from './queues.js';
 import type { JobRecord, NewJob } from './record.js';
 import { StageHost, type StageHostOptions } from './stage-host.js';
+import { stageLoads, type SeedRates, type StageLoad } from './stage-load.js';
 import type { JobParts, TaskHost } from './task-host.js';
 
 export interface JobsOptions {
@@ -27,7 +28,7 @@ export class Jobs {
   constructor(redis: RedisConnection, { jobKeepMs }: JobsOptions) {
     const store = new JobStore(redis, jobKeepMs);
     const signals = new JobSignals(redis);
-    this.#parts = { redis, store, signals, flows: new JobFlows(redis) };
+    this.#parts = { redis, store, signals, flows: new JobFlows(redis), load: new LoadScripts(redis) };
     this.#log = new EventLog(store.scripts, signals);
     this.deadLetters = new DeadLetters(redis);
   }
@@ -85,6 +86,17 @@ export class Jobs {
   /** Tasks that are not done, by queue. */
   depth(): Promise<Record<QueueKey, QueueDepth>> {
     return this.#parts.flows.depth();
+  }
+
+  /** Counts requests that have come, whether they were admitted or not: they are what workers are wanted for. */
+  countArrivals(requests: number): Promise<void> {
+    return this.#parts.load.arrive(requests);
+  }
+
+  /** How much every stage has to do; the same whoever asks. @param seeds stand in until the workers have been measured. */
+  async loads(seeds: SeedRates): Promise<Record<Stage, StageLoad>> {
+    const [depth, demand] = await Promise.all([this.depth(), this.#parts.load.demand()]);
+    return stageLoads(depth, demand, seeds);
   }
 
   /** Workers of a stage that were heard of within the last seconds: not those that are gone, frozen or cut off. */

@@ -39,6 +39,8 @@ export interface NewJob {
   /** Whose idempotency keys are compared. */
   readonly tenant?: string;
   readonly idempotencyKey?: string;
+  /** Stages without a worker, which the job waits for. */
+  readonly starting?: readonly Stage[];
 }
 
 const TERMINAL: ReadonlySet<JobState> = new Set<JobState>(['completed', 'failed', 'cancelled']);

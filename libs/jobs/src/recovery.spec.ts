@@ -15,7 +15,7 @@ import {
   useJobs,
   type OpenedJobs,
 } from './jobs.fixture.js';
-import { KEYS, PREFIX } from '@segue/redis';
+import { KEYS, LoadScripts, PREFIX } from '@segue/redis';
 import { JobSignals } from './job-signals.js';
 import { QUEUES } from './queues.js';
 import { StageHost } from './stage-host.js';
@@ -105,7 +105,7 @@ test('a picture that is encoded again before its task could step aside is used a
   Object.defineProperty(slow, 'addDecode', { value: flows.addDecode.bind(flows) });
   Object.defineProperty(slow, 'withdraw', { value: flows.withdraw.bind(flows) });
   const host = new StageHost(
-    { redis, store, flows: slow, signals: new JobSignals(redis) },
+    { redis, store, flows: slow, signals: new JobSignals(redis), load: new LoadScripts(redis) },
     {
       stage: 'generate',
       concurrency: 1,

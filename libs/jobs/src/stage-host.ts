@@ -6,6 +6,7 @@ import { startHeartbeat, WORKER_ID } from './heartbeats.js';
 import { parseDecodeTask } from './queues.js';
 import type { JobRecord } from './record.js';
 import { TaskHost, type JobParts, type StageRunReport, type Task } from './task-host.js';
+import { WorkMeter } from './work-meter.js';
 
 /** How often one task may lose its tensors before its job fails. */
 const MAX_RECOMPUTES = 3;
@@ -88,19 +89,21 @@ export class StageHost<S extends Stage> {
   readonly #options: StageHostOptions<S>;
   readonly #parts: JobParts;
   readonly #host: TaskHost;
+  readonly #meter: WorkMeter;
   #heartbeat: Periodic | undefined;
 
   constructor(parts: JobParts, options: StageHostOptions<S>) {
     const { stage, concurrency, onReport } = options;
     this.#options = options;
     this.#parts = parts;
+    this.#meter = new WorkMeter(concurrency);
     this.#host = new TaskHost({
       queue: stage,
       parts,
       concurrency,
       begin: (jobId, taskId) => parts.store.begin(jobId, stage, taskId),
       readySinceMs: READY_SINCE[stage],
-      perform: (task) => this.#perform(task),
+      perform: (task) => this.#measured(task),
       onReport,
     });
   }
@@ -113,8 +116,9 @@ export class StageHost<S extends Stage> {
   /** Begins to take tasks; resolves when the queue is connected. */
   async start(): Promise<void> {
     const { stage, concurrency, model = '', device } = this.#options;
+    const { redis, store, load } = this.#parts;
     await this.#host.start();
-    this.#heartbeat = startHeartbeat(this.#parts.redis, this.#parts.store.scripts, () => {
+    this.#heartbeat = startHeartbeat(redis, { scripts: store.scripts, load, meter: this.#meter }, () => {
       return { id: WORKER_ID, stage, model, active: this.active, concurrency, ...(device !== undefined && { device }) };
     });
   }
@@ -123,6 +127,17 @@ export class StageHost<S extends Stage> {
   async close(options: { readonly graceMs: number }): Promise<void> {
     await this.#heartbeat?.stop();
     await this.#host.close(options);
+  }
+
+  async #measured(task: Task): Promise<void> {
+    let done = false;
+    this.#meter.begin();
+    try {
+      await this.#perform(task);
+      done = true;
+    } finally {
+      this.#meter.end({ done });
+    }
   }
 
   async #perform(task: Task): Promise<void> {

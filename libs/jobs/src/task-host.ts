@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { SegueError, startPeriodic } from '@segue/core';
-import { PREFIX, type RedisConnection } from '@segue/redis';
+import { PREFIX, type LoadScripts, type RedisConnection } from '@segue/redis';
 import { UnrecoverableError, WaitingChildrenError, WaitingError, Worker, type Job as BullJob } from 'bullmq';
 import { DeadLetters } from './dead-letters.js';
 import { WORKER_ID } from './heartbeats.js';
@@ -31,6 +31,7 @@ export interface JobParts {
   readonly store: JobStore;
   readonly flows: JobFlows;
   readonly signals: JobSignals;
+  readonly load: LoadScripts;
 }
 
 /** A task in a worker's hands. */

@@ -8,10 +8,12 @@ export interface LocalAppOptions {
   /** Tells it from others of its kind: `llm-worker-2`. */
   readonly name: string;
   readonly kind: AppName;
-  /** Port of health and metrics, and at the gateway of the public interface. */
+  /** Port of health, and at the gateway of the public interface. */
   readonly httpPort: number;
   /** Port of the gateway's public interface over gRPC. */
   readonly grpcPort: number;
+  /** Port of what operators ask the gateway for; workers have that at `httpPort`. */
+  readonly adminPort: number;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly onLine?: ((line: string) => void) | undefined;
 }
@@ -22,21 +24,29 @@ const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
 export class LocalApp extends Program {
   readonly kind: AppName;
   readonly url: string;
+  /** Metrics, and at the gateway what else operators ask for. */
+  readonly adminUrl: string;
   /** host:port */
   readonly grpcAddress: string;
 
   /** Starts it; {@link becomesReady} tells when it serves. */
-  constructor({ name, kind, httpPort, grpcPort, env, onLine }: LocalAppOptions) {
+  constructor({ name, kind, httpPort, grpcPort, adminPort, env, onLine }: LocalAppOptions) {
     const main = join(ROOT, 'apps', kind, 'dist/main.js');
     if (!existsSync(main)) throw new Error(`${main} does not exist: build the workspace first (npm run build).`);
     super({
       name,
       command: [process.execPath, '--enable-source-maps', main],
-      env: { ...env, SEGUE_HTTP_PORT: String(httpPort), SEGUE_GRPC_PORT: String(grpcPort) },
+      env: {
+        ...env,
+        SEGUE_HTTP_PORT: String(httpPort),
+        SEGUE_GRPC_PORT: String(grpcPort),
+        SEGUE_ADMIN_PORT: String(adminPort),
+      },
       onLine,
     });
     this.kind = kind;
     this.url = `http://127.0.0.1:${httpPort}`;
+    this.adminUrl = kind === 'gateway' ? `http://127.0.0.1:${adminPort}` : this.url;
     this.grpcAddress = `127.0.0.1:${grpcPort}`;
   }
 
@@ -47,7 +57,7 @@ export class LocalApp extends Program {
 
   /** The sum of a metric over its label sets that hold all of `labels`; 0 when it has none. */
   async metric(name: string, labels: Readonly<Record<string, string>> = {}): Promise<number> {
-    const text = await (await fetch(`${this.url}/metrics`)).text();
+    const text = await (await fetch(`${this.adminUrl}/metrics`)).text();
     return text
       .split('\n')
       .filter((line) => line.startsWith(`${name}{`) || line.startsWith(`${name} `))

@@ -1,6 +1,6 @@
 import { basename, dirname } from 'node:path';
 import freePort from 'get-port';
-import { LocalApp } from './local-app.js';
+import { LocalApp, type LocalAppOptions } from './local-app.js';
 import type { Program } from './program.js';
 import { RedisServer, type RedisServerOptions } from './redis-server.js';
 
@@ -25,6 +25,8 @@ export interface LocalSystemOptions {
   /** Gets each line that a program writes. */
   readonly onLine?: (program: string, line: string) => void;
 }
+
+type Ports = Pick<LocalAppOptions, 'httpPort' | 'grpcPort' | 'adminPort'>;
 
 const STOP_TIMEOUT_MS = 30_000;
 
@@ -95,13 +97,19 @@ export class LocalSystem {
     this.#names.add(name);
     const { httpPort, grpcPort } = this.#options;
     const port = async (wanted?: number) => (name === 'gateway' && wanted ? wanted : freePort());
-    return this.#start(name, kind, await port(httpPort), await port(grpcPort));
+    return this.#start(name, kind, {
+      httpPort: await port(httpPort),
+      grpcPort: await port(grpcPort),
+      adminPort: await port(),
+    });
   }
 
   /** Starts an app that has ended again, at the addresses it had, and waits until it serves. */
   async restart(name: string): Promise<LocalApp> {
-    const { kind, url, grpcAddress } = this.app(name);
-    return this.#start(name, kind, Number(new URL(url).port), Number(grpcAddress.split(':').at(-1)));
+    const { kind, url, adminUrl, grpcAddress } = this.app(name);
+    const portOf = (address: string) => Number(address.split(':').at(-1));
+    const ports = { httpPort: portOf(url), grpcPort: portOf(grpcAddress), adminPort: portOf(adminUrl) };
+    return this.#start(name, kind, ports);
   }
 
   /** Stops one for good. */
@@ -134,14 +142,13 @@ export class LocalSystem {
     for (const result of stopped) if (result.status === 'rejected') throw result.reason;
   }
 
-  async #start(name: string, kind: AppName, httpPort: number, grpcPort: number): Promise<LocalApp> {
+  async #start(name: string, kind: AppName, ports: Ports): Promise<LocalApp> {
     if (this.#stopping) throw new Error(`${name} is not started: the system is being stopped.`);
     const { bundleDir, env, onLine } = this.#options;
     const app = new LocalApp({
       name,
       kind,
-      httpPort,
-      grpcPort,
+      ...ports,
       env: {
         PATH: process.env['PATH'],
         SEGUE_HOST: '127.0.0.1',

@@ -16,16 +16,18 @@ export interface OpenSessionsOptions extends Pick<SessionThreadOptions, 'hardLim
   readonly prepack?: boolean;
   /** What the graphs run on; the CPU unless given. */
   readonly device?: Device;
+  /** Ends the loading after the graph that is being loaded. */
+  readonly signal?: AbortSignal;
 }
 
 /**
  * Loads graphs of a bundle into a thread of their own; their runs are serial.
- * @throws SegueError INTERNAL when a graph cannot be loaded or is not what the manifest says.
+ * @throws SegueError INTERNAL when a graph cannot be loaded or is not what the manifest says, UNAVAILABLE when the signal aborted.
  */
 export async function openSessions<K extends string>(
   bundle: Bundle,
   keys: readonly K[],
-  { threads, prepack = true, device = CPU, hardLimitMs, onFatal }: OpenSessionsOptions,
+  { threads, prepack = true, device = CPU, hardLimitMs, onFatal, signal }: OpenSessionsOptions,
 ): Promise<SessionGroup<K>> {
   const wanted = new Map<string, Graph>(keys.map((key) => [key, graphOf(bundle, key)]));
   const files = [...wanted].map(([key, graph]): [string, GraphFile] => {
@@ -33,12 +35,17 @@ export async function openSessions<K extends string>(
   });
   const graphFiles = Object.fromEntries(files);
   const thread = new SessionThread({ graphs: graphFiles, threads, prepack, device, hardLimitMs, onFatal });
+  const end = (): void => void thread.close();
+  signal?.addEventListener('abort', end, { once: true });
+  if (signal?.aborted) end();
   try {
     const actual = await thread.ready;
     for (const [key, graph] of wanted) checkGraph(bundle, graph, differences(graph, actual[key] ?? NOTHING));
   } catch (error) {
     await thread.close();
     throw error;
+  } finally {
+    signal?.removeEventListener('abort', end);
   }
   const sessions = Object.fromEntries(
     keys.map((key): [K, Session] => [key, { run: (feeds, options) => thread.run(key, feeds, options) }]),

@@ -23,7 +23,7 @@ interface PendingRun {
 
 /** The owner's end of a session thread: sends runs, matches answers, watches the limit. */
 export class SessionThread {
-  /** What the loaded graphs declare. Rejects when a graph cannot be loaded. */
+  /** What the loaded graphs declare. Rejects when a graph cannot be loaded, or when the thread is closed before. */
   readonly ready: Promise<Readonly<Record<string, GraphIo>>>;
   readonly #options: SessionThreadOptions;
   readonly #worker: Worker;
@@ -51,6 +51,7 @@ export class SessionThread {
         else this.#settle(reply);
       });
       this.#worker.once('error', (cause) => reject(this.#die(cause)));
+      this.#worker.once('exit', () => reject(unloading()));
     });
     this.#exited = new Promise((resolve) => {
       this.#worker.once('exit', (status) => {
@@ -62,7 +63,7 @@ export class SessionThread {
   }
 
   run(graph: string, feeds: Feeds, options: RunOptions = {}): Promise<Fetches> {
-    if (this.#closing) return Promise.reject(new SegueError('UNAVAILABLE', 'The model is being unloaded. Try again.'));
+    if (this.#closing) return Promise.reject(unloading());
     if (this.#death) return Promise.reject(this.#death);
     return new Promise((resolve, reject) => {
       this.#post(graph, feeds, options);
@@ -71,7 +72,7 @@ export class SessionThread {
     });
   }
 
-  /** Lets the runs in flight end, then unloads the graphs. */
+  /** Lets the runs in flight end, then unloads the graphs. Those that are not loaded yet stay unloaded. */
   close(): Promise<void> {
     if (!this.#closing && !this.#death) {
       this.#closing = true;
@@ -118,6 +119,10 @@ export class SessionThread {
     this.#options.onFatal(this.#death);
     return this.#death;
   }
+}
+
+function unloading(): SegueError {
+  return new SegueError('UNAVAILABLE', 'The model is being unloaded. Try again.');
 }
 
 function ownsBuffer({ buffer, byteLength }: TensorData): boolean {

@@ -12,10 +12,13 @@ import { executionProviders } from './execution-providers.js';
 
 /** @type {Map<string, { session: InferenceSession, outputs: readonly string[] }>} */
 const loaded = new Map();
+/** Whether the owner has no more use for this thread: what is not loaded yet stays where it is. */
+let closing = false;
 
 /** @param {ThreadData} data */
 async function load({ graphs, threads, prepack, device }) {
   for (const [graph, { path, outputs }] of Object.entries(graphs)) {
+    if (closing) return;
     try {
       const session = await InferenceSession.create(path, {
         executionProviders: executionProviders(device),
@@ -91,5 +94,6 @@ function reply(message, transfer) {
 
 let last = load(workerData);
 parentPort?.on('message', (/** @type {Request} */ request) => {
+  if (request.type === 'close') closing = true;
   last = last.then(() => (request.type === 'run' ? run(request) : close()));
 });

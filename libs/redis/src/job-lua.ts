@@ -40,6 +40,7 @@ local expires = deadline + ARGV[5]
 redis.call('HSET', KEYS[1], 'digest', ARGV[3], 'state', 'queued', 'createdAtMs', created, 'deadlineAtMs', deadline,
   'keepMs', ARGV[5], 'tenant', ARGV[6], 'request', ARGV[7], 'text', '', 'idempotency', ARGV[9])
 emit(ARGV[8])
+if ARGV[11] ~= '' then emit(ARGV[11]) end
 redis.call('PEXPIREAT', KEYS[1], expires)
 redis.call('PEXPIREAT', KEYS[2], expires)
 if ARGV[9] ~= '' then redis.call('SET', KEYS[5], ARGV[2], 'PXAT', expires) end

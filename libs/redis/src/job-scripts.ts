@@ -22,6 +22,8 @@ export interface NewRecord {
   readonly event: string;
   /** Digest of the tenant's idempotency key; empty without one. */
   readonly idempotency: string;
+  /** JSON of a second event; empty for none. */
+  readonly then: string;
 }
 
 export interface Outcome {
@@ -61,9 +63,9 @@ export class JobScripts {
   async create(
     job: NewRecord,
   ): Promise<{ readonly outcome: 'created' | 'found' | 'conflict'; readonly jobId: string }> {
-    const { jobId, digest, timeoutMs, keepMs, tenant, request, event, idempotency } = job;
+    const { jobId, digest, timeoutMs, keepMs, tenant, request, event, idempotency, then } = job;
     const keys = [...keysOf(jobId), KEYS.deadlines, KEYS.unsent, KEYS.idempotency(idempotency)];
-    const args = [jobId, digest, timeoutMs, keepMs, tenant, request, event, idempotency, KEYS.record('')];
+    const args = [jobId, digest, timeoutMs, keepMs, tenant, request, event, idempotency, KEYS.record(''), then];
     const [code, known] = (await this.#run('segueCreate', keys, jobId, args)) as [number, string];
     return { outcome: code === 1 ? 'created' : code === 0 ? 'found' : 'conflict', jobId: known };
   }

@@ -26,6 +26,10 @@ export const KEYS = {
   ended: `${PREFIX}:ended`,
   /** Hash: tasks that ended the processes which ran them, by job id. */
   deadLetters: `${PREFIX}:dead-letters`,
+  /** Hash: requests that came, by the number of their five seconds since the epoch. */
+  arrivals: `${PREFIX}:arrivals`,
+  /** Hash: what the workers of each stage have done lately, and in which time. */
+  work: `${PREFIX}:work`,
   /** Sorted set: live workers of a stage, by the time of their last heartbeat. */
   workers: (stage: string) => `${PREFIX}:workers:${stage}`,
   /** Hash: what each worker of a stage says of itself. */

@@ -55,7 +55,7 @@ beforeEach(async () => {
     cancelJob: async () => create(JobSchema),
     listModels: async () => create(ListModelsResponseSchema),
   };
-  server = new RpcServer({ maxReceiveBytes: 1 << 20, onEnd: (call) => ended.push(call) });
+  server = new RpcServer({ maxReceiveBytes: 1 << 20, reflection: true, onEnd: (call) => ended.push(call) });
   const handled = Object.fromEntries(
     Object.keys(handlers).map((name) => [name, (...call: [never, never]) => handlers[name as 'segment'](...call)]),
   );

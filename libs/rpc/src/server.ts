@@ -38,18 +38,20 @@ export interface EndedCall {
 
 export interface RpcServerOptions {
   readonly maxReceiveBytes: number;
+  /** Whether the server tells what it offers (grpc.reflection.v1); not unless it is set. */
+  readonly reflection?: boolean;
   readonly onEnd?: (call: EndedCall) => void;
 }
 
-/** A gRPC server over protobuf-es messages with health (grpc.health.v1) and reflection. */
+/** A gRPC server over protobuf-es messages with health (grpc.health.v1) and, where it is wanted, reflection. */
 export class RpcServer {
   readonly #server: Server;
   readonly #health = new HealthImplementation({ '': 'NOT_SERVING' });
   readonly #services: DescService[] = [];
-  readonly #onEnd: RpcServerOptions['onEnd'];
+  readonly #options: RpcServerOptions;
 
   constructor(options: RpcServerOptions) {
-    this.#onEnd = options.onEnd;
+    this.#options = options;
     this.#server = new Server({
       'grpc.max_receive_message_length': options.maxReceiveBytes,
       'grpc.max_send_message_length': -1,
@@ -74,7 +76,7 @@ export class RpcServer {
   /** Listens without TLS and returns the port. Health says NOT_SERVING until `setServing(true)`. */
   async listen(host: string, port: number): Promise<number> {
     this.#health.addToServer(this.#server);
-    addReflection(this.#server, this.#services);
+    if (this.#options.reflection) addReflection(this.#server, this.#services);
     return new Promise((resolve, reject) => {
       this.#server.bindAsync(hostPort(host, port), ServerCredentials.createInsecure(), (error, bound) => {
         if (error) reject(error);
@@ -147,7 +149,7 @@ export class RpcServer {
   #watch(method: DescMethod, call: CallContext): (error?: unknown) => void {
     const began = performance.now();
     return (error) => {
-      this.#onEnd?.({
+      this.#options.onEnd?.({
         method: method.name,
         status: error === undefined ? Status.OK : toStatus(error).code,
         seconds: (performance.now() - began) / 1000,

@@ -17,7 +17,7 @@ function visit(message: ReflectMessage, path: string): void {
     const numbers = [...new Set(unknown.map((field) => field.no))].join(', ');
     throw new SegueError(
       'INVALID_ARGUMENT',
-      `${path} has no field with number ${numbers}. Leave it out, or use the definition that server reflection gives.`,
+      `${path} has no field with number ${numbers}. Leave it out, or use the definition of the server's own version.`,
     );
   }
   for (const field of message.sortedFields) {

@@ -46,6 +46,15 @@ export const integer = (fallback: number, { min = 0, max = Number.MAX_SAFE_INTEG
     .pipe(z.number().min(min, `must be at least ${min}`).max(max, `must be at most ${max}`))
     .default(fallback);
 
+/** A number greater than 0, with or without decimals. */
+export const positive = (fallback: number) =>
+  z
+    .string()
+    .regex(/^\d+(\.\d+)?$/, 'must be a number')
+    .transform(Number)
+    .pipe(z.number().positive('must be greater than 0'))
+    .default(fallback);
+
 /** A host name or an address to listen on or to be reached at; an IPv6 address goes without its brackets. */
 export const host = (fallback: string) =>
   z

@@ -1,17 +1,14 @@
-import { Controller, Get, Header, Res } from '@nestjs/common';
+import { Controller, Get, Res } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
-import { Registry } from 'prom-client';
 import { Lifecycle } from './lifecycle.js';
 
 /** Health as Kubernetes asks for it. Neither answer looks at another service: a lost Redis must not restart pods. */
 @Controller()
 export class HealthController {
   readonly #lifecycle: Lifecycle;
-  readonly #metrics: Registry;
 
-  constructor(lifecycle: Lifecycle, metrics: Registry) {
+  constructor(lifecycle: Lifecycle) {
     this.#lifecycle = lifecycle;
-    this.#metrics = metrics;
   }
 
   /** The process runs. */
@@ -24,12 +21,5 @@ export class HealthController {
   @Get('healthz/ready')
   async ready(@Res() reply: FastifyReply): Promise<void> {
     await reply.status(this.#lifecycle.state === 'ready' ? 200 : 503).send({ state: this.#lifecycle.state });
-  }
-
-  /** Everything measured, in Prometheus's text format. */
-  @Get('metrics')
-  @Header('content-type', Registry.PROMETHEUS_CONTENT_TYPE)
-  async read(): Promise<string> {
-    return this.#metrics.metrics();
   }
 }

@@ -7,6 +7,7 @@ export {
   pictureLimits,
   pictureSettings,
   port,
+  positive,
   serviceSettings,
   textLike,
   variableName,

@@ -1,12 +1,12 @@
 import type { Server } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { DynamicModule, Type } from '@nestjs/common';
-import { NestFactory } from '@nestjs/core';
-import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyServerOptions } from 'fastify';
 import type { Registry } from 'prom-client';
+import { createHttp } from './create-http.js';
 import { Lifecycle } from './lifecycle.js';
-import { createLogger, NestLogger, type Logger } from './logging.js';
+import { createLogger, type Logger } from './logging.js';
 import { createMetrics } from './metrics.js';
 import { ServiceModule } from './service.module.js';
 
@@ -14,6 +14,8 @@ import { ServiceModule } from './service.module.js';
 export interface ServiceConfig {
   readonly host: string;
   readonly httpPort: number;
+  /** Of an app that has `admin`. */
+  readonly adminPort?: number;
   readonly logLevel: string;
   readonly logFormat: 'json' | 'pretty';
   readonly drainTimeoutMs: number;
@@ -36,8 +38,13 @@ export interface ServiceOptions {
   readonly module?: DynamicModule | Type;
   /** Options of the HTTP server. */
   readonly fastify?: FastifyServerOptions;
-  /** Adds to the HTTP application before it listens. */
-  configure?(app: NestFastifyApplication): Promise<void> | void;
+  /**
+   * Controllers for operators and for what watches the service. An app that has them listens at `adminPort` as well, and
+   * serves metrics there alone.
+   */
+  readonly admin?: DynamicModule | Type;
+  /** Adds to the HTTP applications before they listen; `admin` is there where the app has one. */
+  configure?(app: NestFastifyApplication, admin?: NestFastifyApplication): Promise<void> | void;
   /** Loads and warms up; the service is ready when it returns. Health is served meanwhile. */
   start(): Promise<void>;
   /**
@@ -55,6 +62,8 @@ export type Compose<C extends ServiceConfig> = (context: ServiceContext<C>) => S
 /** One app in this process: composed by `create`, ready after `start`, gone after `close`. `runService` ties it to the process. */
 export class Service {
   readonly app: NestFastifyApplication;
+  /** For operators, where the app tells them apart from its clients. */
+  readonly admin: NestFastifyApplication | undefined;
   readonly logger: Logger;
   readonly lifecycle: Lifecycle;
   readonly #config: ServiceConfig;
@@ -62,8 +71,13 @@ export class Service {
   #listening: Promise<string> | undefined;
   #closing: Promise<boolean> | undefined;
 
-  private constructor(app: NestFastifyApplication, context: ServiceContext, options: ServiceOptions) {
+  private constructor(
+    { app, admin }: { readonly app: NestFastifyApplication; readonly admin: NestFastifyApplication | undefined },
+    context: ServiceContext,
+    options: ServiceOptions,
+  ) {
     this.app = app;
+    this.admin = admin;
     this.logger = context.logger;
     this.lifecycle = context.lifecycle;
     this.#config = context.config;
@@ -78,20 +92,11 @@ export class Service {
     lifecycle.onChange((state) => logger.info({ state }, state));
     const context = { config, logger, lifecycle, metrics };
     const options = await compose(context);
-    const app = await NestFactory.create<NestFastifyApplication>(
-      ServiceModule.with(lifecycle, metrics, options.module),
-      new FastifyAdapter(options.fastify),
-      // Fastify's own JSON parser is enough; Nest would add one for forms in URL encoding.
-      { logger: new NestLogger(logger), abortOnError: false, bodyParser: false },
-    );
-    // A kept-alive connection would outlive its last answer and hold up the end.
-    app
-      .getHttpAdapter()
-      .getInstance()
-      .addHook('onSend', async (_request, reply) => {
-        if (lifecycle.state === 'draining') void reply.header('connection', 'close');
-      });
-    return new Service(app, context, options);
+    const { module, admin, fastify } = options;
+    const parts = { lifecycle, ...(!admin && { metrics }), app: module };
+    const app = await createHttp(ServiceModule.with(parts), context, fastify);
+    const adminModule = admin && ServiceModule.with({ lifecycle, metrics, app: admin });
+    return new Service({ app, admin: adminModule && (await createHttp(adminModule, context)) }, context, options);
   }
 
   /** Serves health at once, warms up, and returns the HTTP address when ready. */
@@ -106,8 +111,14 @@ export class Service {
   }
 
   async #listen(): Promise<string> {
-    await this.#options.configure?.(this.app);
-    await this.app.listen(this.#config.httpPort, this.#config.host);
+    const { host, httpPort, adminPort } = this.#config;
+    await this.#options.configure?.(this.app, this.admin);
+    if (this.admin) {
+      if (adminPort === undefined) throw new Error('An app with an admin interface needs the setting adminPort.');
+      await this.admin.listen(adminPort, host);
+      this.logger.info({ url: await this.admin.getUrl() }, 'listening for operators');
+    }
+    await this.app.listen(httpPort, host);
     const url = await this.app.getUrl();
     this.logger.info({ url }, 'listening for HTTP');
     return url;
@@ -124,6 +135,9 @@ export class Service {
     const cut = setTimeout(() => server.closeAllConnections(), this.#config.drainTimeoutMs * DRAIN_SHARE);
     try {
       await this.app.close();
+      // Until then it tells how the drain goes.
+      (this.admin?.getHttpServer() as Server | undefined)?.closeAllConnections();
+      await this.admin?.close();
     } finally {
       clearTimeout(cut);
     }

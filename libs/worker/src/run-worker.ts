@@ -40,6 +40,7 @@ export async function runWorker<S extends Stage, C extends WorkerConfig>(
     const closing: (() => Promise<void> | void)[] = [];
     let host: StageHost<S> | undefined;
     let starting: Promise<void> | undefined;
+    const stopping = new AbortController();
     const start = async (): Promise<void> => {
       const metrics = new WorkerMetrics(registry, stage);
       const bundle = await loadBundle(join(config.modelsDir, config.model));
@@ -72,6 +73,7 @@ export async function runWorker<S extends Stage, C extends WorkerConfig>(
             device,
             threads: config.threads,
             hardLimitMs: config.runLimitMs,
+            signal: stopping.signal,
             onFatal: (error) => endProcess(logger, error),
           });
           closing.push(() => group.close());
@@ -93,6 +95,7 @@ export async function runWorker<S extends Stage, C extends WorkerConfig>(
     return {
       start: () => (starting = start()),
       async stop(graceMs) {
+        stopping.abort();
         // A graph that is being loaded cannot be stopped, and ending the process under it would crash.
         await starting?.catch(() => undefined); // told by whoever started it
         await host?.close({ graceMs: graceMs * DRAIN_SHARE });

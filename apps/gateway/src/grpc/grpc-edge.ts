@@ -13,12 +13,14 @@ const SLACK_BYTES = 8 * 1024 * 1024;
 
 export interface GrpcEdgeOptions {
   readonly maxPictureBytes: number;
+  /** Whether clients can ask what the server offers. */
+  readonly reflection: boolean;
   readonly metrics: GatewayMetrics;
   readonly logger: Logger;
 }
 
 /**
- * The gRPC interface: `segue.v1.SegmentationService`, health and reflection.
+ * The gRPC interface: `segue.v1.SegmentationService`, health and, where it is wanted, reflection.
  *
  * It runs on grpc-js itself, inside Nest's lifecycle, instead of on Nest's gRPC transport: handlers typed by the
  * generated service, deadlines and cancellation as one `AbortSignal`, streams that wait for slow readers, and error
@@ -30,7 +32,7 @@ export class GrpcEdge {
   constructor(
     service: SegmentationService,
     catalogue: ModelCatalogue,
-    { maxPictureBytes, metrics, logger }: GrpcEdgeOptions,
+    { maxPictureBytes, reflection, metrics, logger }: GrpcEdgeOptions,
   ) {
     const onEnd = (call: EndedCall): void => {
       metrics.grpcRequest(call);
@@ -38,7 +40,7 @@ export class GrpcEdge {
       if (status === Status.INTERNAL) logger.error({ err: error, method, requestId }, 'call failed');
       logger.info({ requestId, method, status: Status[status], ms: Math.round(call.seconds * 1000) }, 'answered');
     };
-    this.#server = new RpcServer({ maxReceiveBytes: maxPictureBytes + SLACK_BYTES, onEnd });
+    this.#server = new RpcServer({ maxReceiveBytes: maxPictureBytes + SLACK_BYTES, reflection, onEnd });
     this.#server.add(Definition, handlers(service, catalogue));
   }
 

@@ -136,6 +136,8 @@ async function toBody(event: JobEvent, encodeMask: EncodeMask): Promise<Body> {
   switch (event.type) {
     case 'accepted':
       return { case: 'accepted', value: { imageId: event.imageId } };
+    case 'starting':
+      return { case: 'starting', value: { stages: event.stages.map((stage) => STAGES[stage]) } };
     case 'stage':
       return { case: 'stage', value: { stage: STAGES[event.stage], done: event.done, cached: event.cached } };
     case 'text':

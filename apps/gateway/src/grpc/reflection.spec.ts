@@ -11,9 +11,9 @@ import {
 } from '@bufbuild/protobuf';
 import { BinaryReader, BinaryWriter } from '@bufbuild/protobuf/wire';
 import { FileDescriptorProtoSchema, FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt';
-import { Client, credentials, Metadata, type ClientDuplexStream } from '@grpc/grpc-js';
-import { afterAll, beforeAll, expect, it } from 'vitest';
-import { photo, TEXT, useGateway } from '../gateway.fixture.js';
+import { Client, credentials, Metadata, status, type ClientDuplexStream } from '@grpc/grpc-js';
+import { afterEach, expect, it } from 'vitest';
+import { photo, TEXT, useGateway, type RunningGateway } from '../gateway.fixture.js';
 
 /** Field numbers of grpc.reflection.v1.ServerReflectionRequest and ServerReflectionResponse. */
 const ASK = { symbol: 4, services: 7 } as const;
@@ -21,12 +21,14 @@ const ANSWER = { files: 4, services: 6 } as const;
 
 const fixture = useGateway();
 let client: Client;
-beforeAll(() => {
-  client = new Client(fixture.gateway.grpcAddress, credentials.createInsecure());
-});
-afterAll(() => client.close());
+afterEach(() => client.close());
+
+function connect(gateway: RunningGateway): void {
+  client = new Client(gateway.grpcAddress, credentials.createInsecure());
+}
 
 it('a client that knows nothing but the address lists, describes and calls', async () => {
+  connect(await fixture.startAnother({ SEGUE_API_DOCS: 'public' }));
   const services = (await reflect(ASK.services, '*', ANSWER.services)).map((service) => texts(service)[0]);
   expect(services).toEqual(expect.arrayContaining(['segue.v1.SegmentationService', 'grpc.health.v1.Health']));
 
@@ -42,6 +44,12 @@ it('a client that knows nothing but the address lists, describes and calls', asy
   expect(await call(service, 'Segment', request)).toMatchObject({ text: TEXT, segments: [{ phrase: 'the cup' }] });
   const health = await describeService('grpc.health.v1.Health');
   expect(await call(health, 'Check', {})).toEqual({ status: 'SERVING' });
+});
+
+it('tells clients nothing of itself unless its operator wants that', async () => {
+  connect(fixture.gateway);
+  const listed = reflect(ASK.services, '*', ANSWER.services);
+  await expect(listed).rejects.toMatchObject({ code: status.UNIMPLEMENTED });
 });
 
 async function describeService(name: string): Promise<DescService> {

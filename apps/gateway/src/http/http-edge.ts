@@ -53,7 +53,7 @@ function bodyLimitOf({ maxPictureBytes }: GatewayConfig): number {
   return Math.ceil((maxPictureBytes * 4) / 3) + MAX_OPTIONS_BYTES;
 }
 
-/** Completes the HTTP server: bodies, headers, metrics, the page, and the API's description. */
+/** Completes the public HTTP server: bodies, headers, metrics of its requests, and the page. */
 export async function configureHttp(
   app: NestFastifyApplication,
   { config, logger, lifecycle }: ServiceContext<GatewayConfig>,
@@ -94,7 +94,12 @@ export async function configureHttp(
   limitUploads(fastify, { maxBytes: config.maxUploadBytesHeld, bodyLimit: bodyLimitOf(config) });
   addBodyParsers(fastify);
   await serveStaticFiles(fastify);
+}
 
-  const document = openApiDocument(app);
-  SwaggerModule.setup('docs', app, document, { jsonDocumentUrl: 'openapi.json', customSiteTitle: 'Segue API' });
+/** Puts the description of the API at /docs and /openapi.json. @param at the application that serves it. */
+export function describeApi(app: NestFastifyApplication, at: NestFastifyApplication): void {
+  SwaggerModule.setup('docs', at, openApiDocument(app), {
+    jsonDocumentUrl: 'openapi.json',
+    customSiteTitle: 'Segue API',
+  });
 }

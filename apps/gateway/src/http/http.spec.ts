@@ -447,7 +447,7 @@ describe('bad input', () => {
   });
 
   it('an address that there is not', async () => {
-    await problem(await fetch(`${gateway.url}/v1/nothing`), 404, 'NOT_FOUND', '/docs');
+    await problem(await fetch(`${gateway.url}/v1/nothing`), 404, 'NOT_FOUND', '/v1');
   });
 
   it('a failure of a stage tells nothing of the inside', async () => {

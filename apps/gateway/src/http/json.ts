@@ -35,6 +35,8 @@ export async function toEventBody(event: JobEvent, encodeMask: EncodeMask): Prom
   switch (event.type) {
     case 'accepted':
       return { type: event.type, ...place, image_id: event.imageId };
+    case 'starting':
+      return { type: event.type, ...place, stages: [...event.stages] };
     case 'stage':
       return { type: event.type, ...place, stage: event.stage, done: event.done, cached: event.cached };
     case 'text':

@@ -71,13 +71,17 @@ const JobSchema = z.strictObject({
   error: ErrorSchema.optional(),
 });
 
+const StageSchema = z.enum(['encode', 'generate', 'decode']);
 const place = { id: z.string(), job_id: z.string(), at_ms: z.int() };
 const EventSchema = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('accepted'), ...place, image_id: z.string() }),
+  z
+    .strictObject({ type: z.literal('starting'), ...place, stages: z.array(StageSchema) })
+    .describe('Of these stages no worker runs yet; they are being started, and the job waits for them.'),
   z.strictObject({
     type: z.literal('stage'),
     ...place,
-    stage: z.enum(['encode', 'generate', 'decode']),
+    stage: StageSchema,
     done: z.boolean(),
     cached: z.boolean(),
   }),

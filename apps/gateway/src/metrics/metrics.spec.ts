@@ -6,7 +6,7 @@ import { photo, useGateway } from '../gateway.fixture.js';
 const fixture = useGateway();
 
 it('measures requests, queues and jobs', async () => {
-  const { client, grpc, url } = fixture.gateway;
+  const { adminUrl, client, grpc } = fixture.gateway;
   const image = await photo();
   const instruction = 'Where is the cup?';
   const question = { picture: { case: 'image' as const, value: image }, instruction };
@@ -17,7 +17,7 @@ it('measures requests, queues and jobs', async () => {
   };
   await expect(grpc.segment(question)).rejects.toMatchObject({ code: Code.InvalidArgument });
   const metrics = async () => {
-    const text = await (await fetch(`${url}/metrics`)).text();
+    const text = await (await fetch(`${adminUrl}/metrics`)).text();
     return text
       .split('\n')
       .filter((line) => line.startsWith('segue_'))

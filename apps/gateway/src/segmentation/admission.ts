@@ -15,23 +15,36 @@ interface Look {
   admitted: number;
 }
 
+export interface AdmissionOptions {
+  /** Tasks that may wait in any one queue. */
+  readonly maxQueueDepth: number;
+  /** Stages that need no worker to be admitted to, because one is started when there is work. */
+  readonly scalableStages: readonly Stage[];
+  /** Tasks that may wait in any one queue while such a stage has no worker. */
+  readonly maxStartingDepth: number;
+}
+
 /** Refuses work that would only wait for its deadline: when the queues are full, or a stage has nobody to work on it. */
 export class Admission {
   readonly #jobs: Jobs;
-  readonly #maxQueueDepth: number;
+  readonly #options: AdmissionOptions;
   #look: Promise<Look> | undefined;
   #lookedAtMs = 0;
 
-  constructor(jobs: Jobs, maxQueueDepth: number) {
+  constructor(jobs: Jobs, options: AdmissionOptions) {
     this.#jobs = jobs;
-    this.#maxQueueDepth = maxQueueDepth;
+    this.#options = options;
   }
 
-  /** @throws SegueError RESOURCE_EXHAUSTED or UNAVAILABLE, saying when to try again. */
-  async admit(): Promise<void> {
+  /**
+   * @returns the stages whose workers are yet to be started, for which the job will wait.
+   * @throws SegueError RESOURCE_EXHAUSTED or UNAVAILABLE, saying when to try again.
+   */
+  async admit(): Promise<readonly Stage[]> {
+    const { scalableStages, maxQueueDepth, maxStartingDepth } = this.#options;
     let look = await this.#lookOfAge(LOOK_MAX_AGE_MS);
     const idle = STAGES.filter((stage) => look.workers[stage] === 0);
-    if (idle.length > 0) {
+    if (idle.some((stage) => !scalableStages.includes(stage))) {
       throw new SegueError(
         'UNAVAILABLE',
         `No worker for ${idle.map((stage) => `"${stage}"`).join(' and ')} is running at the moment. Try again in a few seconds.`,
@@ -39,17 +52,15 @@ export class Admission {
       );
     }
     // Those admitted since the look may be done by now: before refusing, look again.
-    if (this.#isFull(look) && look.admitted > 0) look = await this.#lookOfAge(0);
-    if (this.#isFull(look)) {
+    const limit = idle.length > 0 ? Math.min(maxStartingDepth, maxQueueDepth) : maxQueueDepth;
+    if (isFull(look, limit) && look.admitted > 0) look = await this.#lookOfAge(0);
+    if (isFull(look, limit)) {
       throw new SegueError('RESOURCE_EXHAUSTED', 'Too many requests are waiting already. Try again in a few seconds.', {
         retryAfterMs: RETRY_FULL_MS,
       });
     }
     look.admitted++;
-  }
-
-  #isFull({ depth, admitted }: Look): boolean {
-    return Math.max(...STAGES.map((stage) => depth[stage].waiting)) + admitted >= this.#maxQueueDepth;
+    return idle;
   }
 
   /** Shared by all who ask meanwhile, a failure too: requests do not queue up for a Redis that is away. */
@@ -71,4 +82,8 @@ export class Admission {
     const workers = { encode: count(encode), generate: count(generate), decode: count(decode) };
     return { depth, workers, admitted: 0 };
   }
+}
+
+function isFull({ depth, admitted }: Look, limit: number): boolean {
+  return Math.max(...STAGES.map((stage) => depth[stage].waiting)) + admitted >= limit;
 }

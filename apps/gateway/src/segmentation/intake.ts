@@ -1,4 +1,4 @@
-import { SegueError, type SegmentationRequest } from '@segue/core';
+import { SegueError, type SegmentationRequest, type Stage } from '@segue/core';
 import { inspectPicture, type PictureLimits } from '@segue/imaging';
 import type { Jobs } from '@segue/jobs';
 import { imageIdOf, type PictureStore } from '@segue/pictures';
@@ -6,6 +6,7 @@ import { pictureLimits } from '@segue/service';
 import type { GatewayConfig } from '../config.js';
 import type { ModelCatalogue } from '../models/model-catalogue.js';
 import { Admission } from './admission.js';
+import type { Arrivals } from './arrivals.js';
 import type { SegmentationCommand, Spelling } from './command.js';
 
 export interface StoredPicture {
@@ -15,6 +16,13 @@ export interface StoredPicture {
   readonly height: number;
 }
 
+export interface IntakeParts {
+  readonly jobs: Jobs;
+  readonly pictures: PictureStore;
+  readonly catalogue: ModelCatalogue;
+  readonly arrivals: Arrivals;
+}
+
 /** Makes jobs of requests. All of a request is checked before anything of it is stored: a bad one leaves nothing behind. */
 export class Intake {
   readonly #config: GatewayConfig;
@@ -22,13 +30,15 @@ export class Intake {
   readonly #pictures: PictureStore;
   readonly #catalogue: ModelCatalogue;
   readonly #admission: Admission;
+  readonly #arrivals: Arrivals;
 
-  constructor(config: GatewayConfig, jobs: Jobs, pictures: PictureStore, catalogue: ModelCatalogue) {
+  constructor(config: GatewayConfig, { jobs, pictures, catalogue, arrivals }: IntakeParts) {
     this.#config = config;
     this.#jobs = jobs;
     this.#pictures = pictures;
     this.#catalogue = catalogue;
-    this.#admission = new Admission(jobs, config.maxQueueDepth);
+    this.#admission = new Admission(jobs, config);
+    this.#arrivals = arrivals;
   }
 
   /**
@@ -47,9 +57,12 @@ export class Intake {
     const timeoutMs = Math.max(1, Math.min(this.#timeout(command.timeoutMs, spell), callerDeadlineAtMs - Date.now()));
     // What was accepted once is neither refused nor stored again.
     const accepted = idempotencyKey !== undefined && (await this.#jobs.isAccepted(idempotencyKey));
-    const imageId = accepted ? await imageIdIn(picture) : await this.#admit(picture, spell);
+    const { imageId, starting } = accepted
+      ? { imageId: await imageIdIn(picture), starting: [] }
+      : await this.#admit(picture, spell);
     return this.#jobs.submit({
       request: { ...request, imageId },
+      starting,
       timeoutMs,
       ...(idempotencyKey !== undefined && { idempotencyKey }),
     });
@@ -109,16 +122,23 @@ export class Intake {
     return timeoutMs;
   }
 
-  /** @returns the id of the picture, which is stored from now on. */
-  async #admit(picture: SegmentationCommand['picture'], spell: Spelling): Promise<string> {
+  /** @returns the id of the picture, which is stored from now on, and the stages that are yet to be started. */
+  async #admit(
+    picture: SegmentationCommand['picture'],
+    spell: Spelling,
+  ): Promise<{ readonly imageId: string; readonly starting: readonly Stage[] }> {
     if ('imageId' in picture) {
       await this.#find(picture.imageId, spell);
-      await this.#admission.admit();
-      return picture.imageId;
+      return { imageId: picture.imageId, starting: await this.#enter() };
     }
     const size = await this.#inspect(picture.bytes);
-    await this.#admission.admit();
-    return this.#pictures.put(picture.bytes, size);
+    const starting = await this.#enter();
+    return { imageId: await this.#pictures.put(picture.bytes, size), starting };
+  }
+
+  #enter(): Promise<readonly Stage[]> {
+    this.#arrivals.note();
+    return this.#admission.admit();
   }
 
   async #inspect(bytes: Uint8Array): Promise<{ readonly width: number; readonly height: number }> {

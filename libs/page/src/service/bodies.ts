@@ -54,6 +54,8 @@ export type Stage = 'encode' | 'generate' | 'decode';
 
 export type JobEvent =
   | { readonly type: 'accepted'; readonly image_id: string }
+  /** No worker of these stages runs yet. */
+  | { readonly type: 'starting'; readonly stages: readonly Stage[] }
   | { readonly type: 'stage'; readonly stage: Stage; readonly done: boolean }
   /** The answer is begun anew: what came before counts no more. */
   | { readonly type: 'restarted' }

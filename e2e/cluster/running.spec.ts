@@ -1,0 +1,127 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { beforeAll, expect, it } from 'vitest';
+import { APPS, apply, ask, available, kubectl, podsOf, tellReplicas, wantedReplicas, WORKERS } from './cluster.js';
+import { ROOT, tell } from './commands.js';
+
+// The whole service in pods of a real kubelet, with KEDA.
+
+let coffee: Buffer;
+beforeAll(async () => {
+  coffee = await readFile(join(ROOT, 'examples/coffee.jpg'));
+  await apply('e2e/cluster/overlays/running');
+  await kubectl('rollout', 'status', 'statefulset/redis', '--timeout=300s');
+  for (const name of APPS) await available(name);
+  tell('all available');
+});
+
+it('answers a question from nothing: encoder and decoder are started for it', async () => {
+  const telling = tellReplicas();
+  try {
+    await expect
+      .poll(wantedReplicas, { timeout: 180_000, interval: 1_000 })
+      .toEqual({ encode: 0, generate: 1, decode: 0 });
+    for (const name of [WORKERS.encode, WORKERS.decode])
+      await expect.poll(async () => (await podsOf(name)).length, { timeout: 60_000, interval: 1_000 }).toBe(0);
+    tell('asking; encoder and decoder have no pod');
+    const seen: string[] = [];
+    const answer = await ask(async (client) => {
+      for await (const event of client.stream({
+        image: coffee,
+        instruction: 'Where is the drink?',
+        timeoutMs: 300_000,
+      })) {
+        seen.push(event.type);
+        if (event.type === 'starting')
+          tell(`the client hears that these are being started: ${event.stages.join(', ')}`);
+        if (event.type === 'completed') return event.answer;
+        if (event.type === 'failed') throw new Error(event.error.message);
+      }
+      throw new Error(`the events ended: ${seen.join(', ')}`);
+    });
+    tell(`“${answer.text}” with ${answer.segments.length} mask(s)`);
+    expect(seen).toContain('starting');
+    expect(answer.segments.length).toBeGreaterThan(0);
+  } finally {
+    await telling.stop();
+  }
+});
+
+it('keeps Redis shut to whoever has no password', async () => {
+  const inside = (...args: string[]) => kubectl('exec', 'redis-0', '--', ...args);
+  await expect(inside('env', '-u', 'REDISCLI_AUTH', 'redis-cli', '-e', 'ping')).rejects.toThrow(/NOAUTH/);
+  await expect(inside('redis-cli', '--user', 'segue', '-e', 'config', 'get', 'dir')).rejects.toThrow(/NOPERM/);
+  expect(await inside('redis-cli', '--user', 'segue', '-e', 'ping')).toBe('PONG');
+});
+
+it('serves metrics and documents at the admin port alone', async () => {
+  const [gateway] = await podsOf('gateway');
+  const status = async (port: number, path: string) =>
+    (await fetch(`http://${gateway?.status.podIP}:${port}${path}`)).status;
+  for (const path of ['/metrics', '/load', '/docs']) {
+    expect([path, await status(8080, path), await status(8090, path)]).toEqual([path, 404, 200]);
+  }
+});
+
+// From here on one of each: what is deleted is to come back by itself.
+it.each([...APPS, 'redis'])('loses no job when a pod of the %s is deleted in mid-job', async (name) => {
+  await keepOneOfEach();
+  const { ended, failed } = await whileJobsRun(12, async () => {
+    const pods = (await podsOf(name)).map(({ metadata }) => metadata.name);
+    tell(`deleting ${pods.join(', ')}`);
+    expect(pods).not.toEqual([]);
+    await kubectl('delete', 'pods', '--wait=false', '--grace-period=1', ...pods);
+  });
+  tell(`${ended} jobs ended after the ${name} was deleted`);
+  expect(failed).toEqual([]);
+  expect(ended).toBe(12);
+  if (name !== 'redis') await available(name);
+});
+
+it('answers all the while that the model is rolled out again', async () => {
+  await keepOneOfEach();
+  const workers = Object.values(WORKERS);
+  const { ended, failed } = await whileJobsRun(12, async () => {
+    await kubectl('rollout', 'restart', ...workers.map((name) => `deployment/${name}`));
+    for (const name of workers) await available(name);
+    tell('rolled out');
+  });
+  expect(failed).toEqual([]);
+  expect(ended).toBe(12);
+});
+
+async function keepOneOfEach(): Promise<void> {
+  const workers = Object.values(WORKERS);
+  const objects = workers.map((name) => `scaledobject/${name}`);
+  await kubectl('annotate', '--overwrite', ...objects, 'autoscaling.keda.sh/paused-replicas=1');
+  const ready = async (name: string) =>
+    Number(await kubectl('get', 'deployment', name, '--output', 'jsonpath={.status.readyReplicas}'));
+  for (const name of workers) await expect.poll(() => ready(name), { timeout: 180_000, interval: 1_000 }).toBe(1);
+}
+
+/** Submits jobs, does something in the middle, and waits until all have ended. */
+async function whileJobsRun(count: number, disturb: () => Promise<void>) {
+  const ids: string[] = [];
+  for (let index = 0; index < count; index++) {
+    const instruction = `Where is the drink? (${index})`;
+    ids.push((await ask((client) => client.jobs.submit({ image: coffee, instruction, timeoutMs: 600_000 }))).jobId);
+  }
+  await disturb();
+  const failed: string[] = [];
+  let ended = 0;
+  for (const id of ids) {
+    const job = await untilEnded(id);
+    ended++;
+    if (job.state !== 'completed') failed.push(`${id}: ${job.state} ${JSON.stringify(job)}`);
+  }
+  return { ended, failed };
+}
+
+async function untilEnded(id: string) {
+  for (;;) {
+    const job = await ask((client) => client.jobs.get(id));
+    if (['completed', 'failed', 'cancelled'].includes(job.state)) return job;
+    await sleep(500);
+  }
+}

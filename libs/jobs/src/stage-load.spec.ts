@@ -1,0 +1,53 @@
+import { expect, it } from 'vitest';
+import { stageLoads } from './stage-load.js';
+import { until, useJobs, newJob } from './jobs.fixture.js';
+
+const SEEDS = { encode: 10, generate: 2, decode: 8 };
+const NOTHING = { done: 0, busyMs: 0, busyDone: 0 };
+const EMPTY = { waiting: 0, active: 0, coming: 0 };
+const DEPTH = { segment: EMPTY, encode: EMPTY, generate: EMPTY, decode: EMPTY };
+const fixture = useJobs();
+
+it('is nothing where nothing is, at the rates that were given', () => {
+  const loads = stageLoads(DEPTH, { arrivalsPerSecond: 0, work: () => NOTHING }, SEEDS);
+  expect(loads.generate).toEqual({ tasks: 0, tasksPerSecond: 2, backlogSeconds: 0, demandWorkers: 0 });
+});
+
+it('counts what waits, what is in work, and what comes from the stage before', () => {
+  const depth = {
+    ...DEPTH,
+    encode: { ...EMPTY, waiting: 3, active: 1 },
+    generate: { ...EMPTY, waiting: 2, coming: 4 },
+  };
+  // Two masks a job, as far as they were counted.
+  const work = (stage: string) => ({ ...NOTHING, done: stage === 'decode' ? 190 : 90 });
+  const { encode, generate, decode } = stageLoads(depth, { arrivalsPerSecond: 0, work }, SEEDS);
+  expect([encode.tasks, generate.tasks, decode.tasks]).toEqual([4, 6, 12]);
+  expect([encode.backlogSeconds, generate.backlogSeconds, decode.backlogSeconds]).toEqual([0.4, 3, 1.5]);
+});
+
+it('goes by the measured rate of busy workers, and wants them 70 % busy', () => {
+  const work = (stage: string) => (stage === 'generate' ? { done: 0, busyMs: 95_000, busyDone: 390 } : NOTHING);
+  const { generate } = stageLoads(DEPTH, { arrivalsPerSecond: 14, work }, SEEDS);
+  expect(generate.tasksPerSecond).toBe(4);
+  expect(generate.demandWorkers).toBeCloseTo(5);
+});
+
+it('is the same for all who ask: workers tell Redis what they did, gateways what came', async () => {
+  const [one, two] = [fixture.open(), fixture.open()];
+  fixture.startWorkers();
+  await one.countArrivals(7);
+  await two.countArrivals(5);
+  await one.submit(newJob());
+  const demand = async () => {
+    const { decode, encode } = await two.loads(SEEDS);
+    return { tasks: decode.tasks + encode.tasks, demand: encode.demandWorkers, visits: decode.demandWorkers };
+  };
+  await until(async () => (await demand()).tasks === 0);
+  // 12 requests in 25 to 30 s; a second mask makes more of a job at the decoder.
+  await until(async () => {
+    const { demand: encode, visits } = await demand();
+    return encode > 12 / 30 / 10 / 0.7 - 0.001 && visits / encode > 10 / 8;
+  });
+  expect(await one.loads(SEEDS)).toMatchObject({ encode: { tasks: 0, backlogSeconds: 0 } });
+});
