@@ -1,16 +1,16 @@
 // Makes a fresh clone runnable (packages, build), then runs one of the workspace's commands. No dependencies: it runs
 // before anything is installed.
 import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, statSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 /** Each command and the program that it runs once everything is built. */
 const COMMANDS = {
-  start: 'tools/dist/start.js',
-  ask: 'tools/dist/ask.js',
-  test: 'tools/dist/test.js',
-  bench: 'bench/dist/main.js',
+  start: ['tools/dist/start.js'],
+  ask: ['libs/cli/bin/segue.js', 'ask'],
+  test: ['tools/dist/test.js'],
+  bench: ['bench/dist/main.js'],
 };
 const OLDEST_NODE = [20, 19];
 
@@ -51,13 +51,21 @@ function build() {
 
 /** The command gets the signals; this process waits for it and ends with its status. */
 function run() {
-  const child = spawn(process.execPath, ['--enable-source-maps', join(root, COMMANDS[command]), ...args], {
-    stdio: 'inherit',
-    env: { ...process.env, SEGUE_CALLED_FROM: process.env.INIT_CWD ?? process.cwd() },
-  });
+  const [program, ...words] = COMMANDS[command];
+  // npm changes to the repository's root; names of files are meant from where the person stands.
+  const cwd = command === 'ask' ? (process.env.INIT_CWD ?? process.cwd()) : root;
+  const env = { ...runningService(), ...process.env };
+  const argv = ['--enable-source-maps', join(root, program), ...words, ...args];
+  const child = spawn(process.execPath, argv, { stdio: 'inherit', cwd, env });
   process.on('SIGINT', () => undefined); // a terminal sends it to the command as well
   process.on('SIGTERM', () => child.kill('SIGTERM'));
   child.on('exit', (status, signal) => process.exit(status ?? (signal === 'SIGINT' ? 130 : 1)));
+}
+
+/** Where the service is that `npm start` runs. */
+function runningService() {
+  const address = join(root, '.segue/address');
+  return existsSync(address) ? { SEGUE_URL: readFileSync(address, 'utf8') } : {};
 }
 
 function succeeds([program, ...rest]) {

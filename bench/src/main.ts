@@ -10,7 +10,6 @@ import { compareAnswers, idleCost, memory, runRounds, warmUp } from './measure.j
 import { FULL, nameOf, QUICK, type Plan } from './plan.js';
 import { writeReport } from './report.js';
 import { describeEnvironment, type Results } from './results.js';
-import { benchService } from './service.js';
 import { summarise } from './statistics.js';
 import { compareWithTargets } from './targets.js';
 import { ROOT, STATE_FOLDER, step } from './workspace.js';
@@ -36,14 +35,6 @@ const program = new Command('npm run bench --')
   .option('--without <name...>', 'leave out ray, fastapi, pipeline or segue', [])
   .option('--out <folder>', 'where the results go')
   .action(run);
-program
-  .command('service')
-  .description('Measures any running service over HTTP: closed and open loop, percentiles, masks checked.')
-  .argument('<url>', 'e.g. http://127.0.0.1:8080')
-  .option('--clients <list>', 'clients of the closed loop', '1,4')
-  .option('--rate <perSecond>', 'arrivals of an open loop')
-  .option('--questions <n>', 'questions of each loop', '40')
-  .action(benchService);
 try {
   await program.parseAsync();
 } catch (error) {

@@ -1,13 +1,6 @@
-import { groups, max, mean, median, min, quantile } from 'd3-array';
-import type { Sample } from './load.js';
+import { percentiles, type Percentiles } from '@segue/load';
+import { groups, max, mean, median, min } from 'd3-array';
 import type { Cell } from './measure.js';
-
-/** Of latencies, in milliseconds. */
-export interface Percentiles {
-  readonly p50: number;
-  readonly p95: number;
-  readonly p99: number;
-}
 
 /** All rounds of one contestant in one scenario; latencies in milliseconds. */
 export interface Summary extends Percentiles {
@@ -49,11 +42,6 @@ export function summarise(cells: readonly Cell[]): Summary[] {
       sentBytes: perAnswer(rounds, 'sentBytes', answered.length),
     };
   });
-}
-
-export function percentiles(samples: readonly Sample[]): Percentiles {
-  const at = (share: number) => quantile(samples, share, ({ latencyMs }) => latencyMs) ?? NaN;
-  return { p50: at(0.5), p95: at(0.95), p99: at(0.99) };
 }
 
 /** Two contestants side by side in each round that both were in; median over the rounds. */

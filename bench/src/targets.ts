@@ -1,5 +1,6 @@
 import type { Results } from './results.js';
-import { meanLatency, percentiles, perSecond, sideBySide, type Summary } from './statistics.js';
+import { percentiles } from '@segue/load';
+import { meanLatency, perSecond, sideBySide, type Summary } from './statistics.js';
 
 /** What Segue sets out to reach, and what was measured. */
 export interface Target {

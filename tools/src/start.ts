@@ -37,8 +37,9 @@ await runCommand(async () => {
       bundleDir,
       redis: redisUrl ?? { durable: true },
       env: {
-        // Who starts it on a machine of their own wants to look into it.
+        // Who starts it on a machine of their own wants to look into it, and at the jobs.
         SEGUE_API_DOCS: 'public',
+        SEGUE_LIST_PUBLIC_JOBS: 'on',
         ...process.env,
         SEGUE_LOG_FORMAT: 'pretty',
         ...(coloured && { FORCE_COLOR: '1' }),

@@ -9,19 +9,23 @@ import {
   positive,
   serviceSettings,
   someOf,
+  text,
+  url,
 } from '@segue/service';
 
 export const readConfig = defineConfig({
   ...serviceSettings({ httpPort: 8080 }),
   ...jobSettings,
   ...pictureSettings,
+  /** The public gRPC interface. */
   grpcPort: port(50051),
   /** For operators and what watches the service: metrics, the load of the stages, health. Clients need not reach it. */
   adminPort: port(8090),
   /** Where the API describes itself: at the admin port, or to all clients, with gRPC reflection. */
   apiDocs: oneOf(['admin', 'public'], 'admin'),
-  /** Time allowed for a job whose request names none, and the most that a request may name. */
+  /** Time allowed for a job whose request names none, in milliseconds. */
   defaultTimeoutMs: integer(60_000, { min: 1 }),
+  /** The most time that a request may name, in milliseconds. */
   maxTimeoutMs: integer(600_000, { min: 1 }),
   /** Tasks that may wait in any one queue before new requests are refused. */
   maxQueueDepth: integer(100, { min: 1 }),
@@ -43,6 +47,26 @@ export const readConfig = defineConfig({
   maxConnections: integer(4_000, { min: 1 }),
   /** Origins whose pages may use this service from a browser, separated by commas, or `*`; none by default. */
   corsOrigins: list(),
+  /** Whether whoever has no key may list jobs: all those of others without a key. For a service that one person uses. */
+  listPublicJobs: oneOf(['on', 'off'], 'off'),
+  /** Hosts that webhooks may call, separated by commas: names, `*.example.org`, or `*`; none by default. */
+  webhookHosts: list(),
+  /** Key that signs webhooks, base64, at least 24 bytes (openssl rand -base64 32). Needed where there are hosts. */
+  webhookSecret: text(''),
+  /** Whether webhooks may lead to private networks, and go without TLS. */
+  webhookPrivateAddresses: oneOf(['on', 'off'], 'off'),
+  /** Time allowed for one call of a webhook, in milliseconds. */
+  webhookTimeoutMs: integer(10_000, { min: 1 }),
+  /** How long a webhook is tried, in milliseconds; no longer than its job is kept. */
+  webhookGiveUpAfterMs: integer(3_600_000, { min: 1 }),
+  /** How long files of questions, batches and their results are kept, in milliseconds. */
+  batchKeepMs: integer(24 * 3_600_000, { min: 1000 }),
+  /** Questions of a batch that a gateway asks at the same time. */
+  batchConcurrency: integer(4, { min: 1, max: 256 }),
+  /** Where Label Studio is; its tasks' pictures are fetched from there and from nowhere else. */
+  labelStudioUrl: url(['http:', 'https:'], ''),
+  /** A token of Label Studio, where it wants one: a personal access token or a legacy one. */
+  labelStudioToken: text(''),
   /** Names that requests may be sent to, without port; all by default. */
   allowedHosts: list(),
   /** Answers that this process puts together at the same time. */

@@ -7,6 +7,8 @@ import { Jobs, type TaskHost } from '@segue/jobs';
 import { RedisPictureStore } from '@segue/pictures';
 import { openRedis, type RedisConnection } from '@segue/redis';
 import { DRAIN_SHARE, type ServiceContext, type ServiceOptions } from '@segue/service';
+import { BatchRunner, BatchStore } from '@segue/batches';
+import { WebhookQueue, type Webhooks } from '@segue/webhooks';
 import type { FastifyServerOptions } from 'fastify';
 import { AdminModule } from './admin/admin.module.js';
 import { LoadReader } from './admin/load-reader.js';
@@ -18,6 +20,10 @@ import { ProblemFilter } from './http/problem.js';
 import { GatewayMetrics } from './metrics/gateway-metrics.js';
 import { JobMetrics } from './metrics/job-metrics.js';
 import { measureLoad } from './metrics/load-metrics.js';
+import { LabelStudioFiles } from './annotation/label-studio-files.js';
+import { lineAnswerer } from './batches/answer-line.js';
+import { Infer } from './inference/infer.js';
+import { endedJob, openWebhooks } from './webhooks.js';
 import { ModelCatalogue } from './models/model-catalogue.js';
 import { Arrivals } from './segmentation/arrivals.js';
 import { Intake } from './segmentation/intake.js';
@@ -43,8 +49,11 @@ export async function composeGateway(context: ServiceContext<GatewayConfig>): Pr
   const { renderThreads: threads, maxRenderedBytes: maxKeptBytes } = config;
   const renderer = startRenderer({ threads, maxKeptBytes, maxWaiting: RENDERINGS_WAITING });
   const arrivals = new Arrivals(jobs, logger);
-  const intake = new Intake(config, { jobs, pictures, catalogue, arrivals });
-  const service = new SegmentationService(jobs, pictures, intake, renderer, logger);
+  const webhooks = openWebhooks(config, backgroundRedis, logger);
+  const intake = new Intake(config, { jobs, pictures, catalogue, arrivals, webhooks });
+  const service = new SegmentationService(config, jobs, pictures, intake, renderer, logger);
+  const infer = new Infer(service, catalogue);
+  const batchStore = new BatchStore(backgroundRedis, { keepMs: config.batchKeepMs });
   const metrics = new GatewayMetrics(registry, jobs, logger);
   const problems = new ProblemFilter(logger);
   const loads = new LoadReader(jobs, {
@@ -61,16 +70,23 @@ export async function composeGateway(context: ServiceContext<GatewayConfig>): Pr
     renderer,
     service,
     metrics,
-    module: GatewayModule.over({ service, catalogue, problems }),
-    admin: AdminModule.over(loads, problems),
-    grpc: new GrpcEdge(service, catalogue, {
-      maxPictureBytes: config.maxPictureBytes,
-      reflection: config.apiDocs === 'public',
-      metrics,
-      logger,
+    module: GatewayModule.over({
+      service,
+      catalogue,
+      infer,
+      batches: new BatchStore(redis, { keepMs: config.batchKeepMs }),
+      labelStudioFiles: new LabelStudioFiles(config),
+      problems,
     }),
+    admin: AdminModule.over(loads, problems),
+    grpc: new GrpcEdge(
+      { service, catalogue, infer },
+      { maxPictureBytes: config.maxPictureBytes, reflection: config.apiDocs === 'public', metrics, logger },
+    ),
+    webhooks,
+    batches: new BatchRunner(batchStore, lineAnswerer(service), logger, { concurrency: config.batchConcurrency }),
     answers: background.answerStage({ concurrency: config.concurrency }),
-    counting: new JobMetrics(registry, jobs, logger),
+    counting: new JobMetrics(registry, jobs, logger, new WebhookQueue(redis)),
     arrivals,
   });
 }
@@ -88,6 +104,8 @@ interface Parts {
   readonly module: DynamicModule;
   readonly admin: DynamicModule;
   readonly grpc: GrpcEdge;
+  readonly webhooks: Webhooks | undefined;
+  readonly batches: BatchRunner;
   readonly answers: TaskHost;
   readonly counting: JobMetrics;
   readonly arrivals: Arrivals;
@@ -121,11 +139,13 @@ export class Gateway implements ServiceOptions {
 
   async start(): Promise<void> {
     const { config, lifecycle, logger } = this.#context;
-    const { answers, arrivals, background, counting, grpc } = this.#parts;
+    const { answers, arrivals, background, batches, counting, grpc, service, webhooks } = this.#parts;
     await this.#redis();
     if (lifecycle.state !== 'warming') return;
     await answers.start();
-    this.#periodic = [background.startSweeper(), counting.start(), arrivals.start()];
+    batches.start();
+    const calling = webhooks?.start((jobId) => endedJob(service, jobId));
+    this.#periodic = [background.startSweeper(), counting.start(), arrivals.start(), ...(calling ? [calling] : [])];
     this.grpcPort = await grpc.start(config.host, config.grpcPort);
     logger.info({ port: this.grpcPort }, 'listening for gRPC');
   }
@@ -133,7 +153,9 @@ export class Gateway implements ServiceOptions {
   /** Watchers go at once, gRPC calls that wait for an answer have most of `graceMs`; the rest is for HTTP and for closing. */
   async stop(graceMs: number): Promise<void> {
     this.#parts.service.stopWatching();
+    const stopping = this.#parts.batches.stop();
     await this.#parts.grpc.close(graceMs * DRAIN_SHARE);
+    await stopping;
   }
 
   async closed(): Promise<void> {

@@ -1,38 +1,65 @@
-import { SegueClient, SegueError, type Answer, type JobEvent } from '@segue/client';
+import { SegueError } from '@segue/client';
 import { toLine, writeAnswer, writeCoco } from './answer-files.js';
 import { toCoco, type Answered } from './coco.js';
 import { report } from './failure.js';
 import type { Format } from './formats.js';
 import { findPhotos, type Photo } from './photos.js';
+import { showPreview } from './preview.js';
+import { describe, showWords } from './show.js';
+import { overHttp, type Source } from './source.js';
 
-export interface AskOptions {
-  readonly url: string;
+export interface AnswerOptions {
   readonly json?: boolean;
   readonly out?: string;
   readonly format: Format;
+  readonly preview?: boolean;
+}
+
+export interface AskOptions extends AnswerOptions {
+  readonly url: string;
   readonly model?: string;
+  /** Milliseconds. */
   readonly timeout?: number;
 }
 
+export interface LocalOptions extends AnswerOptions {
+  /** Folder of bundles. */
+  readonly models: string;
+  readonly model: string;
+}
+
 /** `segue ask`: one question about each photo, one after the other. @returns the exit status: that of the last failure. */
-export async function ask(words: readonly string[], options: AskOptions): Promise<number> {
+export function ask(words: readonly string[], options: AskOptions): Promise<number> {
+  return askAll(words, options, () => Promise.resolve(overHttp(options)));
+}
+
+/** `segue local`: the same without a service. The model is loaded first, which takes seconds. */
+export function local(words: readonly string[], options: LocalOptions): Promise<number> {
+  return askAll(words, options, async () => (await import('./local.js')).inThisProcess(options));
+}
+
+async function askAll(words: readonly string[], options: AnswerOptions, open: () => Promise<Source>): Promise<number> {
   const question = words.at(-1);
   if (question === undefined || words.length < 2) {
     throw new SegueError('INVALID_ARGUMENT', 'Name a photo and a question: segue ask PHOTO "QUESTION".');
   }
   const photos = await findPhotos(words.slice(0, -1));
-  const client = new SegueClient({ baseUrl: options.url });
+  const source = await open();
   const answered: Answered[] = [];
   let status = 0;
-  for (const [index, photo] of photos.entries()) {
-    if (photos.length > 1) process.stderr.write(`[${index + 1}/${photos.length}] ${photo.path}\n`);
-    try {
-      answered.push(await askAbout(client, photo, question, options));
-    } catch (error) {
-      status = report(error, photo.path);
-      // The next photo would fare no better.
-      if (error instanceof SegueError && error.code === 'UNAVAILABLE') break;
+  try {
+    for (const [index, photo] of photos.entries()) {
+      if (photos.length > 1) process.stderr.write(`[${index + 1}/${photos.length}] ${photo.path}\n`);
+      try {
+        answered.push(await askAbout(source, photo, question, options));
+      } catch (error) {
+        status = report(error, photo.path);
+        // The next photo would fare no better.
+        if (error instanceof SegueError && error.code === 'UNAVAILABLE') break;
+      }
     }
+  } finally {
+    await source.close();
   }
   if (options.format === 'coco') {
     if (options.out !== undefined) await writeCoco(options.out, answered);
@@ -42,51 +69,21 @@ export async function ask(words: readonly string[], options: AskOptions): Promis
 }
 
 async function askAbout(
-  client: SegueClient,
+  source: Source,
   photo: Photo,
   question: string,
-  { json = false, out, format, model, timeout }: AskOptions,
+  { json = false, out, format, preview = true }: AnswerOptions,
 ): Promise<Answered> {
   const image = await photo.read();
-  const { imageId, width, height } = await client.images.upload(image);
   // A machine reads JSON or COCO; a person reads the words as they come.
   const quiet = json || (format === 'coco' && out === undefined);
-  const answer = await listen(
-    client.stream({
-      imageId,
-      instruction: question,
-      ...(model !== undefined && { model }),
-      ...(timeout !== undefined && { timeoutMs: timeout }),
-    }),
-    quiet,
-  );
+  const { answer, width, height } = await source.ask(image, question, quiet ? () => undefined : showWords);
   const result = { photo: photo.path, width, height, question, answer };
   if (json && format !== 'coco') process.stdout.write(await toLine(photo.path, question, answer, format));
   if (out !== undefined) await writeAnswer(out, photo.stem, image, result, format);
-  if (!quiet) describe(answer);
+  if (!quiet) {
+    describe(answer);
+    if (preview) await showPreview(image, answer);
+  }
   return result;
-}
-
-/** Shows a job's words as they come. @throws SegueError unless it is completed. */
-export async function listen(events: AsyncIterable<JobEvent>, quiet: boolean): Promise<Answer> {
-  for await (const event of events) {
-    if (event.type === 'text' && !quiet) process.stdout.write(event.text);
-    if (event.type === 'restarted' && !quiet) process.stdout.write('\n');
-    if (event.type === 'completed') {
-      if (!quiet) process.stdout.write('\n');
-      return event.answer;
-    }
-    if (event.type === 'failed') throw new SegueError(event.error.code, event.error.message);
-    if (event.type === 'cancelled') throw new SegueError('CANCELLED', 'The job was cancelled.');
-  }
-  throw new SegueError('UNAVAILABLE', 'The service ended the answer early. Ask again.');
-}
-
-/** What is not part of the answer goes to standard error. */
-function describe({ segments, timingsMs, model }: Answer): void {
-  for (const { index, phrase, area, score, mask } of segments) {
-    const share = (100 * area) / (mask.size[0] * mask.size[1]);
-    process.stderr.write(`  ${index + 1} ${phrase}: ${share.toFixed(1)} % of the photo, score ${score.toFixed(2)}\n`);
-  }
-  process.stderr.write(`  ${model}: ${Math.round(timingsMs.total)} ms\n`);
 }

@@ -1,17 +1,26 @@
 import { readFileSync } from 'node:fs';
-import { Command, InvalidArgumentError, Option } from 'commander';
-import type { AskOptions } from './ask.js';
+import { fileURLToPath } from 'node:url';
+import { Argument, Command, InvalidArgumentError, Option } from 'commander';
+import type { AskOptions, LocalOptions } from './ask.js';
 import type { BatchOptions } from './batch.js';
+import type { BenchOptions } from './bench.js';
+import { SHELLS, type Shell } from './completion.js';
+import type { DoctorOptions } from './doctor.js';
 import { FORMATS } from './formats.js';
-import type { ServiceOptions } from './service-commands.js';
+import type { ListOptions, ServiceOptions } from './service-commands.js';
 
 // What a command needs is loaded when it is called, so that help comes at once.
 
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
   version: string;
 };
+const USUAL_URL = 'http://127.0.0.1:8080';
+const MODELS = fileURLToPath(new URL('../../../models', import.meta.url));
 
-const url = () => new Option('--url <url>', 'address of the service').default('http://127.0.0.1:8080').env('SEGUE_URL');
+const url = () => new Option('--url <url>', 'address of the service').default(USUAL_URL).env('SEGUE_URL');
+const format = () => new Option('--format <format>', 'how masks are written').choices(FORMATS).default('rle');
+const models = () => new Option('--models <folder>', 'folder of models').default(MODELS).env('SEGUE_MODELS_DIR');
+const model = () => new Option('--model <name>', 'model to load').default('segue-smol').env('SEGUE_MODEL');
 
 const program = new Command('segue')
   .description('Asks Segue about photos: words, and a mask for each thing they name.')
@@ -25,22 +34,36 @@ Examples:
   segue ask trip/ "Which animals are there?" --out answers --format coco
   cat photo.jpg | segue ask - "What is it?" --json | jq .text
   segue batch questions.jsonl --out coco.json
+  segue local examples/cat.jpg "Segment the cat."
+  source <(segue completion bash)
 
 Exit status: 0 done, 1 failed, 2 wrong request, 3 not found, 4 service away or full, 5 too late, 130 cancelled.`,
   );
 
-program
+const ask = program
   .command('ask')
   .description('ask one question about photos')
-  .usage('[options] PHOTO... "QUESTION"')
-  .argument('<photo...>', 'files, folders, patterns or - for standard input; then the question')
   .addOption(url())
-  .option('--json', 'print one line of JSON a photo')
-  .option('--out <folder>', 'write overlays and masks there')
-  .addOption(new Option('--format <format>', 'how masks are written').choices(FORMATS).default('rle'))
   .option('--model <name>', 'model to ask')
   .option('--timeout <ms>', 'time allowed for each answer', wholeNumber)
   .action((words: string[], options: AskOptions) => end(async () => (await import('./ask.js')).ask(words, options)));
+const local = program
+  .command('local')
+  .description('ask without a service: the model runs in this process')
+  .addOption(models())
+  .addOption(model())
+  .action((words: string[], options: LocalOptions) =>
+    end(async () => (await import('./ask.js')).local(words, options)),
+  );
+for (const command of [ask, local]) {
+  command
+    .usage('[options] PHOTO... "QUESTION"')
+    .argument('<photo...>', 'files, folders, patterns or - for standard input; then the question')
+    .option('--json', 'print one line of JSON a photo')
+    .option('--out <folder>', 'write overlays and masks there')
+    .option('--no-preview', 'show no picture, even in a terminal that can')
+    .addOption(format());
+}
 
 program
   .command('batch')
@@ -59,9 +82,26 @@ jobs
   .argument('<photo>')
   .argument('<question>')
   .addOption(url())
-  .action((photo: string, question: string, options: ServiceOptions) =>
+  .option('--webhook <url>', 'call this address when the job has ended')
+  .action((photo: string, question: string, options: ServiceOptions & { webhook?: string }) =>
     end(async () => (await commands()).submit(photo, question, options)),
   );
+jobs
+  .command('list')
+  .description('list jobs, the newest first')
+  .addOption(url())
+  .addOption(
+    new Option('--state <state>', 'only jobs in this state').choices([
+      'queued',
+      'running',
+      'completed',
+      'failed',
+      'cancelled',
+    ]),
+  )
+  .option('--limit <n>', 'jobs at most', wholeNumber, 20)
+  .option('--json', 'print one line of JSON a job')
+  .action((options: ListOptions) => end(async () => (await commands()).list(options)));
 for (const [name, description] of [
   ['get', 'print a job as JSON'],
   ['watch', 'show the words of a job as they come'],
@@ -82,6 +122,39 @@ program
   .option('--json', 'one line of JSON a model')
   .action((options: ServiceOptions & { json?: boolean }) => end(async () => (await commands()).models(options)));
 
+program
+  .command('doctor')
+  .description('check this machine and a service, and say what to do where something is missing')
+  .addOption(url())
+  .addOption(models())
+  .addOption(model())
+  .action((options: DoctorOptions) => end(async () => (await import('./doctor.js')).doctor(options)));
+
+program
+  .command('bench')
+  .description('measure how fast a service answers: closed and open loop, percentiles, masks checked')
+  .addArgument(new Argument('[url]', 'address of the service').default(USUAL_URL))
+  .option('--clients <list>', 'clients of the closed loops, e.g. 1,4', wholeNumbers, [1, 4])
+  .option('--rate <n>', 'questions a second of an open loop', positive)
+  .option('--questions <n>', 'questions of each loop', wholeNumber, 40)
+  .option('--photos <names...>', 'photos to take crops of', [])
+  .option('--question <text>', 'what to ask', 'What is the largest thing here?')
+  .option('--repeated', 'ask about the same photos again and again')
+  .option('--json', 'print one line of JSON a loop')
+  .action((address: string, options: BenchOptions) =>
+    end(async () => (await import('./bench.js')).bench(address, options)),
+  );
+
+program
+  .command('completion')
+  .description('print a script that completes commands and options; for bash: source <(segue completion bash)')
+  .addArgument(new Argument('<shell>').choices(SHELLS))
+  .action((shell: Shell) =>
+    end(async () => {
+      process.stdout.write((await import('./completion.js')).completionScript(program, shell));
+    }),
+  );
+
 // Whoever reads may stop before the end: `segue ask ... | head -1`.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
 
@@ -100,4 +173,14 @@ async function end(command: () => Promise<unknown>): Promise<void> {
 function wholeNumber(text: string): number {
   if (/^[1-9]\d{0,8}$/.test(text)) return Number(text);
   throw new InvalidArgumentError('It must be a whole number above 0.');
+}
+
+function wholeNumbers(text: string): number[] {
+  return text.split(',').map(wholeNumber);
+}
+
+function positive(text: string): number {
+  const number = Number(text);
+  if (Number.isFinite(number) && number > 0) return number;
+  throw new InvalidArgumentError('It must be a number above 0.');
 }

@@ -1,16 +1,24 @@
-import { SegueClient, type Job, type SegmentOptions } from '@segue/client';
-import { listen } from './ask.js';
+import { SegueClient, type Job, type JobState, type SegmentOptions } from '@segue/client';
 import { findPhotos } from './photos.js';
+import { answerOf, showWords } from './show.js';
 
 export interface ServiceOptions {
   readonly url: string;
 }
 
 /** `segue jobs submit`: prints the job's id. */
-export async function submit(photo: string, instruction: string, { url }: ServiceOptions): Promise<void> {
+export async function submit(
+  photo: string,
+  instruction: string,
+  { url, webhook }: ServiceOptions & { readonly webhook?: string },
+): Promise<void> {
   const [found] = await findPhotos([photo]);
   if (!found) return;
-  const options: SegmentOptions = { image: await found.read(), instruction };
+  const options: SegmentOptions = {
+    image: await found.read(),
+    instruction,
+    ...(webhook !== undefined && { webhookUrl: webhook }),
+  };
   print((await new SegueClient({ baseUrl: url }).jobs.submit(options)).jobId);
 }
 
@@ -19,9 +27,27 @@ export async function get(jobId: string, { url }: ServiceOptions): Promise<void>
   printJob(await new SegueClient({ baseUrl: url }).jobs.get(jobId));
 }
 
+export interface ListOptions extends ServiceOptions {
+  readonly state?: JobState;
+  readonly limit: number;
+  readonly json?: boolean;
+}
+
+/** `segue jobs list`: a line for each, the newest first. */
+export async function list({ url, state, limit, json = false }: ListOptions): Promise<void> {
+  const jobs = new SegueClient({ baseUrl: url }).jobs.list(state === undefined ? {} : { state });
+  let count = 0;
+  for await (const job of jobs) {
+    const { jobId, state: is, createdAtMs, instruction } = job;
+    const created = new Date(createdAtMs).toISOString().replace(/\.\d+Z$/, 'Z');
+    print(json ? JSON.stringify(job) : `${jobId}  ${is.padEnd(9)}  ${created}  ${instruction}`);
+    if (++count === limit) return;
+  }
+}
+
 /** `segue jobs watch`: shows the words, those that have come already and those that will. */
 export async function watch(jobId: string, { url }: ServiceOptions): Promise<void> {
-  await listen(new SegueClient({ baseUrl: url }).jobs.watch(jobId), false);
+  await answerOf(new SegueClient({ baseUrl: url }).jobs.watch(jobId), showWords);
 }
 
 /** `segue jobs cancel`: prints the job as JSON. */

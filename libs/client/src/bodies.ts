@@ -73,6 +73,11 @@ export function toJob(body: unknown): Job {
   return job;
 }
 
+/** Jobs come without their answers. */
+export function toJobPage(body: unknown): { readonly jobs: readonly Job[]; readonly nextPageToken?: string } {
+  return camelCase(body) as { jobs: Job[]; nextPageToken?: string };
+}
+
 /** @returns undefined for a kind of event that is newer than this client. */
 export function toEvent(body: unknown): JobEvent | undefined {
   const event = camelCase(body) as JobEvent;

@@ -24,6 +24,23 @@ async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
   return all;
 }
 
+describe('jobs.list', () => {
+  it('fetches page after page', async () => {
+    service.behave = ({ url }, response) => {
+      const more = !url.includes('page_token');
+      json(response, 200, {
+        jobs: [{ ...JOB_BODY, job_id: more ? 'j2' : 'j1' }],
+        ...(more && { next_page_token: 'a b' }),
+      });
+    };
+    expect((await collect(client.jobs.list({ state: 'failed' }))).map(({ jobId }) => jobId)).toEqual(['j2', 'j1']);
+    expect(service.arrived.map(({ url }) => url)).toEqual([
+      '/segue/v1/jobs?state=failed',
+      '/segue/v1/jobs?state=failed&page_token=a+b',
+    ]);
+  });
+});
+
 describe('segment', () => {
   it('asks and answers', async () => {
     service.behave = (_request, response) => json(response, 200, ANSWER_BODY);

@@ -35,7 +35,7 @@ export {
 } from '@segue/core';
 export type { Knowledge, Model, StoredImage } from './bodies.js';
 export { SegueClient, type SegueClientOptions } from './client.js';
-export type { Jobs, WatchOptions } from './jobs.js';
+export type { Jobs, ListOptions, WatchOptions } from './jobs.js';
 export { paintSegments } from './paint-segments.js';
 export type { ImageBytes, Picture, SegmentOptions } from './request.js';
 export { serverSentEvents } from './server-sent-events.js';

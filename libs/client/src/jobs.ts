@@ -1,5 +1,5 @@
-import { SegueError, type Answer, type Job, type JobEvent } from '@segue/core';
-import { toJob } from './bodies.js';
+import { SegueError, type Answer, type Job, type JobEvent, type JobState } from '@segue/core';
+import { toJob, toJobPage } from './bodies.js';
 import { jobEvents, openEvents } from './events.js';
 import { toForm, type SegmentOptions } from './request.js';
 import { withDeadline, type CallOptions, type Transport } from './transport.js';
@@ -7,6 +7,11 @@ import { withDeadline, type CallOptions, type Transport } from './transport.js';
 export interface WatchOptions extends CallOptions {
   /** Only events after this one. */
   readonly afterEventId?: string;
+}
+
+export interface ListOptions extends CallOptions {
+  /** Only jobs in this state. */
+  readonly state?: JobState;
 }
 
 /** Jobs that outlive their client: submit one, and come back for it later or from elsewhere. */
@@ -21,6 +26,20 @@ export class Jobs {
   submit(options: SegmentOptions, call: CallOptions = {}): Promise<Job> {
     const body = toForm({ ...options, idempotencyKey: options.idempotencyKey ?? randomKey() });
     return this.#transport.json({ method: 'POST', path: 'v1/jobs', body, ...call }, toJob);
+  }
+
+  /** Jobs by creation, the newest first, without their answers; further pages are fetched as the loop goes on. */
+  async *list({ state, signal }: ListOptions = {}): AsyncGenerator<Job, void> {
+    let token: string | undefined;
+    do {
+      const query = new URLSearchParams({
+        ...(state !== undefined && { state }),
+        ...(token !== undefined && { page_token: token }),
+      });
+      const page = await this.#transport.json({ path: `v1/jobs?${query}`, ...(signal && { signal }) }, toJobPage);
+      yield* page.jobs;
+      token = page.nextPageToken;
+    } while (token !== undefined);
   }
 
   /** A job's state and, when it has ended, its answer or error. */

@@ -21,6 +21,8 @@ export type SegmentOptions = Picture & {
   readonly timeoutMs?: number;
   /** The same key with the same request gives the same job, which then outlives the connection that made it. */
   readonly idempotencyKey?: string;
+  /** Called when the job has ended; the service's operator says which hosts may be. */
+  readonly webhookUrl?: string;
 };
 
 /** The request as a form, which carries a picture's bytes as they are. */
@@ -34,6 +36,7 @@ export function toForm(options: SegmentOptions): FormData {
     priority: options.priority,
     timeout_ms: options.timeoutMs,
     idempotency_key: options.idempotencyKey,
+    webhook_url: options.webhookUrl,
     image_id: 'imageId' in options ? options.imageId : undefined,
   };
   const form = 'image' in options ? imageForm(options.image) : new FormData();

@@ -1,4 +1,5 @@
 export type { QueueDepth } from './job-flows.js';
+export type { ListOptions } from './job-list.js';
 export { Jobs } from './jobs.js';
 export { QUEUE_KEYS, type QueueKey } from './queues.js';
 export { toJob, type JobRecord } from './record.js';

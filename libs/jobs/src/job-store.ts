@@ -5,7 +5,7 @@ import { idempotencyDigest, isJobId, newJobId, requestDigest } from './job-id.js
 import { hasEnded, parseRecord, type JobRecord, type NewJob } from './record.js';
 
 /** Whoever does not say who it is. */
-const NO_TENANT = 'public';
+export const NO_TENANT = 'public';
 
 /** Writes job records, and with every change of a job the event that tells of it, in one step. */
 export class JobStore {

@@ -5,6 +5,7 @@ import { DeadLetters } from './dead-letters.js';
 import { EventLog, type ReadOptions } from './event-log.js';
 import { liveWorkers, type WorkerInfo } from './heartbeats.js';
 import { JobFlows, type QueueDepth } from './job-flows.js';
+import { JobList, type JobPage, type ListOptions } from './job-list.js';
 import { JobSignals } from './job-signals.js';
 import { JobStore } from './job-store.js';
 import { startSweeper, type JobSweeperOptions } from './job-sweeper.js';
@@ -24,11 +25,13 @@ export class Jobs {
   readonly deadLetters: DeadLetters;
   readonly #parts: JobParts;
   readonly #log: EventLog;
+  readonly #list: JobList;
 
   constructor(redis: RedisConnection, { jobKeepMs }: JobsOptions) {
     const store = new JobStore(redis, jobKeepMs);
     const signals = new JobSignals(redis);
     this.#parts = { redis, store, signals, flows: new JobFlows(redis), load: new LoadScripts(redis) };
+    this.#list = new JobList(redis, store, jobKeepMs);
     this.#log = new EventLog(store.scripts, signals);
     this.deadLetters = new DeadLetters(redis);
   }
@@ -42,7 +45,10 @@ export class Jobs {
     const submitted = await store.create(job);
     if (submitted.created) {
       await flows.start(submitted.jobId, job.request);
-      await redis.ask(() => redis.client.zrem(KEYS.unsent, submitted.jobId));
+      await Promise.all([
+        redis.ask(() => redis.client.zrem(KEYS.unsent, submitted.jobId)),
+        this.#list.add(submitted.jobId, job),
+      ]);
     }
     return submitted;
   }
@@ -63,6 +69,11 @@ export class Jobs {
   /** @throws SegueError NOT_FOUND */
   get(jobId: string): Promise<JobRecord> {
     return this.#parts.store.get(jobId);
+  }
+
+  /** A tenant's jobs, the newest first. @throws SegueError INVALID_ARGUMENT for a page that no list has given out. */
+  list(options: ListOptions): Promise<JobPage> {
+    return this.#list.read(options);
   }
 
   /** One segment, as soon as it is there. */

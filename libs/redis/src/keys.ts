@@ -22,6 +22,20 @@ export const KEYS = {
   deadlines: `${PREFIX}:deadlines`,
   /** Sorted set: jobs whose flow has not been added yet, by creation. */
   unsent: `${PREFIX}:unsent`,
+  /** Sorted set: a tenant's newest jobs, as texts that sort by creation. */
+  jobsOf: (tenant: string) => `${PREFIX}:jobs-of:${tenant}`,
+  /** Sorted set: jobs whose webhook is still to be called, by when; and a hash for each, what to call. */
+  webhooks: `${PREFIX}:webhooks`,
+  webhook: (jobId: string) => `${PREFIX}:webhook:${jobId}`,
+  /** Hash: a file of questions. */
+  batchFile: (id: string) => `${PREFIX}:batch-file:${id}`,
+  /** Hash: a batch; a set of the lines that have a result; lists of results, by the id of their file. */
+  batch: (id: string) => `${PREFIX}:batch:${id}`,
+  batchDone: (id: string) => `${PREFIX}:batch:${id}:done`,
+  batchLines: (id: string, fileId: string) => `${PREFIX}:batch:${id}:${fileId}`,
+  /** Sorted sets: a tenant's batches by creation, and those that have not ended by the end of their lease. */
+  batchesOf: (tenant: string) => `${PREFIX}:batches-of:${tenant}`,
+  openBatches: `${PREFIX}:open-batches`,
   /** List: jobs that have ended and that nobody has counted yet. */
   ended: `${PREFIX}:ended`,
   /** Hash: tasks that ended the processes which ran them, by job id. */

@@ -101,7 +101,9 @@ export const serviceSettings = (defaults: { readonly httpPort: number }) => ({
   host: host('0.0.0.0'),
   /** Health, metrics and, at the gateway, the public HTTP interface. */
   httpPort: port(defaults.httpPort),
+  /** Lines of the log from this level on. */
   logLevel: oneOf(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], 'info'),
+  /** `pretty` is for people, at a terminal. */
   logFormat: oneOf(['json', 'pretty'], 'json'),
   /** How long a stopping process may take to finish or hand back what it holds, in milliseconds. */
   drainTimeoutMs: integer(25_000, { min: 1 }),
@@ -109,6 +111,7 @@ export const serviceSettings = (defaults: { readonly httpPort: number }) => ({
 
 /** Settings of every app that works on jobs. */
 export const jobSettings = {
+  /** Where Redis is; `rediss:` for TLS. */
   redisUrl: url(['redis:', 'rediss:'], 'redis://127.0.0.1:6379'),
   /** Folder of model bundles. */
   modelsDir: text('./models'),
@@ -122,7 +125,9 @@ export const jobSettings = {
 
 /** Limits on pictures, the same at the gateway that accepts them and the encoder that decodes them. */
 export const pictureSettings = {
+  /** Bytes of a picture's file at most. */
   maxPictureBytes: integer(25 * 1024 * 1024, { min: 1 }),
+  /** Pixels of a picture at most. */
   maxPicturePixels: integer(8192 * 6144, { min: 1 }),
   /** Formats that are decoded. Of an animation the first frame counts. */
   pictureFormats: someOf(['jpeg', 'png', 'webp', 'gif', 'tiff', 'avif'], ['jpeg', 'png', 'webp']),

@@ -1,8 +1,10 @@
 import { create } from '@bufbuild/protobuf';
 import { status as Status } from '@grpc/grpc-js';
-import { ListModelsResponseSchema, SegmentationService as Definition } from '@segue/contracts';
+import { GRPCInferenceService, ListModelsResponseSchema, SegmentationService as Definition } from '@segue/contracts';
 import { RpcServer, type CallContext, type EndedCall, type Handlers } from '@segue/rpc';
 import type { Logger } from '@segue/service';
+import type { Infer } from '../inference/infer.js';
+import { inferenceHandlers } from '../inference/inference-rpc.js';
 import type { GatewayMetrics } from '../metrics/gateway-metrics.js';
 import type { ModelCatalogue } from '../models/model-catalogue.js';
 import type { Caller, SegmentationService } from '../segmentation/segmentation.service.js';
@@ -10,6 +12,12 @@ import { fromWireRequest, spell, toWireAnswer, toWireEvent, toWireJob, toWireMod
 
 /** Room for a picture that is over the limit by little, so that our own sentence refuses it, not the transport's. */
 const SLACK_BYTES = 8 * 1024 * 1024;
+
+export interface GrpcEdgeNeeds {
+  readonly service: SegmentationService;
+  readonly catalogue: ModelCatalogue;
+  readonly infer: Infer;
+}
 
 export interface GrpcEdgeOptions {
   readonly maxPictureBytes: number;
@@ -20,7 +28,7 @@ export interface GrpcEdgeOptions {
 }
 
 /**
- * The gRPC interface: `segue.v1.SegmentationService`, health and, where it is wanted, reflection.
+ * The gRPC interface: `segue.v1.SegmentationService`, the Open Inference Protocol, health and, where it is wanted, reflection.
  *
  * It runs on grpc-js itself, inside Nest's lifecycle, instead of on Nest's gRPC transport: handlers typed by the
  * generated service, deadlines and cancellation as one `AbortSignal`, streams that wait for slow readers, and error
@@ -30,8 +38,7 @@ export class GrpcEdge {
   readonly #server: RpcServer;
 
   constructor(
-    service: SegmentationService,
-    catalogue: ModelCatalogue,
+    { service, catalogue, infer }: GrpcEdgeNeeds,
     { maxPictureBytes, reflection, metrics, logger }: GrpcEdgeOptions,
   ) {
     const onEnd = (call: EndedCall): void => {
@@ -42,6 +49,7 @@ export class GrpcEdge {
     };
     this.#server = new RpcServer({ maxReceiveBytes: maxPictureBytes + SLACK_BYTES, reflection, onEnd });
     this.#server.add(Definition, handlers(service, catalogue));
+    this.#server.add(GRPCInferenceService, inferenceHandlers(infer, catalogue, callerOf));
   }
 
   /** @returns the port. */

@@ -82,6 +82,7 @@ export function fromWireRequest(request: SegmentRequest): SegmentationCommand {
     priority: wordOf(PRIORITIES, request.priority),
     timeoutMs: given(Number(request.timeoutMs)),
     idempotencyKey: given(request.idempotencyKey),
+    webhookUrl: given(request.webhookUrl),
   };
   const image = picture.case === 'image' ? picture.value : undefined;
   return toCommand(image, parseOptions(OptionsSchema, raw, spell), spell);

@@ -1,11 +1,13 @@
 import { applyDecorators } from '@nestjs/common';
-import { ApiBody, ApiConsumes, ApiHeader, ApiOperation, ApiResponse } from '@nestjs/swagger';
+import { ApiBody, ApiConsumes, ApiHeader, ApiOperation, ApiQuery, ApiResponse } from '@nestjs/swagger';
+import { z } from 'zod';
 import type { SCHEMAS } from './schemas.js';
 
 type SchemaName = keyof typeof SCHEMAS;
 
 const PROBLEMS: Readonly<Record<number, string>> = {
   400: 'The request is not valid.',
+  403: 'The caller may not do this.',
   404: 'There is no such job, picture, segment or model.',
   409: 'The idempotency key was used with another request.',
   413: 'The picture is too large.',
@@ -29,11 +31,13 @@ export function Does(operationId: string, summary: string, description?: string)
 export function Answers(
   status: number,
   description: string,
-  content: Readonly<Record<string, SchemaName | 'picture' | 'events'>>,
+  content: Readonly<Record<string, SchemaName | 'picture' | 'events' | 'chunks'>>,
 ): MethodDecorator {
   const schemas = Object.entries(content).map(([type, name]) => {
     if (name === 'picture')
       return [type, { schema: { type: 'string', contentMediaType: type, format: 'binary' } }] as const;
+    if (name === 'chunks')
+      return [type, { schema: { type: 'string', description: 'Chunks of a completion.' } }] as const;
     if (name === 'events') return [type, { schema: schemaOf('Event') }] as const;
     return [type, { schema: schemaOf(name) }] as const;
   });
@@ -63,4 +67,20 @@ export function TakesIdempotencyKey(): MethodDecorator {
     required: false,
     description: 'The same as the option idempotency_key.',
   });
+}
+
+/** What is asked for in the query. */
+export function Asks(options: z.ZodObject): MethodDecorator {
+  const { properties = {}, required = [] } = z.toJSONSchema(options, { io: 'input' });
+  return applyDecorators(
+    ...Object.entries(properties).map(([option, schema]) => {
+      const { description, ...rest } = schema as { description?: string };
+      return ApiQuery({
+        name: option,
+        required: required.includes(option),
+        description: description ?? '',
+        schema: rest,
+      });
+    }),
+  );
 }

@@ -9,20 +9,32 @@ const PING_EVERY_MS = 15_000;
 /** A refusal comes at once: what is silent for longer has been accepted, and the stream begins without its first event. */
 const REFUSAL_WITHIN_MS = 1_000;
 
-export interface SendEventsOptions {
-  readonly encodeMask: EncodeMask;
+export interface SendFramesOptions {
   /** Aborts when the client has gone. */
   readonly client: AbortSignal;
   readonly pingEveryMs?: number;
 }
 
+export interface SendEventsOptions extends SendFramesOptions {
+  readonly encodeMask: EncodeMask;
+}
+
 /** Sends events as server-sent events, whose id a client may send back as Last-Event-ID. */
-export async function sendEvents(
+export function sendEvents(
   reply: FastifyReply,
   events: AsyncIterable<JobEvent>,
-  { encodeMask, client, pingEveryMs = PING_EVERY_MS }: SendEventsOptions,
+  { encodeMask, ...options }: SendEventsOptions,
 ): Promise<void> {
-  const iterator = events[Symbol.asyncIterator]();
+  return sendFrames(reply, framesOf(events, encodeMask), options);
+}
+
+/** Sends frames of server-sent events, as they are written. */
+export async function sendFrames(
+  reply: FastifyReply,
+  frames: AsyncIterable<string>,
+  { client, pingEveryMs = PING_EVERY_MS }: SendFramesOptions,
+): Promise<void> {
+  const iterator = frames[Symbol.asyncIterator]();
   const first = iterator.next();
   if ((await within(first, REFUSAL_WITHIN_MS))?.done) {
     // Tells a browser that has had the last event to stop coming back.
@@ -41,31 +53,32 @@ export async function sendEvents(
   reply.hijack();
   raw.writeHead(200, headers as Record<string, string>);
   try {
-    await pipeline(frames(first, iterator, encodeMask, pingEveryMs), raw);
+    await pipeline(withPings(first, iterator, pingEveryMs), raw);
   } catch (error) {
     // With the client gone there is nobody left to tell.
     if (!client.aborted) throw error;
   }
 }
 
+async function* framesOf(events: AsyncIterable<JobEvent>, encodeMask: EncodeMask): AsyncGenerator<string, void> {
+  for await (const happened of events) {
+    const event = await toEventBody(happened, encodeMask);
+    yield `id: ${event.id}\nevent: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`;
+  }
+}
+
 /** Pings are frames like others: they wait for a slow reader, and none comes after the last event. */
-async function* frames(
-  first: Promise<IteratorResult<JobEvent>>,
-  rest: AsyncIterator<JobEvent>,
-  encodeMask: EncodeMask,
+async function* withPings(
+  first: Promise<IteratorResult<string>>,
+  rest: AsyncIterator<string>,
   pingEveryMs: number,
 ): AsyncGenerator<string, void> {
   try {
     for (let next = first; ;) {
       const result = await within(next, pingEveryMs);
       if (result?.done) return;
-      if (!result) {
-        yield ': ping\n\n';
-        continue;
-      }
-      const event = await toEventBody(result.value, encodeMask);
-      yield `id: ${event.id}\nevent: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`;
-      next = rest.next();
+      yield result ? result.value : ': ping\n\n';
+      if (result) next = rest.next();
     }
   } finally {
     await rest.return?.();

@@ -72,7 +72,7 @@ export async function configureHttp(
   });
   fastify.addHook('onRequest', async ({ url }) => {
     // Before Redis has been there once, its clients would wait for it instead of failing.
-    if (url.startsWith('/v1/') && lifecycle.state === 'warming') {
+    if (/^\/v[12]\//.test(url) && lifecycle.state === 'warming') {
       throw new SegueError('UNAVAILABLE', 'This server is starting. Try again in a second.', { retryAfterMs: 1_000 });
     }
   });

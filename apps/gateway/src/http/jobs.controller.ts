@@ -1,15 +1,16 @@
-import { Controller, Delete, Get, Headers, Param, Post, Req, Res } from '@nestjs/common';
+import { Controller, Delete, Get, Headers, Param, Post, Query, Req, Res } from '@nestjs/common';
 import { ApiHeader, ApiTags } from '@nestjs/swagger';
 import { SegueError } from '@segue/core';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { SegmentationService } from '../segmentation/segmentation.service.js';
-import { Answers, Does, Fails, Takes, TakesIdempotencyKey } from './api-docs.js';
+import { Answers, Asks, Does, Fails, Takes, TakesIdempotencyKey } from './api-docs.js';
 import { callerOf } from './caller.js';
 import { sendEvents } from './event-stream.js';
-import { toJobBody } from './json.js';
+import { toJobBody, toJobHead } from './json.js';
 import { commandOf } from './options.js';
 import { readBody } from './request-body.js';
-import type { Body } from './schemas.js';
+import { parseOptions } from '../segmentation/parse-options.js';
+import { ListOptionsSchema, type Body } from './schemas.js';
 
 @ApiTags('Jobs')
 @Controller('v1/jobs')
@@ -37,6 +38,21 @@ export class JobsController {
       .status(202)
       .header('location', `/v1/jobs/${value.jobId}`)
       .send(await toJobBody(value, encodeMask));
+  }
+
+  @Get()
+  @Does('listJobs', 'List jobs', 'The newest first, without their answers.')
+  @Asks(ListOptionsSchema)
+  @Answers(200, 'A page of jobs.', { 'application/json': 'Jobs' })
+  @Fails(400, 403, 503)
+  async list(@Query() query: Readonly<Record<string, unknown>>): Promise<Body<'Jobs'>> {
+    const { state, limit, page_token: after } = parseOptions(ListOptionsSchema, query);
+    const { jobs, next } = await this.#service.list({
+      limit,
+      ...(state !== undefined && { state }),
+      ...(after !== undefined && { after }),
+    });
+    return { jobs: jobs.map(toJobHead), ...(next !== undefined && { next_page_token: next }) };
   }
 
   @Get(':id')

@@ -17,7 +17,13 @@ export async function toAnswerBody(answer: Answer, encodeMask: EncodeMask): Prom
   };
 }
 
-export async function toJobBody({ answer, error, ...job }: Job, encodeMask: EncodeMask): Promise<Body<'Job'>> {
+export async function toJobBody(job: Job, encodeMask: EncodeMask): Promise<Body<'Job'>> {
+  const { answer } = job;
+  return { ...toJobHead(job), ...(answer && { answer: await toAnswerBody(answer, encodeMask) }) };
+}
+
+/** A job without its answer. */
+export function toJobHead({ error, ...job }: Job): Body<'Job'> {
   return {
     job_id: job.jobId,
     state: job.state,
@@ -25,7 +31,6 @@ export async function toJobBody({ answer, error, ...job }: Job, encodeMask: Enco
     deadline_at_ms: job.deadlineAtMs,
     instruction: job.instruction,
     image_id: job.imageId,
-    ...(answer && { answer: await toAnswerBody(answer, encodeMask) }),
     ...(error && { error: toErrorBody(error) }),
   };
 }
@@ -69,7 +74,12 @@ export function toModelBody(model: Model, devices: readonly string[]): Body<'Mod
   };
 }
 
-async function toSegmentBody(segment: Segment, encodeMask: EncodeMask): Promise<Body<'Segment'>> {
+/** A model as OpenAI's clients parse it. */
+export function toModelHead({ name }: Model): Body<'ModelHead'> {
+  return { id: name, object: 'model', created: 0, owned_by: 'segue' };
+}
+
+export async function toSegmentBody(segment: Segment, encodeMask: EncodeMask): Promise<Body<'Segment'>> {
   const { index, phrase, span, mask, box, area, score } = segment;
   return { index, phrase, span: [...span], mask: toMaskBody(await encodeMask(mask)), box: [...box], area, score };
 }

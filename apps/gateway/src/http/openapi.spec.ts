@@ -32,10 +32,13 @@ it('describes every route of the table, in OpenAPI 3.1', async () => {
     'GET /healthz/live',
     'GET /healthz/ready',
     'GET /v1/images/{id}',
+    'GET /v1/jobs',
     'GET /v1/jobs/{id}',
     'GET /v1/jobs/{id}/events',
     'GET /v1/jobs/{id}/segments/{index}.png',
     'GET /v1/models',
+    'GET /v1/models/{name}',
+    'POST /v1/chat/completions',
     'POST /v1/images',
     'POST /v1/jobs',
     'POST /v1/segment',
@@ -78,11 +81,19 @@ it("has the product's version and names that stay for its operations", async () 
   expect(document.info.version).toBe(version);
   const names = Object.values(document.paths).flatMap((path) => Object.values(path).map((each) => each.operationId));
   expect(names.sort()).toEqual(
-    ['cancelJob', 'getImage', 'getJob', 'getSegmentMask', 'listModels', 'live', 'ready', 'segment'].concat([
-      'storeImage',
-      'submitJob',
-      'watchJob',
-    ]),
+    [
+      'cancelJob',
+      'createChatCompletion',
+      'getImage',
+      'getJob',
+      'getModel',
+      'getSegmentMask',
+      'listJobs',
+      'listModels',
+      'live',
+      'ready',
+      'segment',
+    ].concat(['storeImage', 'submitJob', 'watchJob']),
   );
 });
 

@@ -4,6 +4,7 @@ import { SegueError } from '@segue/core';
 import type { Logger } from '@segue/service';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Body } from './schemas.js';
+import { WORDINGS } from './wordings.js';
 
 /** A refusal that has a status of its own in HTTP alone. */
 export class HttpRefusal extends Error {
@@ -35,7 +36,7 @@ const REFUSALS: Readonly<Record<number, SegueError>> = {
   503: new SegueError('UNAVAILABLE', 'This server is stopping. Send the request again.', { retryAfterMs: 1_000 }),
 };
 
-/** Every failure of an HTTP request as application/problem+json (RFC 9457). */
+/** Every failure of an HTTP request as application/problem+json (RFC 9457); other protocols have words of their own. */
 @Catch()
 export class ProblemFilter implements ExceptionFilter {
   readonly #logger: Logger;
@@ -58,11 +59,12 @@ export class ProblemFilter implements ExceptionFilter {
       reply.raw.destroy();
       return;
     }
+    const wording = WORDINGS.find(({ addresses }) => addresses.test(request.url));
     await reply
       .status(status)
       .headers({ ...headers, ...retryAfter(error) })
-      .type(PROBLEM_TYPE)
-      .send(problemText(error, status));
+      .type(wording ? 'application/json' : PROBLEM_TYPE)
+      .send(wording ? JSON.stringify(wording.bodyOf(error)) : problemText(error, status));
   }
 }
 

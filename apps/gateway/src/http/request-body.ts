@@ -11,6 +11,9 @@ export interface RequestBody {
   readonly rest: Readonly<Record<string, unknown>>;
 }
 
+/** How many bytes of a body are JSON, in the Open Inference Protocol; values follow them. */
+export const JSON_LENGTH = 'inference-header-content-length';
+
 /** Makes a server read JSON and forms, each within its limits, and nothing else. */
 export function addBodyParsers(fastify: FastifyInstance): void {
   fastify.removeAllContentTypeParsers();
@@ -29,6 +32,20 @@ export function addBodyParsers(fastify: FastifyInstance): void {
     { parseAs: 'buffer' },
     async (request: FastifyRequest, body: Buffer) => new Form(parseForm(body, request.headers['content-type'] ?? '')),
   );
+  fastify.addContentTypeParser(
+    'application/octet-stream',
+    { parseAs: 'buffer' },
+    async ({ url }: FastifyRequest, body: Buffer) => {
+      // JSON with values behind it, in the Open Inference Protocol alone.
+      if (url.startsWith('/v2/')) return body;
+      throw new HttpRefusal(415, NOT_A_BODY);
+    },
+  );
+  fastify.addHook('onRequest', async ({ url, headers }) => {
+    // Triton's client for HTTP says nothing of its bodies but how long their JSON is.
+    if (!url.startsWith('/v2/') || headers['content-type'] !== undefined) return;
+    headers['content-type'] = JSON_LENGTH in headers ? 'application/octet-stream' : 'application/json';
+  });
   fastify.addHook('onRequest', async ({ headers }) => {
     const encoding = headers['content-encoding'] ?? 'identity';
     if (encoding.toLowerCase() === 'identity') return;
@@ -43,18 +60,29 @@ export function addBodyParsers(fastify: FastifyInstance): void {
   });
 }
 
+const NOT_A_BODY = new SegueError(
+  'INVALID_ARGUMENT',
+  'Send the body as application/json or multipart/form-data, and say so in Content-Type.',
+);
+
 class Form {
   constructor(readonly parts: readonly FormPart[]) {}
 }
 
 /** An option that is null counts as left out: many languages' clients write so what is not set. @throws SegueError INVALID_ARGUMENT */
-export function readBody({ body }: FastifyRequest): RequestBody {
+export function readBody({ body }: Pick<FastifyRequest, 'body'>): RequestBody {
   if (body instanceof Form) return readForm(body.parts);
   if (typeof body !== 'object' || body === null || Array.isArray(body)) {
     throw new SegueError('INVALID_ARGUMENT', 'The body must be a JSON object, or a form as multipart/form-data.');
   }
   const { image, ...rest } = Object.fromEntries(Object.entries(body).filter(([, value]) => value !== null));
   return { image: image === undefined ? undefined : decodeBase64(image), rest };
+}
+
+/** The parts of a form, as they are. @throws SegueError INVALID_ARGUMENT for any other body. */
+export function readParts({ body }: Pick<FastifyRequest, 'body'>): readonly FormPart[] {
+  if (body instanceof Form) return body.parts;
+  throw new SegueError('INVALID_ARGUMENT', 'The body must be a form as multipart/form-data.');
 }
 
 const DATA_URL = /^data:[^,]{0,200};base64,/i;

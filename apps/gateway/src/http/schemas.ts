@@ -1,4 +1,5 @@
 import { ERROR_CODES, type ErrorCode } from '@segue/core';
+import { ChatRequestSchema } from '@segue/dialects';
 import { z } from 'zod';
 import { OptionsSchema } from './options.js';
 
@@ -71,6 +72,13 @@ const JobSchema = z.strictObject({
   error: ErrorSchema.optional(),
 });
 
+/** The query of a list of jobs. */
+export const ListOptionsSchema = z.strictObject({
+  state: JobSchema.shape.state.optional().describe('Only jobs in this state.'),
+  limit: z.coerce.number().int().min(1).max(100).default(20).describe('Jobs in a page at most.'),
+  page_token: z.string().optional().describe('`next_page_token` of the page before.'),
+});
+
 const StageSchema = z.enum(['encode', 'generate', 'decode']);
 const place = { id: z.string(), job_id: z.string(), at_ms: z.int() };
 const EventSchema = z.discriminatedUnion('type', [
@@ -118,6 +126,13 @@ const ModelSchema = z.strictObject({
     .describe('What its workers run on at the moment, each once: `cpu`, `cuda:0`. Empty while none is heard of.'),
 });
 
+const ModelHeadSchema = z.strictObject({
+  id: z.string(),
+  object: z.literal('model'),
+  created: z.int().describe('Always 0.'),
+  owned_by: z.string(),
+});
+
 /** A file of a form, as OpenAPI 3.1 says it and as generators for 3.0 know it. */
 const FILE = { contentMediaType: 'application/octet-stream', format: 'binary' };
 
@@ -137,9 +152,30 @@ export const SCHEMAS = {
   Segment: SegmentSchema,
   Mask: MaskSchema,
   Job: JobSchema,
+  Jobs: z.strictObject({
+    jobs: z.array(JobSchema).describe('Without their answers.'),
+    next_page_token: z.string().optional().describe('Absent on the last page; a page may be empty and not the last.'),
+  }),
   Event: EventSchema,
   Model: ModelSchema,
-  Models: z.strictObject({ models: z.array(ModelSchema) }),
+  Models: z.strictObject({
+    models: z.array(ModelSchema),
+    object: z.literal('list').describe("With `data`: the same as OpenAI's clients read it."),
+    data: z.array(ModelHeadSchema),
+  }),
+  ModelHead: ModelHeadSchema,
+  ChatRequest: ChatRequestSchema,
+  ChatCompletion: z.looseObject({
+    id: z.string(),
+    model: z.string(),
+    choices: z.array(
+      z.looseObject({
+        index: z.int(),
+        message: z.looseObject({ role: z.string(), content: z.string(), segments: z.array(SegmentSchema) }),
+        finish_reason: z.string(),
+      }),
+    ),
+  }),
   Error: ErrorSchema,
   Problem: ProblemSchema,
 };

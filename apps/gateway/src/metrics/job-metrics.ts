@@ -1,5 +1,6 @@
 import { startPeriodic, type Periodic } from '@segue/core';
 import type { JobRecord, Jobs } from '@segue/jobs';
+import type { WebhookQueue } from '@segue/webhooks';
 import { Counter, Histogram, SECONDS_BUCKETS, type Logger, type Registry } from '@segue/service';
 
 const LOOK_EVERY_MS = 1_000;
@@ -17,8 +18,10 @@ export class JobMetrics {
   readonly #recomputes: Counter;
   readonly #source: Jobs;
   readonly #logger: Logger;
+  readonly #webhooks: Pick<WebhookQueue, 'hasten'>;
 
-  constructor(registry: Registry, source: Jobs, logger: Logger) {
+  constructor(registry: Registry, source: Jobs, logger: Logger, webhooks: Pick<WebhookQueue, 'hasten'>) {
+    this.#webhooks = webhooks;
     this.#source = source;
     this.#logger = logger;
     const registers = [registry];
@@ -54,7 +57,11 @@ export class JobMetrics {
     return startPeriodic({
       everyMs: LOOK_EVERY_MS,
       run: async () => {
-        for (const record of await this.#source.takeEnded(BATCH)) this.#count(record);
+        for (const record of await this.#source.takeEnded(BATCH)) {
+          this.#count(record);
+          // Whoever waits for it would hear of it anyhow, but not before its deadline.
+          await this.#webhooks.hasten(record.jobId);
+        }
       },
       onError: (error) => this.#logger.warn({ err: error }, 'could not count the jobs that have ended'),
     });

@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import { expect, it } from 'vitest';
 import { SCHEMAS } from '../http/schemas.js';
-import { toModelBody } from '../http/json.js';
+import { toModelBody, toModelHead } from '../http/json.js';
 import { toWireModel } from '../grpc/messages.js';
 import { ModelCatalogue } from './model-catalogue.js';
 
@@ -14,6 +14,10 @@ it('says what a model knows, and nothing of one whose maker says nothing', async
   expect(toWireModel(smol, []).knowledge).toMatchObject(smol.knowledge ?? {});
   const tiny = (await ModelCatalogue.load(MODELS, 'tiny-random')).get(undefined);
   expect([tiny.knowledge, toWireModel(tiny, []).knowledge]).toEqual([undefined, undefined]);
-  const { models } = SCHEMAS.Models.parse({ models: [toModelBody(smol, []), toModelBody(tiny, [])] });
+  const { models } = SCHEMAS.Models.parse({
+    models: [toModelBody(smol, []), toModelBody(tiny, [])],
+    object: 'list',
+    data: [smol, tiny].map(toModelHead),
+  });
   expect(models.map(({ knowledge }) => knowledge)).toEqual([smol.knowledge, undefined]);
 });

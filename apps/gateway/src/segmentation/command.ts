@@ -1,5 +1,7 @@
 import { SegueError } from '@segue/core';
+import type { Asked } from '@segue/dialects';
 import { z } from 'zod';
+import { parseOptions } from './parse-options.js';
 
 /** A question longer than this never fits a model's limit of tokens; the exact limit is checked by the worker. */
 const MAX_TEXT_LENGTH = 4_000;
@@ -60,6 +62,11 @@ export const OPTIONS = {
     .regex(/^[\x21-\x7e]{1,200}$/, 'must be 1 to 200 printable ASCII characters without spaces')
     .optional()
     .describe('The same key with the same request gives the same job.'),
+  webhookUrl: z
+    .string()
+    .max(2_000)
+    .optional()
+    .describe('Called when the job has ended, with the job as its body; see the guide to jobs.'),
 };
 
 /** An option's name in here. */
@@ -88,4 +95,28 @@ export function toCommand(
     'INVALID_ARGUMENT',
     `Send either the picture as "image" or the id of one as "${spell('imageId')}".`,
   );
+}
+
+const OptionsSchema = z.strictObject(OPTIONS);
+
+/**
+ * A question that came in another protocol, checked as all are.
+ * @param options further options of the request, e.g. how masks are written.
+ * @param spell the other protocol's names of the options.
+ * @throws SegueError INVALID_ARGUMENT
+ */
+export function commandOfAsked(
+  { picture, instruction, history, model, maxTokens }: Asked,
+  options: Partial<Options>,
+  spell: Spelling = (option) => option,
+): SegmentationCommand {
+  const raw = {
+    ...options,
+    instruction,
+    ...(history && { history }),
+    ...(model !== undefined && { model }),
+    ...(maxTokens !== undefined && { maxTokens }),
+    ...('imageId' in picture && { imageId: picture.imageId }),
+  };
+  return toCommand('bytes' in picture ? picture.bytes : undefined, parseOptions(OptionsSchema, raw, spell), spell);
 }

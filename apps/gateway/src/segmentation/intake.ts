@@ -3,6 +3,7 @@ import { inspectPicture, type PictureLimits } from '@segue/imaging';
 import type { Jobs } from '@segue/jobs';
 import { imageIdOf, type PictureStore } from '@segue/pictures';
 import { pictureLimits } from '@segue/service';
+import type { Webhooks } from '@segue/webhooks';
 import type { GatewayConfig } from '../config.js';
 import type { ModelCatalogue } from '../models/model-catalogue.js';
 import { Admission } from './admission.js';
@@ -21,6 +22,8 @@ export interface IntakeParts {
   readonly pictures: PictureStore;
   readonly catalogue: ModelCatalogue;
   readonly arrivals: Arrivals;
+  /** Absent where none may be called. */
+  readonly webhooks: Webhooks | undefined;
 }
 
 /** Makes jobs of requests. All of a request is checked before anything of it is stored: a bad one leaves nothing behind. */
@@ -31,14 +34,16 @@ export class Intake {
   readonly #catalogue: ModelCatalogue;
   readonly #admission: Admission;
   readonly #arrivals: Arrivals;
+  readonly #webhooks: Webhooks | undefined;
 
-  constructor(config: GatewayConfig, { jobs, pictures, catalogue, arrivals }: IntakeParts) {
+  constructor(config: GatewayConfig, { jobs, pictures, catalogue, arrivals, webhooks }: IntakeParts) {
     this.#config = config;
     this.#jobs = jobs;
     this.#pictures = pictures;
     this.#catalogue = catalogue;
     this.#admission = new Admission(jobs, config);
     this.#arrivals = arrivals;
+    this.#webhooks = webhooks;
   }
 
   /**
@@ -52,7 +57,10 @@ export class Intake {
     spell: Spelling,
     callerDeadlineAtMs: number,
   ): Promise<{ readonly jobId: string; readonly created: boolean }> {
-    const { picture, idempotencyKey } = command;
+    const { picture, idempotencyKey, webhookUrl } = command;
+    const webhooks = webhookUrl === undefined ? undefined : this.#webhooks;
+    if (webhookUrl !== undefined && !webhooks) throw noWebhooks();
+    webhooks?.check(webhookUrl ?? '');
     const request = this.#complete(command, spell);
     const timeoutMs = Math.max(1, Math.min(this.#timeout(command.timeoutMs, spell), callerDeadlineAtMs - Date.now()));
     // What was accepted once is neither refused nor stored again.
@@ -60,12 +68,15 @@ export class Intake {
     const { imageId, starting } = accepted
       ? { imageId: await imageIdIn(picture), starting: [] }
       : await this.#admit(picture, spell);
-    return this.#jobs.submit({
+    const submitted = await this.#jobs.submit({
       request: { ...request, imageId },
       starting,
       timeoutMs,
       ...(idempotencyKey !== undefined && { idempotencyKey }),
     });
+    // Noted again by a retry, should this process end here.
+    await webhooks?.add(submitted.jobId, webhookUrl ?? '', timeoutMs);
+    return submitted;
   }
 
   /** @throws SegueError INVALID_ARGUMENT for what is no picture or is too large a one. */
@@ -160,6 +171,13 @@ export class Intake {
       );
     }
   }
+}
+
+function noWebhooks(): SegueError {
+  return new SegueError(
+    'PERMISSION_DENIED',
+    'This service calls no webhooks. Its operator can allow some with SEGUE_WEBHOOK_HOSTS and SEGUE_WEBHOOK_SECRET.',
+  );
 }
 
 async function imageIdIn(picture: SegmentationCommand['picture']): Promise<string> {

@@ -1,8 +1,9 @@
 import { isTerminal, SegueError, type Answer, type Job, type JobEvent, type Segment, type Stage } from '@segue/core';
 import type { Renderer } from '@segue/imaging';
-import { toJob, type Jobs, type JobRecord } from '@segue/jobs';
+import { toJob, type Jobs, type JobRecord, type ListOptions } from '@segue/jobs';
 import type { PictureStore } from '@segue/pictures';
 import type { Logger } from '@segue/service';
+import type { GatewayConfig } from '../config.js';
 import type { Intake, StoredPicture } from './intake.js';
 import type { SegmentationCommand, Spelling } from './command.js';
 import { maskEncoder, type EncodeMask, type MaskOptions } from './encoded-mask.js';
@@ -35,9 +36,18 @@ export class SegmentationService {
   readonly #intake: Intake;
   readonly #renderer: Renderer;
   readonly #logger: Logger;
+  readonly #listsPublicJobs: boolean;
   readonly #stopping = new AbortController();
 
-  constructor(jobs: Jobs, pictures: PictureStore, intake: Intake, renderer: Renderer, logger: Logger) {
+  constructor(
+    config: Pick<GatewayConfig, 'listPublicJobs'>,
+    jobs: Jobs,
+    pictures: PictureStore,
+    intake: Intake,
+    renderer: Renderer,
+    logger: Logger,
+  ) {
+    this.#listsPublicJobs = config.listPublicJobs === 'on';
     this.#jobs = jobs;
     this.#pictures = pictures;
     this.#intake = intake;
@@ -91,6 +101,21 @@ export class SegmentationService {
     return this.job(jobId);
   }
 
+  /**
+   * Jobs by creation, the newest first, without their answers.
+   * @throws SegueError PERMISSION_DENIED where jobs of whoever has no key are nobody's to list.
+   */
+  async list(options: Omit<ListOptions, 'tenant'>): Promise<{ readonly jobs: readonly Job[]; readonly next?: string }> {
+    if (!this.#listsPublicJobs) {
+      throw new SegueError(
+        'PERMISSION_DENIED',
+        "This service lists no jobs: they are anybody's. Its operator can allow it with SEGUE_LIST_PUBLIC_JOBS=on.",
+      );
+    }
+    const { jobs, ...page } = await this.#jobs.list(options);
+    return { jobs: jobs.map((record) => toJob(record)), ...page };
+  }
+
   /** @throws SegueError NOT_FOUND */
   async job(jobId: string): Promise<Formatted<Job>> {
     return this.#formatted(await this.#jobs.get(jobId));
@@ -140,6 +165,12 @@ export class SegmentationService {
       this.#logger.warn({ err: error }, 'could not read what the workers run on');
       return [];
     }
+  }
+
+  /** Height and width of a stored picture. @throws SegueError NOT_FOUND */
+  async pictureSize(imageId: string): Promise<readonly [number, number]> {
+    const { height, width } = await this.#pictures.sizeOf(imageId);
+    return [height, width];
   }
 
   /** Makes masks as a request asked for them. */

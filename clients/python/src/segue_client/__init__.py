@@ -29,7 +29,9 @@ from .errors import (
     UnimplementedError,
 )
 from .folder import FolderAnswer, ask_folder
+from .job import Job, JobState
 from .picture import Picture, PictureLike
+from .stream import Restarted
 
 __all__ = [
     "AlreadyExistsError",
@@ -41,11 +43,14 @@ __all__ = [
     "FolderAnswer",
     "InternalError",
     "InvalidArgumentError",
+    "Job",
+    "JobState",
     "NotFoundError",
     "PermissionDeniedError",
     "Picture",
     "PictureLike",
     "ResourceExhaustedError",
+    "Restarted",
     "Segment",
     "SegueError",
     "Turn",

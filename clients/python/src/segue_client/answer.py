@@ -120,7 +120,7 @@ def answer_from(body: Body, instruction: str = "", history: tuple[Turn, ...] = (
     """body: `Answer` of the HTTP interface, with masks as run lengths."""
     return Answer(
         text=body["text"],
-        segments=tuple(_segment(entry) for entry in body["segments"]),
+        segments=tuple(segment_from(entry) for entry in body["segments"]),
         model=body["model"],
         image_id=body["image_id"],
         job_id=body["job_id"],
@@ -133,7 +133,7 @@ def answer_from(body: Body, instruction: str = "", history: tuple[Turn, ...] = (
     )
 
 
-def _segment(body: Body) -> Segment:
+def segment_from(body: Body) -> Segment:
     mask: Rle = {"size": list(body["mask"]["size"]), "counts": body["mask"]["counts"]}
     start, end = body["span"]
     x, y, width, height = body["box"]

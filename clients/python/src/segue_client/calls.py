@@ -6,19 +6,22 @@ service finds the job that it started before.
 
 from __future__ import annotations
 
+import base64
 import json
 import random
 import time
 import uuid
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 import httpx
 
 from .answer import Answer, Turn, answer_from
 from .errors import DeadlineExceededError, NotFoundError, SegueError, UnavailableError, error_from_response
+from .job import Job, JobState, job_from
 from .picture import Picture, PictureLike, read_picture
 
 T = TypeVar("T")
@@ -54,6 +57,34 @@ class Service:
         body = yield from self._json("GET", "v1/models", time.monotonic() + _QUICK_S)
         models: list[dict[str, Any]] = body["models"]
         return models
+
+    def job(self, job_id: str) -> Steps[Job]:
+        return job_from((yield from self._json("GET", f"v1/jobs/{quote(job_id, safe='')}", time.monotonic() + _QUICK_S)))
+
+    def cancel(self, job_id: str) -> Steps[Job]:
+        return job_from((yield from self._json("DELETE", f"v1/jobs/{quote(job_id, safe='')}", time.monotonic() + _QUICK_S)))
+
+    def jobs(self, state: JobState | None, page_token: str | None) -> Steps[tuple[list[Job], str | None]]:
+        """A page of jobs, and where the next one begins."""
+        given = {"state": state, "page_token": page_token}
+        params = {name: value for name, value in given.items() if value is not None}
+        body = yield from self._json("GET", "v1/jobs", time.monotonic() + _QUICK_S, params=params)
+        return [job_from(entry) for entry in body["jobs"]], body.get("next_page_token")
+
+    def submit(self, about: PictureLike, instruction: str, *, timeout: float | None, key: str | None, **options: Any) -> Steps[Job]:
+        """timeout: seconds for the job; the service's usual time unless given."""
+        given = {name: value for name, value in options.items() if value is not None}
+        limit = {} if timeout is None else {"timeout_ms": max(1, round(timeout * 1000))}
+        asked = {"instruction": instruction, **limit, **given, "idempotency_key": key or uuid.uuid4().hex}
+        content = form_of(read_picture(about), asked)
+        return job_from((yield from self._json("POST", "v1/jobs", time.monotonic() + _QUICK_S, **content)))
+
+    def detect(self, image: bytes, labels: list[str], threshold: float | None) -> Steps[list[dict[str, Any]]]:
+        """Shapes as CVAT's detectors give them."""
+        asked = {"image": base64.b64encode(image).decode(), "labels": labels, "threshold": threshold}
+        deadline = time.monotonic() + _QUICK_S * max(1, len(labels))
+        shapes: list[dict[str, Any]] = yield from self._json("POST", "cvat", deadline, json=asked)
+        return shapes
 
     def ask(
         self,
@@ -91,29 +122,15 @@ class Service:
         history: tuple[Turn, ...],
         deadline: float,
     ) -> Steps[Answer]:
-        files = {"image": (picture.name, picture.data, "application/octet-stream")}
-        form = {name: str(value) for name, value in asked.items()}
-        if history:
-            form["history"] = json.dumps(_history(history))
-        body = yield from self._json("POST", "v1/segment", deadline, data=form, files=files)
+        content = form_of(picture, {**asked, **({"history": json.dumps(_history(history))} if history else {})})
+        body = yield from self._json("POST", "v1/segment", deadline, **content)
         return answer_from(body, asked["instruction"], history, picture)
 
     def _json(self, method: str, path: str, deadline: float, **content: Any) -> Steps[Any]:
         """A call and its further tries. Raises SegueError."""
         tries = 0
         while True:
-            left = deadline - time.monotonic()
-            if left <= 0:
-                raise DeadlineExceededError("The answer did not come in time. Allow more time.")
-            request = httpx.Request(
-                method,
-                self.url.copy_with(path=f"{self.url.path.rstrip('/')}/{path}"),
-                headers={"user-agent": USER_AGENT, "accept": "application/json", **self.headers},
-                # One that connects slowly is as good as away; once connected, an answer may take all of the time.
-                extensions={"timeout": httpx.Timeout(left, connect=min(left, 5.0)).as_dict()},
-                **content,
-            )
-            reply = yield request
+            reply = yield self.request(method, path, deadline, **content)
             error = self._error(reply, deadline)
             if error is None:
                 assert isinstance(reply, httpx.Response)
@@ -123,6 +140,22 @@ class Service:
                 raise error
             tries += 1
             yield Wait(wait)
+
+    def request(
+        self, method: str, path: str, deadline: float, accept: str = "application/json", **content: Any
+    ) -> httpx.Request:
+        """deadline: of `time.monotonic()`."""
+        left = deadline - time.monotonic()
+        if left <= 0:
+            raise DeadlineExceededError("The answer did not come in time. Allow more time.")
+        return httpx.Request(
+            method,
+            self.url.copy_with(path=f"{self.url.path.rstrip('/')}/{path}"),
+            headers={"user-agent": USER_AGENT, "accept": accept, **self.headers},
+            # One that connects slowly is as good as away; once connected, an answer may take all of the time.
+            extensions={"timeout": httpx.Timeout(left, connect=min(left, 5.0)).as_dict()},
+            **content,
+        )
 
     def _error(self, reply: httpx.Response | httpx.TransportError | None, deadline: float) -> SegueError | None:
         if isinstance(reply, httpx.Response):
@@ -142,3 +175,9 @@ def _wait(error: SegueError, tries: int) -> float | None:
 
 def _history(turns: tuple[Turn, ...]) -> list[dict[str, str]]:
     return [{"instruction": turn.instruction, "answer": turn.answer} for turn in turns]
+
+
+def form_of(picture: Picture, asked: Mapping[str, Any]) -> dict[str, Any]:
+    """A picture's bytes as they are, and the options as texts."""
+    files = {"image": (picture.name, picture.data, "application/octet-stream")}
+    return {"data": {name: str(value) for name, value in asked.items()}, "files": files}

@@ -1,35 +1,30 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
-import type { Reply } from './contestants/contestant.js';
-import { closedLoop, openLoop } from './load.js';
-import type { Question } from './workload.js';
+import { closedLoop, openLoop } from './loops.js';
 
-const questions: Question[] = Array.from({ length: 12 }, (_, index) => ({
-  picture: new Uint8Array(),
-  instruction: String(index),
-}));
-const reply: Reply = { text: 'two words', masks: [] };
+const questions = Array.from({ length: 12 }, (_, index) => String(index));
+const reply = 'two words';
 
 describe('the closed loop', () => {
   it('has as many questions in flight as there are clients, and asks each once', async () => {
     let [running, most] = [0, 0];
     const asked: string[] = [];
-    const ask = async ({ instruction }: Question) => {
+    const ask = async (instruction: string) => {
       asked.push(instruction);
       most = Math.max(most, ++running);
       await sleep(5);
       running--;
       return reply;
     };
-    const { samples } = await closedLoop(ask, questions, 3);
+    const { outcomes } = await closedLoop(ask, questions, 3);
     expect(most).toBe(3);
-    expect(asked).toEqual(questions.map(({ instruction }) => instruction));
-    expect(samples).toHaveLength(12);
+    expect(asked).toEqual(questions);
+    expect(outcomes).toHaveLength(12);
   });
 
   it('keeps what failed as an error', async () => {
-    const { samples } = await closedLoop(() => Promise.reject(new Error('full')), questions, 1);
-    expect(samples.map(({ error }) => error)).toEqual(questions.map(() => 'Error: full'));
+    const { outcomes } = await closedLoop(() => Promise.reject(new Error('full')), questions, 1);
+    expect(outcomes.map(({ error }) => error)).toEqual(questions.map(() => 'Error: full'));
   });
 });
 
@@ -44,9 +39,9 @@ describe('the open loop', () => {
       await queue;
       return reply;
     };
-    const { samples } = await openLoop(ask, questions, 200, 0.5);
+    const { outcomes } = await openLoop(ask, questions, 200, 0.5);
     expect(running).toBe(12);
-    const latencies = samples.map(({ latencyMs }) => latencyMs);
+    const latencies = outcomes.map(({ latencyMs }) => latencyMs);
     expect(Math.max(...latencies)).toBeGreaterThan(150);
   });
 });

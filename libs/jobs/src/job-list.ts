@@ -1,0 +1,87 @@
+import { SegueError, type JobState } from '@segue/core';
+import { KEYS, type RedisConnection } from '@segue/redis';
+import { NO_TENANT, type JobStore } from './job-store.js';
+import type { JobRecord, NewJob } from './record.js';
+
+/** Entries that one look takes in; a rare state among many jobs takes several. */
+const LOOK = 100;
+const MAX_LOOKS = 10;
+/** Jobs of one tenant that can be listed; older ones are still found by their ids. */
+const MAX_LISTED = 10_000;
+const LONGEST_TIMEOUT_MS = 24 * 3_600_000;
+const TOKEN = /^\d{13}-([0-9a-f]{32})$/;
+
+export interface ListOptions {
+  readonly tenant?: string;
+  /** Only jobs in this state. */
+  readonly state?: JobState;
+  /** Jobs in a page at most. */
+  readonly limit: number;
+  /** `next` of the page before. */
+  readonly after?: string;
+}
+
+export interface JobPage {
+  readonly jobs: readonly JobRecord[];
+  /** Where the next page begins; absent after the last one. A page may be empty and not the last. */
+  readonly next?: string;
+}
+
+/** Lists jobs by creation, the newest first. Jobs that are not kept any more are left out. */
+export class JobList {
+  readonly #redis: RedisConnection;
+  readonly #store: JobStore;
+  readonly #keepMs: number;
+
+  /** @param keepMs how long an ended job is kept. */
+  constructor(redis: RedisConnection, store: JobStore, keepMs: number) {
+    this.#redis = redis;
+    this.#store = store;
+    this.#keepMs = keepMs;
+  }
+
+  /** Lists a job that has just been made. */
+  async add(jobId: string, { tenant = NO_TENANT, timeoutMs }: Pick<NewJob, 'tenant' | 'timeoutMs'>): Promise<void> {
+    const key = KEYS.jobsOf(tenant);
+    const entry = `${String(Date.now()).padStart(13, '0')}-${jobId}`;
+    const { client } = this.#redis;
+    await this.#redis.ask(() =>
+      Promise.all([
+        client.zadd(key, 0, entry),
+        client.zremrangebyrank(key, 0, -1 - MAX_LISTED),
+        // As long as any job that is in it.
+        client.pexpire(key, this.#keepMs + Math.max(timeoutMs, LONGEST_TIMEOUT_MS)),
+      ]),
+    );
+  }
+
+  async read({ tenant = NO_TENANT, state, limit, after }: ListOptions): Promise<JobPage> {
+    if (after !== undefined && !TOKEN.test(after)) {
+      throw new SegueError('INVALID_ARGUMENT', 'This page token is none that a list of jobs has given.');
+    }
+    const jobs: JobRecord[] = [];
+    let from = after;
+    for (let look = 0; look < MAX_LOOKS; look++) {
+      const entries = await this.#entries(tenant, from);
+      const records = await Promise.all(entries.map((entry) => this.#recordOf(entry)));
+      for (const [index, record] of records.entries()) {
+        from = entries[index];
+        if (record && (state === undefined || record.state === state)) jobs.push(record);
+        if (jobs.length === limit && from !== undefined) return { jobs, next: from };
+      }
+      if (entries.length < LOOK) return { jobs };
+    }
+    return { jobs, ...(from !== undefined && { next: from }) };
+  }
+
+  #entries(tenant: string, after: string | undefined): Promise<string[]> {
+    const from = after === undefined ? '+' : `(${after}`;
+    const { client } = this.#redis;
+    return this.#redis.ask(() => client.zrevrangebylex(KEYS.jobsOf(tenant), from, '-', 'LIMIT', 0, LOOK));
+  }
+
+  async #recordOf(entry: string): Promise<JobRecord | undefined> {
+    const jobId = TOKEN.exec(entry)?.[1];
+    return jobId !== undefined ? this.#store.find(jobId) : undefined;
+  }
+}

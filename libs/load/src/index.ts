@@ -1,0 +1,2 @@
+export * from './loops.js';
+export * from './percentiles.js';
