@@ -1,9 +1,10 @@
+import { execFile } from 'node:child_process';
 import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
+import { promisify } from 'node:util';
 import { Command } from 'commander';
 import { LocalSystem } from '@segue/local-system';
 import { publicPort } from './ports.js';
-import { askAbout } from './question.js';
 import { provideRedisProgram } from './system-packages.js';
 import { Advice, coloured, paint, runCommand, step, type Colour } from './terminal.js';
 import { ADDRESS_FILE, ROOT, STATE_FOLDER } from './workspace.js';
@@ -67,7 +68,7 @@ async function serve(system: LocalSystem): Promise<number> {
   mkdirSync(STATE_FOLDER, { recursive: true });
   writeFileSync(ADDRESS_FILE, url);
   step('Ready. Asking about an example photo');
-  await askAbout(url, EXAMPLE.photo, EXAMPLE.question, false);
+  await ask(url);
   if (options.once) return 0;
   console.log(`
 ${paint('bold', 'Segue is serving.')} Ctrl-C stops it.
@@ -80,6 +81,18 @@ ${paint('bold', 'Segue is serving.')} Ctrl-C stops it.
   const ended = await system.firstEnded();
   const why = ended.name === 'redis' ? `:\n${ended.output}` : ': see its lines above.';
   throw new Advice(`${ended.name} ${ended.ended ?? 'ended'}${why}`);
+}
+
+/** Asks as a newcomer would, with the program for it; what it says comes at once, not between the lines of the apps. */
+async function ask(url: string): Promise<void> {
+  const { photo, question } = EXAMPLE;
+  console.log(`${paint('bold', basename(photo))} · ${question}`);
+  const program = join(ROOT, 'libs/cli/bin/segue.js');
+  const asked = promisify(execFile)(process.execPath, [program, 'ask', photo, question, '--url', url]);
+  const { stdout, stderr } = await asked.catch((error: { readonly stderr: string }) => {
+    throw new Advice(`The first question was not answered: ${error.stderr.trim()}`);
+  });
+  process.stdout.write(stdout + stderr);
 }
 
 /** @throws Advice when the bundle that is to be served is not there. */

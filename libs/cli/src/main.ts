@@ -138,7 +138,7 @@ program
   .option('--rate <n>', 'questions a second of an open loop', positive)
   .option('--questions <n>', 'questions of each loop', wholeNumber, 40)
   .option('--photos <names...>', 'photos to take crops of', [])
-  .option('--question <text>', 'what to ask', 'What is the largest thing here?')
+  .option('--question <text>', 'what to ask', 'What is here?')
   .option('--repeated', 'ask about the same photos again and again')
   .option('--json', 'print one line of JSON a loop')
   .action((address: string, options: BenchOptions) =>

@@ -71,7 +71,9 @@ class Service:
         body = yield from self._json("GET", "v1/jobs", time.monotonic() + _QUICK_S, params=params)
         return [job_from(entry) for entry in body["jobs"]], body.get("next_page_token")
 
-    def submit(self, about: PictureLike, instruction: str, *, timeout: float | None, key: str | None, **options: Any) -> Steps[Job]:
+    def submit(
+        self, about: PictureLike, instruction: str, *, timeout: float | None, key: str | None, **options: Any
+    ) -> Steps[Job]:
         """timeout: seconds for the job; the service's usual time unless given."""
         given = {name: value for name, value in options.items() if value is not None}
         limit = {} if timeout is None else {"timeout_ms": max(1, round(timeout * 1000))}

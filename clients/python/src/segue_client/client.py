@@ -75,8 +75,10 @@ class Client:
         """What the service can answer with, as its HTTP interface says it."""
         return self.run(self.service.models())
 
-    def stream(self, about: PictureLike, question: str, *, timeout: float = 60.0, model: str | None = None) -> Iterator[Part]:
-        """The answer as it comes: pieces of text, `Segment`s, and at the end the `Answer`. Leaving the loop cancels the job."""
+    def stream(
+        self, about: PictureLike, question: str, *, timeout: float = 60.0, model: str | None = None
+    ) -> Iterator[Part]:
+        """The answer as it comes: pieces of text, `Segment`s, at the end the `Answer`. Leaving the loop cancels the job."""
         request, picture = open_stream(self.service, about, question, timeout, model)
         with sending(request) as send:
             response = send(self._http.send, stream=True)
@@ -123,7 +125,7 @@ class Client:
         return self.run(self.service.job(job_id))
 
     def wait(self, job_id: str, *, timeout: float = 600.0) -> Answer:
-        """A job's answer. Raises what the job failed with, CancelledError, or DeadlineExceededError after `timeout` seconds."""
+        """A job's answer. Raises what it failed with, CancelledError, or DeadlineExceededError after `timeout` seconds."""
         waiting = Waiting(timeout)
         while True:
             if (answer := waiting.answer_of(self.job(job_id))) is not None:

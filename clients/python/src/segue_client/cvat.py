@@ -18,12 +18,14 @@ from .client import Client
 
 
 class SegueDetector:
-    """A `cvat_sdk.auto_annotation.DetectionFunction`: asks for each label and gives a mask, or a polygon, for what is found."""
+    """A `cvat_sdk.auto_annotation.DetectionFunction`: a mask, or a polygon, for each label that is found."""
 
     def __init__(self, labels: Sequence[str], client: Client) -> None:
         self._names = list(labels)
         self._client = client
-        self.spec = cvat.DetectionFunctionSpec(labels=[cvat.label_spec(name, index) for index, name in enumerate(self._names)])
+        self.spec = cvat.DetectionFunctionSpec(
+            labels=[cvat.label_spec(name, index) for index, name in enumerate(self._names)]
+        )
 
     def detect(self, context: cvat.DetectionFunctionContext, image: PIL.Image.Image) -> list[Any]:
         picture = io.BytesIO()
