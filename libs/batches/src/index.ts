@@ -1,3 +1,3 @@
-export { errorFileId, hasEnded, outputFileId, type Batch, type BatchFile, type BatchStatus } from './batch.js';
+export { errorFileId, outputFileId, type Batch, type BatchFile } from './batch.js';
 export { BatchRunner, linesOf, type Answer, type LineResult } from './batch-runner.js';
 export { BatchStore } from './batch-store.js';

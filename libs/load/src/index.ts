@@ -1,2 +1,2 @@
-export * from './loops.js';
-export * from './percentiles.js';
+export { closedLoop, openLoop, type Measured, type Outcome } from './loops.js';
+export { percentiles, type Percentiles } from './percentiles.js';
