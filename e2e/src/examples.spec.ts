@@ -23,10 +23,10 @@ const EXAMPLES = [
 
 /** What an example needs that may not be here: Python modules that its file imports, or a program. */
 function missing(command: string): string | undefined {
-  const [program = ''] = command.split(/\s/);
+  const program = command.includes('grpcurl') ? 'grpcurl' : (command.split(/\s/)[0] ?? '');
   const script = /\S+\.py/.exec(command)?.[0];
   if (script === undefined) {
-    return spawnSync('which', [program]).status === 0 ? undefined : program;
+    return spawnSync('which', [program], { cwd: ROOT }).status === 0 ? undefined : program;
   }
   const source = readFileSync(join(ROOT, script), 'utf8');
   const modules = [...source.matchAll(/^(?:import|from) (\w+)/gm)].map(([, name = '']) => name);
