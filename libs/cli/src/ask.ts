@@ -1,6 +1,7 @@
 import { SegueError } from '@segue/client';
 import { toLine, writeAnswer, writeCoco } from './answer-files.js';
 import { toCoco, type Answered } from './coco.js';
+import type { ServiceOptions } from './connect.js';
 import { report } from './failure.js';
 import type { Format } from './formats.js';
 import { findPhotos, type Photo } from './photos.js';
@@ -15,8 +16,7 @@ export interface AnswerOptions {
   readonly preview?: boolean;
 }
 
-export interface AskOptions extends AnswerOptions {
-  readonly url: string;
+export interface AskOptions extends AnswerOptions, ServiceOptions {
   readonly model?: string;
   /** Milliseconds. */
   readonly timeout?: number;

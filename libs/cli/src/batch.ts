@@ -1,12 +1,12 @@
 import { createHash } from 'node:crypto';
 import { appendFile, readFile, rename, writeFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
-import { SegueClient, SegueError, type StoredImage } from '@segue/client';
+import { SegueError, type StoredImage } from '@segue/client';
+import { connect, type ServiceOptions } from './connect.js';
 import { toCoco, type Answered } from './coco.js';
 import { report } from './failure.js';
 
-export interface BatchOptions {
-  readonly url: string;
+export interface BatchOptions extends ServiceOptions {
   readonly out: string;
   readonly concurrency: number;
 }
@@ -20,12 +20,13 @@ interface Question {
  * `segue batch`: the questions of a file, one `{"photo": ..., "question": ...}` a line, into one COCO file. What has been
  * answered is kept beside it in `OUT.answers.jsonl`: a batch that was stopped goes on where it was, and asks nothing twice.
  */
-export async function batch(file: string, { url, out, concurrency }: BatchOptions): Promise<number> {
+export async function batch(file: string, options: BatchOptions): Promise<number> {
+  const { out, concurrency } = options;
   const questions = await readQuestions(file);
   const journal = `${out}.answers.jsonl`;
   const done = await readJournal(journal);
   const open = questions.filter((asked) => !done.has(keyOf(asked)));
-  const client = new SegueClient({ baseUrl: url });
+  const client = connect(options);
   const uploads = new Map<string, Promise<StoredImage>>();
   let status = 0;
   let count = questions.length - open.length;

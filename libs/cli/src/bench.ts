@@ -1,10 +1,11 @@
 import { fileURLToPath } from 'node:url';
-import { SegueClient, SegueError, type Answer } from '@segue/client';
+import { SegueError, type Answer } from '@segue/client';
 import { closedLoop, openLoop, percentiles, type Measured } from '@segue/load';
+import { connect, type ServiceOptions } from './connect.js';
 import { firstWrongMask } from './masks.js';
 import { findPhotos } from './photos.js';
 
-export interface BenchOptions {
+export interface BenchOptions extends Omit<ServiceOptions, 'url'> {
   readonly clients: readonly number[];
   /** Arrivals a second of an open loop. */
   readonly rate?: number;
@@ -38,7 +39,7 @@ interface Row {
  * photos, unless `repeated`; an answer counts only if its masks are whole. @returns 1 if any answer was missing or wrong.
  */
 export async function bench(url: string, options: BenchOptions): Promise<number> {
-  const client = new SegueClient({ baseUrl: url, retries: 0 });
+  const client = connect({ url, ...options }, { retries: 0 });
   const photos = await Promise.all(
     (await findPhotos(options.photos.length > 0 ? options.photos : [EXAMPLES])).map((photo) => photo.read()),
   );

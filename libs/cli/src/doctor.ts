@@ -1,10 +1,10 @@
 import { spawnSync } from 'node:child_process';
 import { availableParallelism, totalmem } from 'node:os';
-import { SegueClient } from '@segue/client';
+import type { SegueClient } from '@segue/client';
+import { connect, type ServiceOptions } from './connect.js';
 import { firstWrongMask } from './masks.js';
 
-export interface DoctorOptions {
-  readonly url: string;
+export interface DoctorOptions extends ServiceOptions {
   /** Folder of bundles, for `segue local`. */
   readonly models: string;
   readonly model: string;
@@ -18,8 +18,9 @@ const OLDEST_NODE = [20, 19] as const;
 const GIB = 2 ** 30;
 
 /** `segue doctor`: what a service and this machine have, and what to do where something is missing. @returns 1 if anything is. */
-export async function doctor({ url, models, model }: DoctorOptions): Promise<number> {
-  const client = new SegueClient({ baseUrl: url, retries: 0, timeoutMs: 10_000 });
+export async function doctor(options: DoctorOptions): Promise<number> {
+  const { url, models, model } = options;
+  const client = connect(options, { retries: 0, timeoutMs: 10_000 });
   const checks: readonly Check[] = [
     ['Node', node],
     ['machine', () => `${availableParallelism()} cores, ${(totalmem() / GIB).toFixed(0)} GiB memory`],

@@ -7,7 +7,8 @@ import type { BenchOptions } from './bench.js';
 import { SHELLS, type Shell } from './completion.js';
 import type { DoctorOptions } from './doctor.js';
 import { FORMATS } from './formats.js';
-import type { ListOptions, ServiceOptions } from './service-commands.js';
+import type { ServiceOptions } from './connect.js';
+import type { ListOptions } from './service-commands.js';
 
 // What a command needs is loaded when it is called, so that help comes at once.
 
@@ -18,6 +19,7 @@ const USUAL_URL = 'http://127.0.0.1:8080';
 const MODELS = fileURLToPath(new URL('../../../models', import.meta.url));
 
 const url = () => new Option('--url <url>', 'address of the service').default(USUAL_URL).env('SEGUE_URL');
+const apiKey = () => new Option('--api-key <key>', 'key of a service that asks for one').env('SEGUE_API_KEY');
 const format = () => new Option('--format <format>', 'how masks are written').choices(FORMATS).default('rle');
 const models = () => new Option('--models <folder>', 'folder of models').default(MODELS).env('SEGUE_MODELS_DIR');
 const model = () => new Option('--model <name>', 'model to load').default('segue-smol').env('SEGUE_MODEL');
@@ -44,6 +46,7 @@ const ask = program
   .command('ask')
   .description('ask one question about photos')
   .addOption(url())
+  .addOption(apiKey())
   .option('--model <name>', 'model to ask')
   .option('--timeout <ms>', 'time allowed for each answer', wholeNumber)
   .action((words: string[], options: AskOptions) => end(async () => (await import('./ask.js')).ask(words, options)));
@@ -70,6 +73,7 @@ program
   .description('ask the questions of a file, one {"photo": ..., "question": ...} a line; go on where it was stopped')
   .argument('<questions.jsonl>', 'photos are named relative to this file')
   .addOption(url())
+  .addOption(apiKey())
   .requiredOption('--out <coco.json>', 'COCO file with all masks')
   .option('--concurrency <n>', 'questions at a time', wholeNumber, 4)
   .action((file: string, options: BatchOptions) => end(async () => (await import('./batch.js')).batch(file, options)));
@@ -82,6 +86,7 @@ jobs
   .argument('<photo>')
   .argument('<question>')
   .addOption(url())
+  .addOption(apiKey())
   .option('--webhook <url>', 'call this address when the job has ended')
   .action((photo: string, question: string, options: ServiceOptions & { webhook?: string }) =>
     end(async () => (await commands()).submit(photo, question, options)),
@@ -90,6 +95,7 @@ jobs
   .command('list')
   .description('list jobs, the newest first')
   .addOption(url())
+  .addOption(apiKey())
   .addOption(
     new Option('--state <state>', 'only jobs in this state').choices([
       'queued',
@@ -112,6 +118,7 @@ for (const [name, description] of [
     .description(description)
     .argument('<job-id>')
     .addOption(url())
+    .addOption(apiKey())
     .action((id: string, options: ServiceOptions) => end(async () => (await commands())[name](id, options)));
 }
 
@@ -119,6 +126,7 @@ program
   .command('models')
   .description('list the models that can be asked')
   .addOption(url())
+  .addOption(apiKey())
   .option('--json', 'one line of JSON a model')
   .action((options: ServiceOptions & { json?: boolean }) => end(async () => (await commands()).models(options)));
 
@@ -126,6 +134,7 @@ program
   .command('doctor')
   .description('check this machine and a service, and say what to do where something is missing')
   .addOption(url())
+  .addOption(apiKey())
   .addOption(models())
   .addOption(model())
   .action((options: DoctorOptions) => end(async () => (await import('./doctor.js')).doctor(options)));
@@ -134,6 +143,7 @@ program
   .command('bench')
   .description('measure how fast a service answers: closed and open loop, percentiles, masks checked')
   .addArgument(new Argument('[url]', 'address of the service').default(USUAL_URL))
+  .addOption(apiKey())
   .option('--clients <list>', 'clients of the closed loops, e.g. 1,4', wholeNumbers, [1, 4])
   .option('--rate <n>', 'questions a second of an open loop', positive)
   .option('--questions <n>', 'questions of each loop', wholeNumber, 40)

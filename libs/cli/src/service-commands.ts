@@ -1,16 +1,13 @@
-import { SegueClient, type Job, type JobState, type SegmentOptions } from '@segue/client';
+import type { Job, JobState, SegmentOptions } from '@segue/client';
+import { connect, type ServiceOptions } from './connect.js';
 import { findPhotos } from './photos.js';
 import { answerOf, showWords } from './show.js';
-
-export interface ServiceOptions {
-  readonly url: string;
-}
 
 /** `segue jobs submit`: prints the job's id. */
 export async function submit(
   photo: string,
   instruction: string,
-  { url, webhook }: ServiceOptions & { readonly webhook?: string },
+  { webhook, ...service }: ServiceOptions & { readonly webhook?: string },
 ): Promise<void> {
   const [found] = await findPhotos([photo]);
   if (!found) return;
@@ -19,12 +16,12 @@ export async function submit(
     instruction,
     ...(webhook !== undefined && { webhookUrl: webhook }),
   };
-  print((await new SegueClient({ baseUrl: url }).jobs.submit(options)).jobId);
+  print((await connect(service).jobs.submit(options)).jobId);
 }
 
 /** `segue jobs get`: prints the job as JSON. */
-export async function get(jobId: string, { url }: ServiceOptions): Promise<void> {
-  printJob(await new SegueClient({ baseUrl: url }).jobs.get(jobId));
+export async function get(jobId: string, service: ServiceOptions): Promise<void> {
+  printJob(await connect(service).jobs.get(jobId));
 }
 
 export interface ListOptions extends ServiceOptions {
@@ -34,8 +31,8 @@ export interface ListOptions extends ServiceOptions {
 }
 
 /** `segue jobs list`: a line for each, the newest first. */
-export async function list({ url, state, limit, json = false }: ListOptions): Promise<void> {
-  const jobs = new SegueClient({ baseUrl: url }).jobs.list(state === undefined ? {} : { state });
+export async function list({ state, limit, json = false, ...service }: ListOptions): Promise<void> {
+  const jobs = connect(service).jobs.list(state === undefined ? {} : { state });
   let count = 0;
   for await (const job of jobs) {
     const { jobId, state: is, createdAtMs, instruction } = job;
@@ -46,18 +43,21 @@ export async function list({ url, state, limit, json = false }: ListOptions): Pr
 }
 
 /** `segue jobs watch`: shows the words, those that have come already and those that will. */
-export async function watch(jobId: string, { url }: ServiceOptions): Promise<void> {
-  await answerOf(new SegueClient({ baseUrl: url }).jobs.watch(jobId), showWords);
+export async function watch(jobId: string, service: ServiceOptions): Promise<void> {
+  await answerOf(connect(service).jobs.watch(jobId), showWords);
 }
 
 /** `segue jobs cancel`: prints the job as JSON. */
-export async function cancel(jobId: string, { url }: ServiceOptions): Promise<void> {
-  printJob(await new SegueClient({ baseUrl: url }).jobs.cancel(jobId));
+export async function cancel(jobId: string, service: ServiceOptions): Promise<void> {
+  printJob(await connect(service).jobs.cancel(jobId));
 }
 
 /** `segue models`: a line for each. */
-export async function models({ url, json = false }: ServiceOptions & { readonly json?: boolean }): Promise<void> {
-  for (const model of await new SegueClient({ baseUrl: url }).models.list()) {
+export async function models({
+  json = false,
+  ...service
+}: ServiceOptions & { readonly json?: boolean }): Promise<void> {
+  for (const model of await connect(service).models.list()) {
     const marks = [model.isDefault ? 'default' : '', model.trained ? '' : 'not trained'].filter((mark) => mark !== '');
     const mark = marks.length === 0 ? '' : ` (${marks.join(', ')})`;
     print(json ? JSON.stringify(model) : `${model.name}@${model.version}${mark}: ${model.description}`);

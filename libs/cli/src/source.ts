@@ -1,4 +1,5 @@
-import { SegueClient, type Answer, type JobEventBody } from '@segue/client';
+import type { Answer, JobEventBody } from '@segue/client';
+import { connect, type ServiceOptions } from './connect.js';
 import { answerOf } from './show.js';
 
 /** An answer, and the size of its picture in pixels. */
@@ -15,15 +16,14 @@ export interface Source {
   close(): Promise<void>;
 }
 
-export interface ServiceSourceOptions {
-  readonly url: string;
+export interface ServiceSourceOptions extends ServiceOptions {
   readonly model?: string;
   /** Milliseconds. */
   readonly timeout?: number;
 }
 
-export function overHttp({ url, model, timeout }: ServiceSourceOptions): Source {
-  const client = new SegueClient({ baseUrl: url });
+export function overHttp({ model, timeout, ...service }: ServiceSourceOptions): Source {
+  const client = connect(service);
   return {
     async ask(image, instruction, onEvent) {
       const { imageId, width, height } = await client.images.upload(image);

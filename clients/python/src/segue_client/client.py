@@ -26,14 +26,17 @@ DEFAULT_URL = "http://localhost:8080"
 
 
 def _service(url: str | None, headers: Mapping[str, str] | None, retries: int) -> Service:
-    return Service(httpx.URL(url or os.environ.get("SEGUE_URL", DEFAULT_URL)), dict(headers or {}), retries)
+    key = os.environ.get("SEGUE_API_KEY")
+    authorization = {"authorization": f"Bearer {key}"} if key else {}
+    where = httpx.URL(url or os.environ.get("SEGUE_URL", DEFAULT_URL))
+    return Service(where, {**authorization, **(headers or {})}, retries)
 
 
 class Client:
     """Asks a Segue service.
 
     url: of the service, with a path if it has one there; `SEGUE_URL` or http://localhost:8080 unless given. headers: sent
-    with every call, e.g. `Authorization`. retries: how often a call is sent again that the service could not take.
+    with every call; `Authorization` with the key in `SEGUE_API_KEY` unless given. retries: how often a call is sent again that the service could not take.
     """
 
     def __init__(self, url: str | None = None, *, headers: Mapping[str, str] | None = None, retries: int = 4) -> None:
