@@ -63,9 +63,14 @@ function redis(): Finding {
   return { found: 'not installed', remedy: 'Only a service on this machine needs it: apt-get install redis-server.' };
 }
 
+/** Whether pictures can be read: the library for it is a native one. */
 async function imaging(): Promise<Finding> {
-  const { PICTURE_FORMATS } = await import('@segue/imaging');
-  return `read as ${PICTURE_FORMATS.join(', ')}`;
+  const [{ DEFAULT_PICTURE_LIMITS, decodePicture }, picture] = await Promise.all([
+    import('@segue/imaging'),
+    testPicture(),
+  ]);
+  const { width, height } = await decodePicture(picture, DEFAULT_PICTURE_LIMITS);
+  return `can be read (${width} x ${height})`;
 }
 
 async function bundle(models: string, model: string): Promise<Finding> {

@@ -4,12 +4,16 @@ export {
   integer,
   jobSettings,
   list,
+  oneOf,
   pictureLimits,
   pictureSettings,
   port,
   positive,
   serviceSettings,
+  someOf,
+  text,
   textLike,
+  url,
   variableName,
 } from './config.js';
 export { type Logger } from './logging.js';
