@@ -36,7 +36,8 @@ class Client:
     """Asks a Segue service.
 
     url: of the service, with a path if it has one there; `SEGUE_URL` or http://localhost:8080 unless given. headers: sent
-    with every call; `Authorization` with the key in `SEGUE_API_KEY` unless given. retries: how often a call is sent again that the service could not take.
+    with every call; `Authorization` with the key in `SEGUE_API_KEY` unless given. retries: how often a call is sent again
+    that the service could not take.
     """
 
     def __init__(self, url: str | None = None, *, headers: Mapping[str, str] | None = None, retries: int = 4) -> None:
