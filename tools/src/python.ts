@@ -20,6 +20,7 @@ const NEEDED = [
   'ruff',
   'importlinter',
   'httpx',
+  'httpx_sse',
   'pandas',
   'grpc_tools',
 ];

@@ -4,12 +4,19 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pytest
 from conftest import PHOTO
-from cvat_sdk.masks import decode_mask
 from PIL import Image
 
 from segue_client import Client
-from segue_client.cvat import create
+
+pytest.importorskip("cvat_sdk", reason="pip install -e '.[examples]'")
+
+
+def create(labels: str, url: str) -> Any:
+    from segue_client.cvat import create as found
+
+    return found(labels, url)
 
 
 def context(**change: Any) -> Any:
@@ -17,6 +24,8 @@ def context(**change: Any) -> Any:
 
 
 def test_cvat_gets_the_masks_that_the_service_gives(url: str) -> None:
+    from cvat_sdk.masks import decode_mask
+
     function = create("cup, spoon", url)
     assert [label.name for label in function.spec.labels] == ["cup", "spoon"]
     image = Image.open(PHOTO)

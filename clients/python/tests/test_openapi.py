@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from conftest import PHOTO
 
+pytest.importorskip("openapi_python_client", reason="pip install -e '.[examples]'")
+
 
 def test_openapi_python_client_makes_a_client_that_asks(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = tmp_path / "config.yml"
