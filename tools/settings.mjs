@@ -8,8 +8,11 @@ import ts from 'typescript';
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), '..');
 const PAGE = join(ROOT, 'docs/reference/settings.md');
 const APPS = ['gateway', 'encoder-worker', 'llm-worker', 'decoder-worker'];
-/** Where settings are declared that several apps have. */
-const SHARED = ['libs/service/src/config.ts', 'libs/worker/src/settings.ts'];
+/** Where settings are declared that several apps have, and constants that are their defaults. */
+const SHARED = ['libs/service/src/config.ts', 'libs/worker/src/settings.ts', 'libs/llm/src/language-model.ts'];
+
+/** Which argument of a kind of setting is its default, where that is not the first. */
+const FALLBACK_AT = { oneOf: 1, someOf: 1, url: 1, textLike: 2 };
 
 /** Declarations that are spread into an app's settings: name → what it returns or is. */
 const declared = new Map(SHARED.flatMap((path) => [...declarationsIn(parse(path))]));
@@ -51,18 +54,18 @@ function settingOf(property, defaults) {
   const [comment] = ts.getJSDocCommentsAndTags(property).map((doc) => ts.getTextOfJSDocComment(doc.comment) ?? '');
   const call = property.initializer;
   const kind = call.expression.getText();
-  const choices = ['oneOf', 'url', 'someOf'].includes(kind);
-  const value = call.arguments[choices ? 1 : 0];
-  const fallback = kind === 'list' ? '' : valueOf(value, defaults);
-  const words = choices && kind !== 'url' ? valueOf(call.arguments[0], defaults) : undefined;
+  const fallback = kind === 'list' ? '' : valueOf(call.arguments[FALLBACK_AT[kind] ?? 0], defaults);
   const several = kind === 'someOf';
+  const words = several || kind === 'oneOf' ? valueOf(call.arguments[0], defaults) : undefined;
   return { name: property.name.getText(), comment: comment?.replace(/\s+/g, ' '), fallback, words, several };
 }
 
 /** A constant of the source: numbers, texts, lists, sums of them. */
 function valueOf(node, defaults) {
   if (!node) return undefined;
-  return Function('defaults', `return (${node.getText()})`)(defaults);
+  const names = [...new Set(node.getText().match(/[A-Z_]{2,}/g))].filter((name) => declared.has(name));
+  const constants = names.map((name) => valueOf(declared.get(name)));
+  return Function('defaults', ...names, `return (${node.getText()})`)(defaults, ...constants);
 }
 
 function variable(name) {
