@@ -4,6 +4,7 @@ import { BatchStore } from '@segue/batches';
 import { SegueError } from '@segue/core';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
+import { tenantOf } from '../http/caller.js';
 import { readParts } from '../http/request-body.js';
 import { parseOptions } from '../segmentation/parse-options.js';
 import { toBatchBody, toFileBody } from './batch-json.js';
@@ -19,8 +20,6 @@ const ListSchema = z.object({
   after: z.string().optional(),
   limit: z.coerce.number().int().min(1).max(100).default(20),
 });
-
-const PUBLIC = 'public';
 
 /** Files of questions and batches of them, as OpenAI's clients know them; its documents describe them. */
 @ApiExcludeController()
@@ -44,17 +43,17 @@ export class BatchesController {
         'Send a form with "purpose", which must be batch, and a "file" of JSON lines.',
       );
     }
-    return toFileBody(await this.#store.putFile(PUBLIC, 'questions.jsonl', file.value));
+    return toFileBody(await this.#store.putFile(tenantOf(request), 'questions.jsonl', file.value));
   }
 
   @Get('files/:id')
-  async file(@Param('id') id: string): Promise<object> {
-    return toFileBody(await this.#store.file(PUBLIC, id));
+  async file(@Param('id') id: string, @Req() request: FastifyRequest): Promise<object> {
+    return toFileBody(await this.#store.file(tenantOf(request), id));
   }
 
   @Get('files/:id/content')
   async content(@Param('id') id: string, @Res() reply: FastifyReply): Promise<void> {
-    await reply.type('application/jsonl').send(await this.#store.content(PUBLIC, id));
+    await reply.type('application/jsonl').send(await this.#store.content(tenantOf(reply.request), id));
   }
 
   @Post('batches')
@@ -62,29 +61,30 @@ export class BatchesController {
   async create(@Req() request: FastifyRequest): Promise<object> {
     const asked = parseOptions(BatchRequestSchema, request.body ?? {});
     const { input_file_id: inputFileId, endpoint } = asked;
-    const total = checkLines(await this.#store.content(PUBLIC, inputFileId), endpoint);
+    const tenant = tenantOf(request);
+    const total = checkLines(await this.#store.content(tenant, inputFileId), endpoint);
     return toBatchBody(
-      await this.#store.create(PUBLIC, { inputFileId, endpoint, metadata: asked.metadata ?? {} }, total),
+      await this.#store.create(tenant, { inputFileId, endpoint, metadata: asked.metadata ?? {} }, total),
     );
   }
 
   @Get('batches')
-  async list(@Query() query: Readonly<Record<string, unknown>>): Promise<object> {
+  async list(@Query() query: Readonly<Record<string, unknown>>, @Req() request: FastifyRequest): Promise<object> {
     const { limit, after } = parseOptions(ListSchema, query);
-    const batches = await this.#store.list(PUBLIC, limit + 1, after);
+    const batches = await this.#store.list(tenantOf(request), limit + 1, after);
     const data = batches.slice(0, limit).map(toBatchBody);
     const ends = { first_id: data[0]?.id ?? null, last_id: data.at(-1)?.id ?? null };
     return { object: 'list', data, ...ends, has_more: batches.length > limit };
   }
 
   @Get('batches/:id')
-  async get(@Param('id') id: string): Promise<object> {
-    return toBatchBody(await this.#store.get(PUBLIC, id));
+  async get(@Param('id') id: string, @Req() request: FastifyRequest): Promise<object> {
+    return toBatchBody(await this.#store.get(tenantOf(request), id));
   }
 
   @Post('batches/:id/cancel')
   @HttpCode(200)
-  async cancel(@Param('id') id: string): Promise<object> {
-    return toBatchBody(await this.#store.cancel(PUBLIC, id));
+  async cancel(@Param('id') id: string, @Req() request: FastifyRequest): Promise<object> {
+    return toBatchBody(await this.#store.cancel(tenantOf(request), id));
   }
 }

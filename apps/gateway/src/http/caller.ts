@@ -1,5 +1,5 @@
 import { SegueError } from '@segue/core';
-import type { FastifyReply } from 'fastify';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Caller } from '../segmentation/segmentation.service.js';
 import { spell } from './options.js';
 
@@ -10,4 +10,9 @@ export function callerOf(reply: FastifyReply): Caller {
     if (!reply.raw.writableEnded) controller.abort(new SegueError('CANCELLED', 'The client closed the connection.'));
   });
   return { signal: controller.signal, deadlineAtMs: Infinity, requestId: reply.request.id, spell };
+}
+
+/** Whose files and batches a request may see: as long as nobody has a key, everybody is the same. */
+export function tenantOf(_request: FastifyRequest): string {
+  return 'public';
 }
