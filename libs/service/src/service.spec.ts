@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import { Controller, Get, Module } from '@nestjs/common';
 import { afterEach, describe, expect, it } from 'vitest';
 import { defineConfig, serviceSettings } from './config.js';
@@ -104,6 +106,20 @@ describe('Service', () => {
     answer.give();
     expect(await (await response).json()).toEqual({ closed: false });
     expect([await end, closed]).toEqual([true, true]);
+  });
+
+  it('does not wait for connections that were opened in advance', async () => {
+    const patient = { ...config, drainTimeoutMs: 60_000 };
+    const one = await Service.create('test', patient, () => ({
+      start: async () => undefined,
+      stop: async () => undefined,
+    }));
+    const { port } = new URL(await one.start());
+    const opened = connect(Number(port), '127.0.0.1');
+    await once(opened, 'connect');
+    const cut = once(opened, 'close');
+    expect(await one.close()).toBe(true);
+    await cut;
   });
 
   it('gives up a drain that takes longer than its limit', async () => {

@@ -9,6 +9,7 @@ import { Lifecycle } from './lifecycle.js';
 import { createLogger, type Logger } from './logging.js';
 import { createMetrics } from './metrics.js';
 import { ServiceModule } from './service.module.js';
+import { watchUnusedConnections } from './unused-connections.js';
 
 /** The settings that the kit itself reads; `serviceSettings()` declares them. */
 export interface ServiceConfig {
@@ -68,6 +69,7 @@ export class Service {
   readonly lifecycle: Lifecycle;
   readonly #config: ServiceConfig;
   readonly #options: ServiceOptions;
+  readonly #cutUnusedConnections: () => void;
   #listening: Promise<string> | undefined;
   #closing: Promise<boolean> | undefined;
 
@@ -82,6 +84,7 @@ export class Service {
     this.lifecycle = context.lifecycle;
     this.#config = context.config;
     this.#options = options;
+    this.#cutUnusedConnections = watchUnusedConnections(app.getHttpServer() as Server);
   }
 
   /** @param name the app's, in logs and metrics. */
@@ -133,6 +136,7 @@ export class Service {
   async #closeHttp(): Promise<void> {
     const server = this.app.getHttpServer() as Server;
     const cut = setTimeout(() => server.closeAllConnections(), this.#config.drainTimeoutMs * DRAIN_SHARE);
+    this.#cutUnusedConnections();
     try {
       await this.app.close();
       // Until then it tells how the drain goes.
