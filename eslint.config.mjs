@@ -144,7 +144,7 @@ export default tseslint.config(
     rules: {
       'vitest/expect-expect': [
         'error',
-        { assertFunctionNames: ['expect*', 'expect.**', '**.expect*', 'problem', 'refused', 'refuses', 'until'] },
+        { assertFunctionNames: ['expect*', 'expect.**', '**.expect*', 'problem', 'refused', 'refuses', 'until', 'becomes'] },
       ],
       'vitest/no-conditional-expect': 'error',
       'vitest/no-disabled-tests': 'error',
