@@ -144,7 +144,18 @@ export default tseslint.config(
     rules: {
       'vitest/expect-expect': [
         'error',
-        { assertFunctionNames: ['expect*', 'expect.**', '**.expect*', 'problem', 'refused', 'refuses', 'until', 'becomes'] },
+        {
+          assertFunctionNames: [
+            'expect*',
+            'expect.**',
+            '**.expect*',
+            'problem',
+            'refused',
+            'refuses',
+            'until',
+            'becomes',
+          ],
+        },
       ],
       'vitest/no-conditional-expect': 'error',
       'vitest/no-disabled-tests': 'error',

@@ -8,7 +8,7 @@ export function toFileBody({ id, bytes, createdAtMs, filename, purpose }: BatchF
 }
 
 /** https://platform.openai.com/docs/api-reference/batch/object */
-export function toBatchBody(batch: Batch) {
+export function toBatchBody(batch: Batch): Readonly<Record<string, unknown>> & { readonly id: string } {
   const { id, status, counts, endedAtMs } = batch;
   const ended = (as: Batch['status']) => (status === as && endedAtMs !== undefined ? seconds(endedAtMs) : null);
   return {
