@@ -55,7 +55,7 @@ RUN test -n "${APP}" && npm ci --loglevel=error --omit=dev --workspace @segue/${
  && find . -path "*/onnxruntime-node/bin/napi-v*/linux/*" -prune ! -name "$(node -p process.arch)" -exec rm -rf {} + \
  && find . -type d \( -name test -o -name tests -o -name __tests__ -o -name benchmark -o -name benchmarks -o -name example -o -name examples \) \
       -prune -exec rm -rf {} + \
- && find /out \( -name '*.map' -o -name '*.ts' -o -name '*.mts' -o -name '*.cts' -o -name '*.tsbuildinfo' \) -type f -delete
+ && find /out \( -name '*.map' -o -name '*.ts' -o -name '*.mts' -o -name '*.cts' -o -name '*.tsbuildinfo' -o -name '*.musl.node' \) -type f -delete
 
 FROM run AS app
 ARG APP

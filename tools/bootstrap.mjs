@@ -11,6 +11,7 @@ const COMMANDS = {
   ask: ['libs/cli/bin/segue.js', 'ask'],
   test: ['tools/dist/test.js'],
   bench: ['bench/dist/main.js'],
+  rehearse: ['tools/dist/rehearse.js'],
 };
 const OLDEST_NODE = [20, 19];
 

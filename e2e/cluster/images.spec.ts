@@ -101,7 +101,6 @@ describe('compose.yaml', () => {
 });
 
 it('does not deliver a model that was changed', async () => {
-  const changed = ['run', '--rm', '--user', '0', '--tmpfs', '/models', '--entrypoint', '/usr/local/bin/node'];
   const script = `
     const fs = require('node:fs');
     fs.cpSync('/segue/models/segue-smol', '/models/changed', { recursive: true });
@@ -109,8 +108,23 @@ it('does not deliver a model that was changed', async () => {
     const { status, stderr } = require('node:child_process').spawnSync(process.execPath,
       ['/segue/copy-bundle.mjs', '/models/changed', '/models/segue-smol'], { encoding: 'utf8' });
     console.log(status, /decoder.onnx has SHA-256/.test(stderr), fs.existsSync('/models/segue-smol/manifest.json'));`;
-  expect(await podman(...changed, 'localhost/segue/model:test', '-e', script)).toBe('1 true false');
+  expect(await inModelImage(script)).toBe('1 true false');
 });
+
+it('leaves a model alone that is there already, whole: somebody may be serving it', async () => {
+  const script = `
+    const { spawnSync } = require('node:child_process');
+    const copy = () => spawnSync(process.execPath,
+      ['/segue/copy-bundle.mjs', '/segue/models/segue-smol', '/models/segue-smol'], { encoding: 'utf8' });
+    console.log(JSON.parse(copy().stdout).msg, '-', JSON.parse(copy().stdout).msg);`;
+  expect(await inModelImage(script)).toBe('bundle copied - the bundle is there');
+});
+
+/** What a script prints in the image of the model, in which the folder /models is empty. */
+function inModelImage(script: string): Promise<string> {
+  const options = ['--rm', '--user', '0', '--tmpfs', '/models', '--entrypoint', '/usr/local/bin/node'];
+  return podman('run', ...options, 'localhost/segue/model:test', '-e', script);
+}
 
 /** Asks until somebody answers: workers may still be warming. */
 async function ask(baseUrl: string, image: Uint8Array, instruction: string) {

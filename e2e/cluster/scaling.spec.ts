@@ -41,6 +41,8 @@ const log = { info: () => undefined, warn: () => undefined, error: () => undefin
 
 beforeAll(async () => {
   const workers = Object.values(WORKERS).map((name) => `deployment/${name}`);
+  // What the spec before may have left: pods that would stay until others are ready, and pauses.
+  await kubectl('delete', 'scaledobject', '--all');
   await kubectl('delete', '--ignore-not-found', ...workers);
   await apply('e2e/cluster/overlays/counting');
   await kubectl('rollout', 'status', 'statefulset/redis', '--timeout=300s');
