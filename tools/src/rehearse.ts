@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { SegueClient } from '@segue/client';
 import type { Answer, JobEvent } from '@segue/core';
-import { LocalSystem, type AppName } from '@segue/local-system';
+import { LocalSystem, type LocalApp } from '@segue/local-system';
 import { runCommand, step } from './terminal.js';
 import { ROOT } from './workspace.js';
 
@@ -15,7 +15,7 @@ const JOBS = 2_000;
 const AT_ONCE = 40;
 /** Workers of each stage. */
 const STEPS = [1, 6, 2, 0, 3];
-const WORKERS: readonly AppName[] = ['encoder-worker', 'llm-worker', 'decoder-worker'];
+const WORKERS: readonly LocalApp['kind'][] = ['encoder-worker', 'llm-worker', 'decoder-worker'];
 const BUNDLE = join(ROOT, 'models/tiny-random');
 /** Asked in turn; each has one right answer, since decoding is greedy. */
 const QUESTIONS = ['wide', 'tall'].flatMap((picture) => {
