@@ -18,7 +18,8 @@ let lastKey = 0;
 export class Turn {
   readonly key = ++lastKey;
   readonly state = signal<TurnState>('waiting');
-  readonly stage = signal<Stage | undefined>(undefined);
+  /** What is being done; `starting` while there is no worker yet to do it. */
+  readonly stage = signal<Stage | 'starting' | undefined>(undefined);
   readonly text = signal('');
   readonly segments = signal<readonly ShownSegment[]>([]);
   /** Whether its masks lie over the picture. */
@@ -38,6 +39,9 @@ export class Turn {
   take(event: JobEvent): void {
     switch (event.type) {
       case 'accepted':
+        return;
+      case 'starting':
+        this.stage.value = 'starting';
         return;
       case 'stage':
         if (!event.done) this.stage.value = event.stage;

@@ -3,7 +3,12 @@ import { useEffect, useMemo, useRef } from 'preact/hooks';
 import type { Album } from '../state/album.js';
 import { AskedBefore } from '../state/asked-before.js';
 
-const STAGES = { encode: 'Looking at the picture …', generate: 'Writing the answer …', decode: 'Drawing a mask …' };
+const STAGES = {
+  starting: 'Starting a worker …',
+  encode: 'Looking at the picture …',
+  generate: 'Writing the answer …',
+  decode: 'Drawing a mask …',
+};
 
 export function AskForm({ album }: { album: Album }) {
   const askedBefore = useMemo(() => new AskedBefore(), []);
