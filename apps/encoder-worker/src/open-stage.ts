@@ -20,6 +20,7 @@ export async function openStage(context: StageContext<EncoderConfig>): Promise<O
     listenHost: config.host,
     port: config.tensorPort,
     host: config.tensorHost,
+    credentials: context.serverCredentials,
     onError: (error) => logger.error({ err: error }, 'handing out tensors'),
   });
   const limits = pictureLimits(config);

@@ -1,5 +1,6 @@
 import {
   defineConfig,
+  flag,
   integer,
   jobSettings,
   list,
@@ -23,12 +24,24 @@ export const readConfig = defineConfig({
   adminPort: port(8090),
   /** Where the API describes itself: at the admin port, or to all clients, with gRPC reflection. */
   apiDocs: oneOf(['admin', 'public'], 'admin'),
-  /** Time allowed for a job whose request names none, in milliseconds. */
+  /** File of the tenants and their API keys, read again when it changes; see docs/guides/tenants.md. */
+  apiKeysFile: text(''),
+  /** PEM files of this server's certificate, for HTTP and gRPC; read again when they change. */
+  tlsCertFile: text(''),
+  tlsKeyFile: text(''),
+  /** Keys may be sent in the clear, because TLS ends before this process. */
+  allowPlaintext: flag(false),
+  /** Lets those in who show no key, also from other machines. */
+  allowAnonymous: flag(false),
+  /**
+   * Time allowed for a request that waits for its answer and for a job that is asked for later, where they name none, and the most
+   * that either may name: no more than `pictureKeepMs`.
+   */
   defaultTimeoutMs: integer(60_000, { min: 1 }),
-  /** The most time that a request may name, in milliseconds. */
-  maxTimeoutMs: integer(600_000, { min: 1 }),
-  /** Tasks that may wait in any one queue before new requests are refused. */
-  maxQueueDepth: integer(100, { min: 1 }),
+  jobTimeoutMs: integer(1_800_000, { min: 1 }),
+  maxTimeoutMs: integer(3_600_000, { min: 1 }),
+  /** Jobs that may be open at the same time, all gateways together; each takes some kilobytes of Redis. */
+  maxJobs: integer(20_000, { min: 1 }),
   /** Stages that an autoscaler starts workers for when there are none: their jobs wait instead of being refused. */
   scalableStages: someOf(['encode', 'generate', 'decode'], []),
   /** Tasks that may wait in any one queue while a scalable stage has no worker yet. */

@@ -6,12 +6,15 @@ import { startRenderer, type Renderer } from '@segue/imaging';
 import { Jobs, type TaskHost } from '@segue/jobs';
 import { RedisPictureStore } from '@segue/pictures';
 import { openRedis, type RedisConnection } from '@segue/redis';
-import { DRAIN_SHARE, type ServiceContext, type ServiceOptions } from '@segue/service';
+import { DRAIN_SHARE, redisTlsOf, type ServiceContext, type ServiceOptions } from '@segue/service';
 import { BatchRunner, BatchStore } from '@segue/batches';
+import { followCertificates, grpcServerCredentials, tlsFilesOf, type Certificates } from '@segue/tls';
 import { WebhookQueue, type Webhooks } from '@segue/webhooks';
 import type { FastifyServerOptions } from 'fastify';
 import { AdminModule } from './admin/admin.module.js';
 import { LoadReader } from './admin/load-reader.js';
+import { openAccess, type Access } from './access/access.js';
+import { RateLimits } from './access/rate-limits.js';
 import type { GatewayConfig } from './config.js';
 import { GatewayModule } from './gateway.module.js';
 import { GrpcEdge } from './grpc/grpc-edge.js';
@@ -36,21 +39,25 @@ const RENDERINGS_WAITING = 256;
 /** Makes a gateway of its parts. @throws SegueError when the bundle cannot be read. */
 export async function composeGateway(context: ServiceContext<GatewayConfig>): Promise<Gateway> {
   const { config, logger, metrics: registry } = context;
+  const access = await openAccess(config, logger);
   const catalogue = await ModelCatalogue.load(config.modelsDir, config.model);
 
+  const certificates = await openCertificates(config, logger);
   const { redisUrl: url } = config;
-  const redis = openRedis({ url, role: 'producer', log: logger });
+  const tls = redisTlsOf(config);
+  const redis = openRedis({ url, tls, role: 'producer', log: logger });
   const jobs = new Jobs(redis, config);
   const pictures = new RedisPictureStore(redis, { keepMs: config.pictureKeepMs });
   // A connection of its own: work on queues waits for a Redis that is away, requests must not.
-  const backgroundRedis = openRedis({ url, role: 'worker', log: logger });
+  const backgroundRedis = openRedis({ url, tls, role: 'worker', log: logger });
   const background = new Jobs(backgroundRedis, config);
 
   const { renderThreads: threads, maxRenderedBytes: maxKeptBytes } = config;
   const renderer = startRenderer({ threads, maxKeptBytes, maxWaiting: RENDERINGS_WAITING });
   const arrivals = new Arrivals(jobs, logger);
   const webhooks = openWebhooks(config, backgroundRedis, logger);
-  const intake = new Intake(config, { jobs, pictures, catalogue, arrivals, webhooks });
+  const rates = new RateLimits(redis);
+  const intake = new Intake(config, { jobs, pictures, catalogue, arrivals, rates, webhooks });
   const service = new SegmentationService(config, jobs, pictures, intake, renderer, logger);
   const infer = new Infer(service, catalogue);
   const batchStore = new BatchStore(backgroundRedis, { keepMs: config.batchKeepMs });
@@ -63,6 +70,8 @@ export async function composeGateway(context: ServiceContext<GatewayConfig>): Pr
   });
   measureLoad(registry, loads, logger);
   return new Gateway(context, {
+    access,
+    certificates,
     redis,
     jobs,
     backgroundRedis,
@@ -81,10 +90,19 @@ export async function composeGateway(context: ServiceContext<GatewayConfig>): Pr
     admin: AdminModule.over(loads, problems),
     grpc: new GrpcEdge(
       { service, catalogue, infer },
-      { maxPictureBytes: config.maxPictureBytes, reflection: config.apiDocs === 'public', metrics, logger },
+      {
+        access,
+        credentials: certificates && grpcServerCredentials(certificates),
+        maxPictureBytes: config.maxPictureBytes,
+        reflection: config.apiDocs === 'public',
+        metrics,
+        logger,
+      },
     ),
     webhooks,
-    batches: new BatchRunner(batchStore, lineAnswerer(service), logger, { concurrency: config.batchConcurrency }),
+    batches: new BatchRunner(batchStore, lineAnswerer(service, access), logger, {
+      concurrency: config.batchConcurrency,
+    }),
     answers: background.answerStage({ concurrency: config.concurrency }),
     counting: new JobMetrics(registry, jobs, logger, new WebhookQueue(redis)),
     arrivals,
@@ -92,6 +110,9 @@ export async function composeGateway(context: ServiceContext<GatewayConfig>): Pr
 }
 
 interface Parts {
+  readonly access: Access;
+  /** None: without TLS. */
+  readonly certificates: Certificates | undefined;
   /** For requests. */
   readonly redis: RedisConnection;
   readonly jobs: Jobs;
@@ -126,14 +147,14 @@ export class Gateway implements ServiceOptions {
   constructor(context: ServiceContext<GatewayConfig>, parts: Parts) {
     this.module = parts.module;
     this.admin = parts.admin;
-    this.fastify = fastifyOptions(context.config);
+    this.fastify = fastifyOptions(context.config, parts.certificates);
     this.#context = context;
     this.#parts = parts;
   }
 
   async configure(app: NestFastifyApplication, admin: NestFastifyApplication): Promise<void> {
     const { config } = this.#context;
-    await configureHttp(app, this.#context, this.#parts.metrics);
+    await configureHttp(app, this.#context, this.#parts);
     describeApi(app, config.apiDocs === 'public' ? app : admin);
   }
 
@@ -159,8 +180,8 @@ export class Gateway implements ServiceOptions {
   }
 
   async closed(): Promise<void> {
-    const { answers, background, backgroundRedis, jobs, redis, renderer } = this.#parts;
-    await Promise.all(this.#periodic.map((one) => one.stop()));
+    const { access, answers, background, certificates, backgroundRedis, jobs, redis, renderer } = this.#parts;
+    await Promise.all([...this.#periodic.map((one) => one.stop()), access.close(), certificates?.stop()]);
     await answers.close({ graceMs: 1_000 });
     await Promise.all([background.close(), jobs.close(), renderer.close()]);
     backgroundRedis.close();
@@ -174,4 +195,14 @@ export class Gateway implements ServiceOptions {
     logger.warn('waiting for Redis');
     while (lifecycle.state === 'warming' && !(await redis.ping())) await sleep(REDIS_LOOK_EVERY_MS);
   }
+}
+
+function openCertificates(
+  { tlsCertFile: certFile, tlsKeyFile: keyFile }: GatewayConfig,
+  logger: ServiceContext['logger'],
+): Promise<Certificates> | undefined {
+  const files = tlsFilesOf('SEGUE_TLS', { certFile, keyFile });
+  const onError = (error: unknown): void =>
+    logger.error({ err: error }, 'the certificate was changed but cannot be used: the old one holds');
+  return files && followCertificates(files, { onError });
 }

@@ -9,3 +9,4 @@ export * from './periodic.js';
 export * from './polygon.js';
 export * from './request-id.js';
 export * from './request.js';
+export * from './tenant.js';

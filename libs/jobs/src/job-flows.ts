@@ -1,4 +1,3 @@
-import type { SegmentationRequest } from '@segue/core';
 import { PREFIX, type RedisConnection } from '@segue/redis';
 import type { SegmentPrompt } from '@segue/stages';
 import { FlowProducer, Queue } from 'bullmq';
@@ -8,6 +7,7 @@ import {
   QUEUES,
   taskOptions,
   type DecodeTaskData,
+  type Place,
   type QueueKey,
   type TaskData,
 } from './queues.js';
@@ -50,9 +50,9 @@ export class JobFlows {
   }
 
   /** Adds the job's flow: `segment <- generate <- encode`. */
-  async start(jobId: string, request: SegmentationRequest): Promise<void> {
+  async start(jobId: string, place: Place): Promise<void> {
     const data: TaskData = { jobId };
-    const opts = taskOptions(request.priority, jobId);
+    const opts = taskOptions(place, jobId);
     const encode = { name: 'encode', queueName: QUEUES.encode, data, opts };
     const generate = { name: 'generate', queueName: QUEUES.generate, data, opts, children: [encode] };
     const root = {
@@ -73,14 +73,14 @@ export class JobFlows {
   /** Adds the task that makes a mask, as one more child of the job's root. Adding it again changes nothing. */
   async addDecode(
     jobId: string,
-    request: SegmentationRequest,
+    place: Place,
     { index, phrase, span, embedding }: SegmentPrompt,
     origin: DecodeTaskOrigin,
   ): Promise<void> {
     const data: DecodeTaskData = { jobId, index, phrase, span, embedding: embeddingToText(embedding), ...origin };
     await this.#ask(() =>
       this.#queues.decode.add('decode', data, {
-        ...taskOptions(request.priority, `${jobId}-${origin.epoch}-${index}`),
+        ...taskOptions(place, `${jobId}-${origin.epoch}-${index}`),
         parent: { id: jobId, queue: this.#queues.segment.qualifiedName },
       }),
     );
@@ -89,17 +89,22 @@ export class JobFlows {
   /** Adds an encode task as a child of the task that misses its tensors. */
   async addEncode(
     jobId: string,
-    request: SegmentationRequest,
+    place: Place,
     id: string,
     parent: { readonly id: string; readonly queue: string },
   ): Promise<void> {
     const data: TaskData = { jobId };
-    await this.#ask(() => this.#queues.encode.add('encode', data, { ...taskOptions(request.priority, id), parent }));
+    await this.#ask(() => this.#queues.encode.add('encode', data, { ...taskOptions(place, id), parent }));
   }
 
   /** Takes the waiting tasks of a job that has ended out of their queues; those that run end by their signal. */
   async withdraw(jobId: string): Promise<void> {
     await this.#ask(async () => (await this.#queues.segment.getJob(jobId))?.removeUnprocessedChildren());
+  }
+
+  /** BullMQ's keys of the tasks that wait for the stages, in their order. */
+  get waitingKeys(): readonly string[] {
+    return (['encode', 'generate', 'decode'] as const).map((key) => this.#queues[key].toKey('prioritized'));
   }
 
   /** For metrics, scaling, and refusing work when too much waits. */

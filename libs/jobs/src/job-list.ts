@@ -1,6 +1,6 @@
-import { SegueError, type JobState } from '@segue/core';
+import { PUBLIC_TENANT, SegueError, type JobState } from '@segue/core';
 import { KEYS, type RedisConnection } from '@segue/redis';
-import { NO_TENANT, type JobStore } from './job-store.js';
+import type { JobStore } from './job-store.js';
 import type { JobRecord, NewJob } from './record.js';
 
 /** Entries that one look takes in; a rare state among many jobs takes several. */
@@ -41,7 +41,7 @@ export class JobList {
   }
 
   /** Lists a job that has just been made. */
-  async add(jobId: string, { tenant = NO_TENANT, timeoutMs }: Pick<NewJob, 'tenant' | 'timeoutMs'>): Promise<void> {
+  async add(jobId: string, { tenant = PUBLIC_TENANT, timeoutMs }: Pick<NewJob, 'tenant' | 'timeoutMs'>): Promise<void> {
     const key = KEYS.jobsOf(tenant);
     const entry = `${String(Date.now()).padStart(13, '0')}-${jobId}`;
     const { client } = this.#redis;
@@ -55,7 +55,7 @@ export class JobList {
     );
   }
 
-  async read({ tenant = NO_TENANT, state, limit, after }: ListOptions): Promise<JobPage> {
+  async read({ tenant = PUBLIC_TENANT, state, limit, after }: ListOptions): Promise<JobPage> {
     if (after !== undefined && !TOKEN.test(after)) {
       throw new SegueError('INVALID_ARGUMENT', 'This page token is none that a list of jobs has given.');
     }

@@ -22,7 +22,7 @@ test('the same key finds the same job; with another request it is refused', asyn
   const { store } = fixture.open();
   const first = await store.create(newJob({ idempotencyKey: 'k' }));
   const again = await store.create(newJob({ idempotencyKey: 'k', timeoutMs: 99_000 }));
-  expect(again).toEqual({ jobId: first.jobId, created: false });
+  expect(again).toMatchObject({ jobId: first.jobId, created: false });
 
   const other = store.create(newJob({ idempotencyKey: 'k', request: request({ instruction: 'And the spoon?' }) }));
   await expect(other).rejects.toMatchObject({ code: 'ALREADY_EXISTS' });
@@ -43,7 +43,7 @@ test('a key whose job failed for a passing reason starts anew; any other end is 
   expect(second.jobId).not.toBe(first.jobId);
   await store.fail(second.jobId, new SegueError('INVALID_ARGUMENT', 'Not this.'));
   expect(await store.isAccepted('k')).toBe(true);
-  expect(await keyed()).toEqual({ jobId: second.jobId, created: false });
+  expect(await keyed()).toMatchObject({ jobId: second.jobId, created: false });
   expect((await store.get(first.jobId)).state).toBe('failed');
 });
 

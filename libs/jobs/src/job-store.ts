@@ -1,11 +1,9 @@
-import { SegueError, type Answer, type JobEventBody, type Segment, type Stage } from '@segue/core';
-import { JobScripts, KEYS, type RedisConnection } from '@segue/redis';
+import { PUBLIC_TENANT, SegueError, type Answer, type JobEventBody, type Segment, type Stage } from '@segue/core';
+import { isStoreAway, JobScripts, KEYS, type RedisConnection } from '@segue/redis';
 import type { Generated, TensorSetRef } from '@segue/stages';
 import { idempotencyDigest, isJobId, newJobId, requestDigest } from './job-id.js';
+import type { Place } from './queues.js';
 import { hasEnded, parseRecord, type JobRecord, type NewJob } from './record.js';
-
-/** Whoever does not say who it is. */
-export const NO_TENANT = 'public';
 
 /** Writes job records, and with every change of a job the event that tells of it, in one step. */
 export class JobStore {
@@ -23,11 +21,12 @@ export class JobStore {
   /**
    * Writes the record and the `accepted` event. The same idempotency key with the same request finds the job that exists,
    * unless that failed for a reason that passes. The job waits in `unsent` until its flow has been added.
-   * @throws SegueError ALREADY_EXISTS for the same key with another request.
+   * @throws SegueError ALREADY_EXISTS for the same key with another request, RESOURCE_EXHAUSTED where too many jobs are open.
    */
-  async create(job: NewJob): Promise<{ readonly jobId: string; readonly created: boolean }> {
-    const { request, timeoutMs, tenant = NO_TENANT, starting: stages = [] } = job;
-    const { outcome, jobId } = await this.scripts.create({
+  async create(job: NewJob): Promise<{ readonly jobId: string; readonly created: boolean; readonly place: Place }> {
+    const { request, timeoutMs, tenant = PUBLIC_TENANT, mostOfTenant = 0, mostOfAll = 0, starting: stages = [] } = job;
+    const { priority } = request;
+    const { outcome, jobId, turn } = await this.scripts.create({
       jobId: newJobId(),
       digest: requestDigest(request),
       timeoutMs,
@@ -37,18 +36,16 @@ export class JobStore {
       event: body({ type: 'accepted', imageId: request.imageId }),
       idempotency: idempotencyDigest(tenant, job.idempotencyKey),
       then: stages.length > 0 ? body({ type: 'starting', stages }) : '',
+      priority,
+      mostOfTenant,
+      mostOfAll,
     });
-    if (outcome === 'conflict') {
-      throw new SegueError(
-        'ALREADY_EXISTS',
-        'This idempotency key was used with another request. Choose a new key, or send the same request.',
-      );
-    }
-    return { jobId, created: outcome === 'created' };
+    if (outcome !== 'created' && outcome !== 'found') throw refusal(outcome, mostOfTenant);
+    return { jobId, created: outcome === 'created', place: { priority, turn } };
   }
 
   /** Whether the key stands for a job that a retry finds. */
-  async isAccepted(idempotencyKey: string, tenant = NO_TENANT): Promise<boolean> {
+  async isAccepted(idempotencyKey: string, tenant = PUBLIC_TENANT): Promise<boolean> {
     const key = KEYS.idempotency(idempotencyDigest(tenant, idempotencyKey));
     const jobId = await this.#ask((redis) => redis.get(key));
     if (jobId === null) return false;
@@ -150,7 +147,15 @@ export class JobStore {
    */
   async takeEnded(atMost: number): Promise<JobRecord[]> {
     const jobIds = (await this.#ask((redis) => redis.rpop(KEYS.ended, atMost))) ?? [];
-    const records = await Promise.all(jobIds.map((jobId) => this.find(jobId)));
+    const records = await Promise.all(
+      jobIds.map((jobId) =>
+        this.find(jobId).catch((error: unknown) => {
+          if (isStoreAway(error)) throw error;
+          this.#redis.log.error({ err: error, jobId }, 'the record of a job cannot be read; it is not counted');
+          return undefined;
+        }),
+      ),
+    );
     return records.filter((record) => record !== undefined);
   }
 
@@ -169,6 +174,32 @@ export function jobNotFound(): SegueError {
     'NOT_FOUND',
     'There is no job with this id. Check the id; a job is kept for a limited time after its end.',
   );
+}
+
+const RETRY_FULL_MS = 5_000;
+
+function refusal(why: 'conflict' | 'tenant_full' | 'full', mostOfTenant: number): SegueError {
+  switch (why) {
+    case 'conflict':
+      return new SegueError(
+        'ALREADY_EXISTS',
+        'This idempotency key was used with another request. Choose a new key, or send the same request.',
+      );
+    case 'tenant_full':
+      return new SegueError(
+        'RESOURCE_EXHAUSTED',
+        `${mostOfTenant} of your jobs have not ended, which is as many as you may have. Wait for one to end, or cancel one.`,
+        { retryAfterMs: RETRY_FULL_MS },
+      );
+    case 'full':
+      return new SegueError(
+        'RESOURCE_EXHAUSTED',
+        'Too many requests are waiting already. Try again in a few seconds.',
+        {
+          retryAfterMs: RETRY_FULL_MS,
+        },
+      );
+  }
 }
 
 /** Why a job that has ended must not be worked on any more. */

@@ -1,5 +1,7 @@
 import { startPeriodic, type Periodic } from '@segue/core';
-import { KEYS } from '@segue/redis';
+import { isStoreAway, KEYS } from '@segue/redis';
+import { DeadLetters } from './dead-letters.js';
+import { WORKER_ID } from './heartbeats.js';
 import { deadlineExceeded } from './job-store.js';
 import type { JobParts } from './task-host.js';
 
@@ -34,25 +36,46 @@ export function startSweeper(parts: JobParts, options: JobSweeperOptions = {}): 
   });
 }
 
-async function endLate({ redis, store, flows }: JobParts, late: readonly string[]): Promise<void> {
+async function endLate(parts: JobParts, late: readonly string[]): Promise<void> {
+  const { redis, store, flows } = parts;
   await Promise.all(
-    late.map(async (jobId) => {
-      if (await store.fail(jobId, deadlineExceeded())) {
-        redis.log.info({ jobId }, 'deadline passed');
-        await flows.withdraw(jobId);
-      } else {
-        // Its record is gone already, lifetime and all.
-        await redis.ask(() => redis.client.zrem(KEYS.deadlines, jobId));
-      }
-    }),
+    late.map((jobId) =>
+      orPutAway(parts, jobId, async () => {
+        if (await store.fail(jobId, deadlineExceeded())) {
+          redis.log.info({ jobId }, 'deadline passed');
+          await flows.withdraw(jobId);
+        } else {
+          // Its record is gone already, lifetime and all.
+          await redis.ask(() => redis.client.zrem(KEYS.deadlines, jobId));
+        }
+      }),
+    ),
   );
 }
 
-async function startForgotten({ redis, store, flows }: JobParts, jobIds: readonly string[]): Promise<void> {
+async function startForgotten(parts: JobParts, jobIds: readonly string[]): Promise<void> {
+  const { redis, store, flows } = parts;
   for (const jobId of jobIds) {
-    const record = await store.find(jobId);
-    if (record && !(await flows.isStarted(jobId))) await flows.start(jobId, record.request);
-    await redis.ask(() => redis.client.zrem(KEYS.unsent, jobId));
+    await orPutAway(parts, jobId, async () => {
+      const record = await store.find(jobId);
+      if (record && !(await flows.isStarted(jobId))) await flows.start(jobId, record.place);
+      await redis.ask(() => redis.client.zrem(KEYS.unsent, jobId));
+    });
   }
   if (jobIds.length > 0) redis.log.warn({ forgotten: jobIds.length }, 'started jobs that had been written down only');
+}
+
+/** One record that nobody can read must not keep the sweeper from all others. */
+async function orPutAway({ redis }: JobParts, jobId: string, work: () => Promise<void>): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    if (isStoreAway(error)) throw error;
+    const reason = 'its record cannot be read';
+    redis.log.error({ err: error, jobId, reason }, 'dead letter');
+    await redis.ask(() => redis.client.zrem(KEYS.deadlines, jobId));
+    await redis.ask(() => redis.client.zrem(KEYS.unsent, jobId));
+    const letter = { jobId, queue: '', taskId: '', reason, deaths: 0, worker: WORKER_ID, atMs: Date.now() };
+    await new DeadLetters(redis).add(letter);
+  }
 }

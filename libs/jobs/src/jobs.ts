@@ -1,4 +1,4 @@
-import { type JobEvent, type Periodic, type Segment, type Stage } from '@segue/core';
+import { type JobEvent, type Periodic, type Priority, type Segment, type Stage } from '@segue/core';
 import { KEYS, LoadScripts, type RedisConnection } from '@segue/redis';
 import { answerStage, type AnswerStageOptions } from './answer-stage.js';
 import { DeadLetters } from './dead-letters.js';
@@ -7,7 +7,7 @@ import { liveWorkers, type WorkerInfo } from './heartbeats.js';
 import { JobFlows, type QueueDepth } from './job-flows.js';
 import { JobList, type JobPage, type ListOptions } from './job-list.js';
 import { JobSignals } from './job-signals.js';
-import { JobStore } from './job-store.js';
+import { jobNotFound, JobStore } from './job-store.js';
 import { startSweeper, type JobSweeperOptions } from './job-sweeper.js';
 import type { QueueKey } from './queues.js';
 import type { JobRecord, NewJob } from './record.js';
@@ -18,6 +18,14 @@ import type { JobParts, TaskHost } from './task-host.js';
 export interface JobsOptions {
   /** How long an ended job is kept. */
   readonly jobKeepMs: number;
+}
+
+/** What a job that is not there yet would find before it. */
+export interface Outlook {
+  /** Tasks that would be taken earlier. */
+  readonly ahead: Readonly<Record<Stage, number>>;
+  /** What one job has taken of each stage of late, in milliseconds; 0 where nothing is known. */
+  readonly paceMs: Readonly<Record<Stage, number>>;
 }
 
 /** Jobs, over a connection to Redis that the caller closes after them. */
@@ -38,19 +46,17 @@ export class Jobs {
 
   /**
    * Makes a job and starts it.
-   * @throws SegueError ALREADY_EXISTS for an idempotency key that was used with another request, UNAVAILABLE without Redis.
+   * @throws SegueError ALREADY_EXISTS for an idempotency key that was used with another request, RESOURCE_EXHAUSTED where too
+   * many jobs are open, UNAVAILABLE without Redis.
    */
   async submit(job: NewJob): Promise<{ readonly jobId: string; readonly created: boolean }> {
     const { store, flows, redis } = this.#parts;
-    const submitted = await store.create(job);
-    if (submitted.created) {
-      await flows.start(submitted.jobId, job.request);
-      await Promise.all([
-        redis.ask(() => redis.client.zrem(KEYS.unsent, submitted.jobId)),
-        this.#list.add(submitted.jobId, job),
-      ]);
+    const { jobId, created, place } = await store.create(job);
+    if (created) {
+      await flows.start(jobId, place);
+      await Promise.all([redis.ask(() => redis.client.zrem(KEYS.unsent, jobId)), this.#list.add(jobId, job)]);
     }
-    return submitted;
+    return { jobId, created };
   }
 
   /** Whether a job was accepted under this idempotency key that a retry finds; one that may be tried anew does not count. */
@@ -58,17 +64,37 @@ export class Jobs {
     return this.#parts.store.isAccepted(idempotencyKey, tenant);
   }
 
-  /** Cancels a job: its record ends, workers let go of it, waiting tasks leave their queues. @throws SegueError NOT_FOUND */
-  async cancel(jobId: string): Promise<JobRecord> {
+  /**
+   * Makes a new job of one that became a dead letter, which is struck off.
+   * @returns the new job's id. @throws SegueError NOT_FOUND when the job is not kept any more.
+   */
+  async replay(jobId: string): Promise<string> {
+    const { request, tenant, createdAtMs, deadlineAtMs } = await this.get(jobId);
+    const replayed = await this.submit({ request, tenant, timeoutMs: deadlineAtMs - createdAtMs });
+    await this.deadLetters.drop(jobId);
+    return replayed.jobId;
+  }
+
+  /**
+   * Cancels a job: its record ends, workers let go of it, waiting tasks leave their queues.
+   * @param tenant who asks; anybody unless given.
+   * @throws SegueError NOT_FOUND, also for another tenant's.
+   */
+  async cancel(jobId: string, tenant?: string): Promise<JobRecord> {
     const { store, flows } = this.#parts;
-    await store.get(jobId);
+    await this.get(jobId, tenant);
     if (await store.cancel(jobId)) await flows.withdraw(jobId);
     return store.get(jobId);
   }
 
-  /** @throws SegueError NOT_FOUND */
-  get(jobId: string): Promise<JobRecord> {
-    return this.#parts.store.get(jobId);
+  /**
+   * @param tenant who asks; anybody unless given.
+   * @throws SegueError NOT_FOUND, also for another tenant's.
+   */
+  async get(jobId: string, tenant?: string): Promise<JobRecord> {
+    const record = await this.#parts.store.get(jobId);
+    if (tenant !== undefined && record.tenant !== tenant) throw jobNotFound();
+    return record;
   }
 
   /** A tenant's jobs, the newest first. @throws SegueError INVALID_ARGUMENT for a page that no list has given out. */
@@ -108,6 +134,27 @@ export class Jobs {
   async loads(seeds: SeedRates): Promise<Record<Stage, StageLoad>> {
     const [depth, demand] = await Promise.all([this.depth(), this.#parts.load.demand()]);
     return stageLoads(depth, demand, seeds);
+  }
+
+  /** What a further job of the tenant would find before it. */
+  async outlook(tenant: string, priority: Priority): Promise<Outlook> {
+    const { flows, store } = this.#parts;
+    const { ahead, paceMs } = await store.scripts.outlook(tenant, priority, flows.waitingKeys);
+    const [encode = 0, generate = 0, decode = 0] = ahead;
+    const pace = (stage: Stage): number => paceMs[stage] ?? 0;
+    return {
+      ahead: { encode, generate, decode },
+      paceMs: { encode: pace('encode'), generate: pace('generate'), decode: pace('decode') },
+    };
+  }
+
+  /** Share of Redis' memory that is in use; 0 where it has no limit. */
+  async memoryUse(): Promise<number> {
+    const { client, ask } = this.#parts.redis;
+    const memory = await ask(() => client.info('memory'));
+    const amount = (name: string) => Number(new RegExp(`^${name}:(\\d+)`, 'm').exec(memory)?.[1] ?? 0);
+    const limit = amount('maxmemory');
+    return limit > 0 ? amount('used_memory') / limit : 0;
   }
 
   /** Workers of a stage that were heard of within the last seconds: not those that are gone, frozen or cut off. */

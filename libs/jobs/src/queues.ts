@@ -57,16 +57,31 @@ export function embeddingToText({ buffer, byteOffset, byteLength }: Float32Array
 const MAX_TASK_BYTES = 4096;
 
 /** BullMQ takes the lower number first, but 0 (no priority) before all: every task therefore has one. */
-const PRIORITY = { high: 1, normal: 2, low: 3 } as const satisfies Record<Priority, number>;
+const RANK = { high: 1, normal: 2, low: 3 } as const satisfies Record<Priority, number>;
+const RANKS = 3;
+/** BullMQ's own limit. Who comes after so many turns without one idle moment of the whole service is served as he came. */
+const LAST_PLACE = 2 ** 21;
+
+/** Where a job stands in every queue. */
+export interface Place {
+  readonly priority: Priority;
+  /** See `turn-lua.ts`; a job of an earlier version has none. */
+  readonly turn?: number;
+}
+
+/** Place of a job as a number for BullMQ: by turn, and within a turn by priority. */
+function placeOf({ priority, turn = 0 }: Place): number {
+  return Math.min(turn * RANKS + RANK[priority], LAST_PLACE);
+}
 
 /**
  * Options of every task of a flow. A task is removed when it ends: what must last is in the job record. There is no
  * backoff: BullMQ would keep it by the clock of one worker and end it by that of another; the host pauses instead.
  */
-export function taskOptions(priority: Priority, id: string): JobsOptions & { readonly jobId: string } {
+export function taskOptions(place: Place, id: string): JobsOptions & { readonly jobId: string } {
   return {
     jobId: id,
-    priority: PRIORITY[priority],
+    priority: placeOf(place),
     attempts: 3,
     removeOnComplete: true,
     removeOnFail: true,

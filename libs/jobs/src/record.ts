@@ -1,6 +1,7 @@
 import type { Answer, ErrorBody, Job, JobState, SegmentationRequest, Stage } from '@segue/core';
 import type { Reading } from '@segue/redis';
 import type { Generated, TensorSetRef } from '@segue/stages';
+import type { Place } from './queues.js';
 
 /** Milliseconds since the epoch by Redis' clock, the one clock that all workers share. */
 export interface StageTimes {
@@ -27,6 +28,8 @@ export interface JobRecord {
   readonly recomputes: number;
   /** How often the answer was begun anew. */
   readonly epoch: number;
+  /** Where the job stands in the queues. */
+  readonly place: Place;
   /** When the record was read: milliseconds since the epoch by Redis' clock. */
   readonly readAtMs: number;
 }
@@ -36,8 +39,11 @@ export interface NewJob {
   readonly request: SegmentationRequest;
   /** Time allowed from now on. */
   readonly timeoutMs: number;
-  /** Whose idempotency keys are compared. */
+  /** Whose it is: idempotency keys and turns are kept apart by it. */
   readonly tenant?: string;
+  /** How many jobs may be open of this tenant, and in all; any number unless given. */
+  readonly mostOfTenant?: number;
+  readonly mostOfAll?: number;
   readonly idempotencyKey?: string;
   /** Stages without a worker, which the job waits for. */
   readonly starting?: readonly Stage[];
@@ -67,10 +73,12 @@ export function toJob(record: JobRecord): Job {
 export function parseRecord(jobId: string, { hash, nowMs }: Reading): JobRecord | undefined {
   const { state, request, encoded, generated, answer, error } = hash;
   if (state === undefined || request === undefined) return undefined;
+  const parsed = JSON.parse(request) as SegmentationRequest;
   return {
     jobId,
     tenant: hash.tenant ?? '',
-    request: JSON.parse(request) as SegmentationRequest,
+    request: parsed,
+    place: { priority: parsed.priority, ...(hash.turn !== undefined && { turn: Number(hash.turn) }) },
     state: state as JobState,
     createdAtMs: Number(hash.createdAtMs),
     deadlineAtMs: Number(hash.deadlineAtMs),

@@ -221,7 +221,8 @@ test('a task that ends its process in every run is a dead letter, and its neighb
   expect((await lastEvent(jobs, innocent.jobId)).type).toBe('completed');
   expect([begun.length, most]).toEqual([1, 1]);
   expect(await jobs.deadLetters.list()).toMatchObject([{ jobId: poison.jobId, queue: 'encode', deaths: 3 }]);
-  expect(await jobs.deadLetters.drop(poison.jobId)).toBe(1);
+  const replayed = await jobs.replay(poison.jobId);
+  expect((await lastEvent(jobs, replayed)).type).toBe('completed');
   expect(await jobs.deadLetters.list()).toEqual([]);
 });
 
@@ -267,4 +268,44 @@ test('a job whose record is gone is dropped', async () => {
   await jobs.redis.del(KEYS.record(jobId), KEYS.events(jobId));
   fixture.startWorkers();
   await until(async () => (await jobs.redis.keys(`*${jobId}*`)).length === 0);
+});
+
+test('a record that nobody can read keeps no other job from its deadline, its start and its count', async () => {
+  const jobs = fixture.open();
+  const broken = 'b'.repeat(32);
+  await jobs.redis.hset(KEYS.record(broken), { state: 'running', request: '{', turn: 'x', tenant: 'public' });
+  await jobs.redis.zadd(KEYS.deadlines, 0, broken);
+  await jobs.redis.zadd(KEYS.unsent, 0, broken);
+  await jobs.redis.rpush(KEYS.ended, broken);
+  const { jobId } = await jobs.store.create(newJob({ timeoutMs: 300 }));
+  const sweeper = jobs.startSweeper({ everyMs: 50, forgottenAfterMs: 0 });
+  await until(async () => (await jobs.get(jobId)).state === 'failed');
+  await until(async () => (await jobs.redis.zcard(KEYS.deadlines)) + (await jobs.redis.zcard(KEYS.unsent)) === 0);
+  await sweeper.stop();
+  expect((await jobs.takeEnded(10)).map((record) => record.jobId)).toEqual([jobId]);
+  const [letter] = await jobs.deadLetters.list();
+  expect(letter).toMatchObject({ jobId: broken, reason: 'its record cannot be read' });
+});
+
+test('a job that a version without turns wrote down ends as any other', async () => {
+  const jobs = fixture.open();
+  const jobId = 'c'.repeat(32);
+  const deadline = Date.now() + 60_000;
+  await jobs.redis.hset(KEYS.record(jobId), {
+    ...{ digest: 'd', state: 'queued', createdAtMs: Date.now(), deadlineAtMs: deadline, keepMs: 60_000 },
+    ...{ tenant: 'public', request: JSON.stringify(request()), text: '', idempotency: '' },
+  });
+  await jobs.redis.xadd(
+    KEYS.events(jobId),
+    '*',
+    'body',
+    JSON.stringify({ type: 'accepted', imageId: request().imageId }),
+  );
+  await jobs.redis.zadd(KEYS.deadlines, deadline, jobId);
+  await jobs.flows.start(jobId, { priority: 'normal' });
+  const { jobId: later } = await jobs.submit(newJob());
+  fixture.startWorkers();
+  expect((await lastEvent(jobs, jobId)).type).toBe('completed');
+  expect((await lastEvent(jobs, later)).type).toBe('completed');
+  expect(await jobs.redis.zcard(KEYS.deadlines)).toBe(0);
 });

@@ -38,7 +38,7 @@ const BINDINGS: { readonly [S in Stage]: Binding<S> } = {
     save: (encoded) => store.endEncode(record.jobId, encoded, task.id),
   }),
   generate: (task, record, { store, flows }) => {
-    const { jobId, request } = record;
+    const { jobId, place } = record;
     const encoded = encodedOf(record);
     const journal = new AnswerJournal({
       store,
@@ -48,7 +48,7 @@ const BINDINGS: { readonly [S in Stage]: Binding<S> } = {
         task.signal.throwIfAborted();
         if (!task.first && (await store.hasSegment(jobId, prompt.index))) return;
         const origin = { digest: digestOf(encoded), epoch, addedAtMs: Math.round(task.redisNowMs()) };
-        await flows.addDecode(jobId, request, prompt, origin);
+        await flows.addDecode(jobId, place, prompt, origin);
       },
     });
     return {
@@ -162,7 +162,7 @@ export class StageHost<S extends Stage> {
     const { stage } = this.#options;
     const { store, flows, redis } = this.#parts;
     const { bull, record, token } = task;
-    const { jobId, request } = record;
+    const { jobId, place } = record;
     const times = await store.scripts.countRecompute(jobId, `${stage}-${task.id}`);
     if (times > MAX_RECOMPUTES) {
       throw new SegueError('UNAVAILABLE', 'The workers lost the encoded picture again and again. Try again later.', {
@@ -171,7 +171,7 @@ export class StageHost<S extends Stage> {
     }
     redis.log.info({ jobId, stage, times }, 'tensors are gone; encoding the picture again');
     const parent = { id: task.id, queue: bull.queueQualifiedName };
-    await flows.addEncode(jobId, request, `${task.id}-${stage}-${times}`, parent);
+    await flows.addEncode(jobId, place, `${task.id}-${stage}-${times}`, parent);
     if (await redis.ask(() => bull.moveToWaitingChildren(token))) throw new WaitingChildrenError();
   }
 }

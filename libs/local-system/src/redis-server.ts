@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import freePort from 'get-port';
@@ -11,6 +11,8 @@ export interface RedisServerOptions {
   readonly port?: number;
   /** Writes are kept on disk, so that {@link RedisServer.restart} finds them again (Redis's append-only file). */
   readonly durable?: boolean;
+  /** Speaks TLS alone, to clients with a certificate of the CA. PEM files. */
+  readonly tls?: { readonly certFile: string; readonly keyFile: string; readonly caFile: string };
   readonly onLine?: ((line: string) => void) | undefined;
 }
 
@@ -45,9 +47,9 @@ export class RedisServer {
     return server;
   }
 
-  /** `redis://127.0.0.1:port` */
+  /** `redis://127.0.0.1:port`, or `rediss://` with TLS. */
   get url(): string {
-    return `redis://127.0.0.1:${this.port}`;
+    return `${this.#options.tls ? 'rediss' : 'redis'}://127.0.0.1:${this.port}`;
   }
 
   get program(): Program {
@@ -68,8 +70,17 @@ export class RedisServer {
   }
 
   #run(): Program {
+    const { tls } = this.#options;
     const settings = {
-      port: this.port,
+      ...(tls
+        ? {
+            port: 0,
+            'tls-port': this.port,
+            'tls-cert-file': tls.certFile,
+            'tls-key-file': tls.keyFile,
+            'tls-ca-cert-file': tls.caFile,
+          }
+        : { port: this.port }),
       bind: '127.0.0.1',
       dir: this.#folder,
       save: '',
@@ -82,12 +93,14 @@ export class RedisServer {
   }
 
   #serves(): Promise<void> {
-    return this.#program.serves(() => answersPing(this.url), START_TIMEOUT_MS);
+    return this.#program.serves(() => answersPing(this.url, this.#options.tls), START_TIMEOUT_MS);
   }
 }
 
-async function answersPing(url: string): Promise<boolean> {
-  const redis = new Redis(url, { lazyConnect: true, retryStrategy: () => null, connectTimeout: 1_000 });
+async function answersPing(url: string, tls: RedisServerOptions['tls']): Promise<boolean> {
+  const files = tls && (await Promise.all([tls.certFile, tls.keyFile, tls.caFile].map((path) => readFile(path))));
+  const security = files && { tls: { cert: files[0], key: files[1], ca: files[2] } };
+  const redis = new Redis(url, { lazyConnect: true, retryStrategy: () => null, connectTimeout: 1_000, ...security });
   redis.on('error', () => undefined); // refused until the server listens
   try {
     return (await redis.ping()) === 'PONG';

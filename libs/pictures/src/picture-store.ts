@@ -1,24 +1,39 @@
 import { createHash, webcrypto } from 'node:crypto';
+import { PUBLIC_TENANT, type Tenant } from '@segue/core';
 import type { PictureSize, PictureSizes } from '@segue/stages';
 
-/** Pictures as they were sent, by the SHA-256 of their bytes in hex. Every use renews their lifetime. */
+/** Pictures as they were sent, by their ids. Every use renews their lifetime. */
 export interface PictureStore extends PictureSizes {
   /**
+   * @param owner whose picture it is, and how many bytes it may keep; whoever need not say who it is, and any number, unless given.
    * @returns the image id. Storing the same bytes again only renews them.
-   * @throws SegueError RESOURCE_EXHAUSTED when the store has no room.
+   * @throws SegueError RESOURCE_EXHAUSTED when the store or the tenant has no room.
    */
-  put(bytes: Uint8Array, size: PictureSize): Promise<string>;
-  /** @throws SegueError NOT_FOUND when the picture was never sent or its lifetime is over. */
-  get(imageId: string): Promise<Buffer>;
+  put(bytes: Uint8Array, size: PictureSize, owner?: Tenant): Promise<string>;
+  /**
+   * @param tenant who asks; a worker asks for any tenant's.
+   * @throws SegueError NOT_FOUND when this tenant has never sent the picture, or its lifetime is over.
+   */
+  get(imageId: string, tenant?: string): Promise<Buffer>;
+  /** As `get`. */
+  sizeOf(imageId: string, tenant?: string): Promise<PictureSize>;
 }
 
 /** More are hashed in a thread, which costs a small picture more time than it saves; 25 MB take some 15 to 60 ms. */
 const HASHED_HERE_BYTES = 2 ** 20;
 
-/** The id of a picture: the SHA-256 of its bytes, hex. */
-export async function imageIdOf(bytes: Uint8Array): Promise<string> {
-  if (bytes.byteLength <= HASHED_HERE_BYTES) return createHash('sha256').update(bytes).digest('hex');
-  return Buffer.from(await webcrypto.subtle.digest('SHA-256', bytes)).toString('hex');
+/**
+ * The id of a picture, 64 hexadecimal digits: the SHA-256 of its bytes or, of a tenant that has to say who it is, of its name
+ * and that. What is computed of a picture is found by its id, so that no tenant is answered faster because another one sent
+ * the same picture.
+ */
+export async function imageIdOf(bytes: Uint8Array, tenant: string = PUBLIC_TENANT): Promise<string> {
+  const digest =
+    bytes.byteLength <= HASHED_HERE_BYTES
+      ? createHash('sha256').update(bytes).digest()
+      : Buffer.from(await webcrypto.subtle.digest('SHA-256', bytes));
+  if (tenant === PUBLIC_TENANT) return digest.toString('hex');
+  return createHash('sha256').update(`${tenant}\0`).update(digest).digest('hex');
 }
 
 export interface PictureStoreOptions {

@@ -69,6 +69,36 @@ test('pictures leave room for jobs', async () => {
   expect(await connection.client.set('job', 'x')).toBe('OK');
 });
 
+test('a picture is there for its tenant and for workers alone', async () => {
+  const pictures = store();
+  const acme = { name: 'acme', limits: {} };
+  const id = await pictures.put(bytes, SIZE, acme);
+  expect(id).not.toBe(imageId);
+  expect(Buffer.compare(await pictures.get(id, 'acme'), bytes)).toBe(0);
+  expect(Buffer.compare(await pictures.get(id), bytes)).toBe(0);
+  await expect(pictures.get(id, 'bolt')).rejects.toMatchObject({ code: 'NOT_FOUND' });
+  await expect(pictures.sizeOf(id, 'public')).rejects.toMatchObject({ code: 'NOT_FOUND' });
+});
+
+test('a picture of a version without tenants is that of whoever need not say who it is', async () => {
+  await connection.client.hset(KEYS.picture(imageId), { bytes: Buffer.from(bytes), ...SIZE });
+  expect(await store().sizeOf(imageId, 'public')).toEqual(SIZE);
+  await expect(store().get(imageId, 'acme')).rejects.toMatchObject({ code: 'NOT_FOUND' });
+});
+
+test('the bytes of a tenant are counted as long as its pictures live', async () => {
+  const pictures = store(60_000);
+  const acme = { name: 'acme', limits: { pictureBytes: 250 } };
+  const put = (fill: number) => pictures.put(new Uint8Array(100).fill(fill), SIZE, acme);
+  const [first, second] = [await put(1), await put(2)];
+  await expect(put(3)).rejects.toMatchObject({ code: 'RESOURCE_EXHAUSTED', retryAfterMs: expect.any(Number) });
+  expect(await put(1)).toBe(first);
+  const counted = KEYS.tenantPictures('acme');
+  await connection.client.zadd(counted, Date.now() - 1, second);
+  await put(3);
+  expect(await connection.client.hget(`${counted}:bytes`, 'total')).toBe('200');
+});
+
 test('without Redis a producer hears so at once', async () => {
   const own = await RedisServer.start();
   const producer = openRedis({ url: own.url, role: 'producer', log });

@@ -1,3 +1,5 @@
+import { TURN_LUA } from './turn-lua.js';
+
 /*
  * The writes on jobs that must be atomic, and the reads that need Redis' clock. In all of them KEYS[1] is the job record,
  * KEYS[2] its event log, ARGV[1] its signal channel. `JobScripts` is the only caller.
@@ -16,6 +18,12 @@ local function emit(body)
   redis.call('PUBLISH', ARGV[1], 'event')
   return id
 end
+-- Milliseconds that one job takes of a stage, as of late.
+local function keepPace(pace, stage, ms)
+  local before = redis.call('HGET', pace, stage)
+  redis.call('HSET', pace, stage, tostring(before and before * 0.9 + ms * 0.1 or tonumber(ms)))
+  redis.call('PEXPIRE', pace, 600000)
+end
 local function epoch()
   return redis.call('HGET', KEYS[1], 'epoch') or '0'
 end
@@ -23,7 +31,10 @@ end
 
 /**
  * An idempotency key (KEYS[5]) finds the job that it made. A job that failed for a passing reason makes room for a new one.
- * Returns what happened (1: created, 0: found, -1: found with another request) and the job's id.
+ * KEYS[7] to [9] hold the tenant's jobs that have not ended, of high, normal and low priority, by turn; ARGV[12] is which of
+ * them this one belongs to. ARGV[13] and [14]: how many jobs may be open of this tenant, and in all; 0 for any number.
+ * Returns what happened (1: created, 0: found, -1: found with another request, -2: the tenant has too many, -3: there are
+ * too many), the job's id, and its turn.
  */
 const CREATE = `
 if ARGV[9] ~= '' then
@@ -34,11 +45,27 @@ if ARGV[9] ~= '' then
     if redis.call('HGET', ARGV[10] .. known, 'retryable') ~= '1' then return {0, known} end
   end
 end
+local rank, mostOfTenant, mostOfAll = tonumber(ARGV[12]), tonumber(ARGV[13]), tonumber(ARGV[14])
+local open, ahead = 0, {}
+for class = 1, 3 do
+  local jobs = KEYS[6 + class]
+  -- One whose record is gone was never ended: nobody was there for longer than it is kept.
+  local first = redis.call('ZRANGE', jobs, 0, 0)[1]
+  if first and redis.call('EXISTS', ARGV[10] .. first) == 0 then redis.call('ZREM', jobs, first) end
+  open = open + redis.call('ZCARD', jobs)
+  if class <= rank then ahead[class] = jobs end
+end
+if mostOfTenant > 0 and open >= mostOfTenant then return {-2, ''} end
+if mostOfAll > 0 and redis.call('ZCARD', KEYS[3]) >= mostOfAll then return {-3, ''} end
+if redis.call('ZCARD', KEYS[3]) == 0 then redis.call('DEL', KEYS[6]) end
+local turn = nextTurn(KEYS[6], KEYS[3], ARGV[6], ahead)
 local created = now()
 local deadline = created + ARGV[4]
 local expires = deadline + ARGV[5]
 redis.call('HSET', KEYS[1], 'digest', ARGV[3], 'state', 'queued', 'createdAtMs', created, 'deadlineAtMs', deadline,
-  'keepMs', ARGV[5], 'tenant', ARGV[6], 'request', ARGV[7], 'text', '', 'idempotency', ARGV[9])
+  'keepMs', ARGV[5], 'tenant', ARGV[6], 'request', ARGV[7], 'text', '', 'idempotency', ARGV[9],
+  'turn', turn, 'openIn', KEYS[6 + rank])
+redis.call('ZADD', KEYS[6 + rank], turn, ARGV[2])
 emit(ARGV[8])
 if ARGV[11] ~= '' then emit(ARGV[11]) end
 redis.call('PEXPIREAT', KEYS[1], expires)
@@ -46,7 +73,7 @@ redis.call('PEXPIREAT', KEYS[2], expires)
 if ARGV[9] ~= '' then redis.call('SET', KEYS[5], ARGV[2], 'PXAT', expires) end
 redis.call('ZADD', KEYS[3], deadline, ARGV[2])
 redis.call('ZADD', KEYS[4], created, ARGV[2])
-return {1, ARGV[2]}
+return {1, ARGV[2], turn}
 `;
 
 /** The record as it is now, and the time. */
@@ -74,12 +101,19 @@ return {now(), deaths, redis.call('HGETALL', KEYS[1])}
 /** The run of a task has ended and its process lives. */
 const LET_GO = `return redis.call('HDEL', KEYS[1], 'begun.' .. ARGV[2])`;
 
-/** Keeps a stage's result (ARGV[4], [5]: field and value, which a later run replaces) and notes its end, once, and the run's. */
+/**
+ * Keeps a stage's result (ARGV[4], [5]: field and value, which a later run replaces) and notes its end, once, and the run's.
+ * KEYS[3] is the pace of the stages.
+ */
 const END_STAGE = `
 if ended() then return 0 end
 redis.call('HDEL', KEYS[1], 'begun.' .. ARGV[6])
 if ARGV[4] ~= '' then redis.call('HSET', KEYS[1], ARGV[4], ARGV[5]) end
-if redis.call('HSETNX', KEYS[1], ARGV[2] .. '.doneAtMs', now()) == 1 then emit(ARGV[3]) end
+if redis.call('HSETNX', KEYS[1], ARGV[2] .. '.doneAtMs', now()) == 1 then
+  emit(ARGV[3])
+  local started = redis.call('HGET', KEYS[1], ARGV[2] .. '.startedAtMs')
+  if started and ARGV[2] ~= 'decode' then keepPace(KEYS[3], ARGV[2], now() - started) end
+end
 return 1
 `;
 
@@ -130,6 +164,12 @@ return 1
 /** Ends the job; the first end wins. ARGV: state, event, field and value of the outcome, whether a retry may succeed. */
 const FINISH = `
 if ended() then return 0 end
+local before = redis.call('HMGET', KEYS[1], 'state', 'tenant', 'turn', 'openIn')
+if before[4] then
+  redis.call('ZREM', before[4], ARGV[2])
+  endTurn(KEYS[6], before[2], before[3], before[1], ARGV[3])
+end
+if ARGV[3] == 'completed' then keepPace(KEYS[7], 'decode', redis.call('HGET', KEYS[1], 'decodeMs') or 0) end
 redis.call('HSET', KEYS[1], 'state', ARGV[3], 'retryable', ARGV[7])
 if ARGV[5] ~= '' then redis.call('HSET', KEYS[1], ARGV[5], ARGV[6]) end
 redis.call('XADD', KEYS[2], '*', 'body', ARGV[4])
@@ -181,6 +221,23 @@ if #ids == 0 then return {} end
 return redis.call('HMGET', KEYS[2], unpack(ids))
 `;
 
+/**
+ * How many tasks of each queue (KEYS[6] and on: BullMQ's sorted sets of those that wait) a further job of the tenant would stand
+ * behind, and the pace of the stages. KEYS[1]: pace, [2]: turns, [3] to [5]: the tenant's open jobs. ARGV[2]: tenant, [3]: rank
+ * of the job's priority, [4]: deadlines.
+ */
+const OUTLOOK = `
+local ahead = {}
+for class = 1, tonumber(ARGV[3]) do ahead[class] = KEYS[2 + class] end
+local turn = nextTurn(KEYS[2], ARGV[4], ARGV[2], ahead)
+local place = turn * 3 + ARGV[3] + 1
+local counts = {}
+for queue = 6, #KEYS do
+  counts[queue - 5] = redis.call('ZCOUNT', KEYS[queue], '-inf', '(' .. string.format('%.0f', place * 4294967296))
+end
+return {counts, redis.call('HGETALL', KEYS[1])}
+`;
+
 const BODIES = {
   segueCreate: CREATE,
   segueRead: READ,
@@ -196,11 +253,12 @@ const BODIES = {
   segueSweep: SWEEP,
   segueHeartbeat: HEARTBEAT,
   segueLiveWorkers: LIVE_WORKERS,
+  segueOutlook: OUTLOOK,
 } as const;
 
 export type JobScriptName = keyof typeof BODIES;
 
 /** The scripts' text by the name of their command. */
 export const JOB_LUA = Object.fromEntries(
-  Object.entries(BODIES).map(([name, body]) => [name, PRELUDE + body]),
+  Object.entries(BODIES).map(([name, body]) => [name, PRELUDE + TURN_LUA + body]),
 ) as Readonly<Record<JobScriptName, string>>;

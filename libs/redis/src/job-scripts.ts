@@ -24,6 +24,21 @@ export interface NewRecord {
   readonly idempotency: string;
   /** JSON of a second event; empty for none. */
   readonly then: string;
+  readonly priority: (typeof PRIORITIES)[number];
+  /** How many jobs may be open of this tenant, and in all; 0 for any number. */
+  readonly mostOfTenant: number;
+  readonly mostOfAll: number;
+}
+
+/** From the first to the last. */
+const PRIORITIES = ['high', 'normal', 'low'] as const;
+
+interface Created {
+  /** Why there is no new job: the key has one, or has one of another request, or the tenant or all have too many open. */
+  readonly outcome: 'created' | 'found' | 'conflict' | 'tenant_full' | 'full';
+  readonly jobId: string;
+  /** When it comes before others; of a created job. */
+  readonly turn: number;
 }
 
 export interface Outcome {
@@ -48,6 +63,14 @@ const REFUSALS: Readonly<Record<number, Exclude<Appended, object>>> = {
   [-5]: 'superseded',
 };
 
+const CREATE_OUTCOMES: Readonly<Record<number, Created['outcome']>> = {
+  [1]: 'created',
+  [0]: 'found',
+  [-1]: 'conflict',
+  [-2]: 'tenant_full',
+  [-3]: 'full',
+};
+
 /** One function for each script on jobs; the order of keys and arguments is known here and in the scripts alone. */
 export class JobScripts {
   readonly #scripts: Readonly<Record<JobScriptName, Script>>;
@@ -60,14 +83,22 @@ export class JobScripts {
   }
 
   /** Writes the record, unless the idempotency key stands for a job already. */
-  async create(
-    job: NewRecord,
-  ): Promise<{ readonly outcome: 'created' | 'found' | 'conflict'; readonly jobId: string }> {
-    const { jobId, digest, timeoutMs, keepMs, tenant, request, event, idempotency, then } = job;
-    const keys = [...keysOf(jobId), KEYS.deadlines, KEYS.unsent, KEYS.idempotency(idempotency)];
+  async create(job: NewRecord): Promise<Created> {
+    const { jobId, digest, timeoutMs, keepMs, tenant, request, event, idempotency, then, priority } = job;
+    const keys = [
+      ...keysOf(jobId),
+      KEYS.deadlines,
+      KEYS.unsent,
+      KEYS.idempotency(idempotency),
+      KEYS.turns,
+      ...PRIORITIES.map((each) => KEYS.openJobs(tenant, each)),
+    ];
+    const rank = PRIORITIES.indexOf(priority) + 1;
     const args = [jobId, digest, timeoutMs, keepMs, tenant, request, event, idempotency, KEYS.record(''), then];
-    const [code, known] = (await this.#run('segueCreate', keys, jobId, args)) as [number, string];
-    return { outcome: code === 1 ? 'created' : code === 0 ? 'found' : 'conflict', jobId: known };
+    const limits = [rank, job.mostOfTenant, job.mostOfAll];
+    const reply = (await this.#run('segueCreate', keys, jobId, [...args, ...limits])) as [number, string, number?];
+    const [code, known, turn = 0] = reply;
+    return { outcome: CREATE_OUTCOMES[code] ?? 'conflict', jobId: known, turn };
   }
 
   async read(jobId: string): Promise<Reading> {
@@ -99,7 +130,8 @@ export class JobScripts {
     value: string,
     taskId: string,
   ): Promise<void> {
-    await this.#job('segueEndStage', jobId, stage, event, field, value, taskId);
+    const args = [stage, event, field, value, taskId];
+    await this.#run('segueEndStage', [...keysOf(jobId), KEYS.pace], jobId, args);
   }
 
   /** @param at bytes of the answer before the piece. */
@@ -129,7 +161,7 @@ export class JobScripts {
   /** @returns whether this call ended the job: only the first end counts. */
   async finish(jobId: string, outcome: Outcome): Promise<boolean> {
     const { state, event, field = '', value = '', retryable = false } = outcome;
-    const keys = [...keysOf(jobId), KEYS.deadlines, KEYS.unsent, KEYS.ended];
+    const keys = [...keysOf(jobId), KEYS.deadlines, KEYS.unsent, KEYS.ended, KEYS.turns, KEYS.pace];
     const args = [jobId, state, event, field, value, retryable ? 1 : 0, KEYS.idempotency('')];
     return (await this.#run('segueFinish', keys, jobId, args)) === 1;
   }
@@ -175,6 +207,23 @@ export class JobScripts {
     const keys = [KEYS.workers(stage), KEYS.workerInfo(stage)];
     const infos = (await this.#scripts.segueLiveWorkers(keys, [withinMs])) as (string | null)[];
     return infos.filter((info) => info !== null);
+  }
+
+  /**
+   * What a further job of the tenant would find before it.
+   * @param queues BullMQ's keys of the tasks that wait.
+   */
+  async outlook(
+    tenant: string,
+    priority: NewRecord['priority'],
+    queues: readonly string[],
+  ): Promise<{ readonly ahead: readonly number[]; readonly paceMs: Readonly<Record<string, number>> }> {
+    const open = PRIORITIES.map((each) => KEYS.openJobs(tenant, each));
+    const keys = [KEYS.pace, KEYS.turns, ...open, ...queues];
+    const args = ['', tenant, PRIORITIES.indexOf(priority) + 1, KEYS.deadlines];
+    const [ahead, pace] = (await this.#scripts.segueOutlook(keys, args)) as [number[], string[]];
+    const paceMs = Object.entries(fromPairs(pace)).map(([stage, ms]) => [stage, Number(ms)] as const);
+    return { ahead, paceMs: Object.fromEntries(paceMs) };
   }
 
   #job(name: JobScriptName, jobId: string, ...args: readonly (string | number)[]): Promise<unknown> {

@@ -36,6 +36,16 @@ export const KEYS = {
   /** Sorted sets: a tenant's batches by creation, and those that have not ended by the end of their lease. */
   batchesOf: (tenant: string) => `${PREFIX}:batches-of:${tenant}`,
   openBatches: `${PREFIX}:open-batches`,
+  /** Sorted set: a tenant's jobs of one priority that have not ended, by turn. */
+  openJobs: (tenant: string, priority: string) => `${PREFIX}:tenant:${tenant}:open:${priority}`,
+  /** Hash: milliseconds that one job takes of each stage. */
+  pace: `${PREFIX}:pace`,
+  /** Hash: whose turn it is. */
+  turns: `${PREFIX}:turns`,
+  /** Hash: what is left of a tenant's requests of this minute. */
+  rate: (tenant: string) => `${PREFIX}:tenant:${tenant}:rate`,
+  /** Sorted set: a tenant's pictures, by the end of their lifetime; with `:bytes`, a hash of their bytes and of all (`total`). */
+  tenantPictures: (tenant: string) => `${PREFIX}:tenant:${tenant}:pictures`,
   /** List: jobs that have ended and that nobody has counted yet. */
   ended: `${PREFIX}:ended`,
   /** Hash: tasks that ended the processes which ran them, by job id. */

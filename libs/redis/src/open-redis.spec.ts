@@ -1,8 +1,9 @@
 import { SegueError } from '@segue/core';
 import { RedisServer } from '@segue/local-system';
+import { TestAuthority } from '@segue/testing';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { redisError } from './errors.js';
-import { openRedis, type RedisConnection, type RedisRole } from './open-redis.js';
+import { openRedis, type RedisConnection, type RedisRole, type RedisTlsFiles } from './open-redis.js';
 
 let server: RedisServer;
 const opened: RedisConnection[] = [];
@@ -83,4 +84,27 @@ describe('redisError', () => {
     const told = new SegueError('NOT_FOUND', 'gone');
     expect(redisError(told)).toBe(told);
   });
+});
+
+it('speaks TLS both ways, and to nobody else', async () => {
+  const [ours, others] = [await TestAuthority.create(), await TestAuthority.create()];
+  const own = await ours.issue({ names: ['DNS:client'] });
+  const server = await RedisServer.start({ tls: { ...(await ours.issue()), caFile: ours.caFile } });
+  const attempt = async (tls: RedisTlsFiles) => {
+    const connection = openRedis({ url: server.url, role: 'producer', log, tls });
+    await expect.poll(() => ['ready', 'reconnecting', 'close'].includes(connection.client.status)).toBe(true);
+    const answers = await connection.ping();
+    connection.close();
+    return answers;
+  };
+  try {
+    expect(await attempt({ ...own, caFile: ours.caFile })).toBe(true);
+    expect(await attempt({ caFile: ours.caFile })).toBe(false);
+    expect(await attempt({ ...(await others.issue()), caFile: ours.caFile })).toBe(false);
+    expect(await attempt({ ...own, caFile: others.caFile })).toBe(false);
+    expect(await attempt(own)).toBe(false);
+  } finally {
+    await server.stop();
+    await Promise.all([ours.remove(), others.remove()]);
+  }
 });

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis, type RedisOptions } from 'ioredis';
 import { isStoreAway, redisError } from './errors.js';
@@ -11,11 +12,22 @@ import type { Log } from './log.js';
 export type RedisRole = 'producer' | 'worker';
 
 export interface RedisConnectionOptions {
-  /** `redis://host:port` */
+  /** `redis://host:port`, or `rediss://` with TLS. */
   readonly url: string;
+  /** For `rediss:`; read once. */
+  readonly tls?: RedisTlsFiles;
   /** `producer` for whoever answers requests, `worker` for whoever works on a queue. */
   readonly role: RedisRole;
   readonly log: Log;
+}
+
+/** Paths of PEM files. */
+export interface RedisTlsFiles {
+  /** The CA of Redis' certificate, where it is no public one. */
+  readonly caFile?: string | undefined;
+  /** Our own certificate, where Redis asks for it. */
+  readonly certFile?: string | undefined;
+  readonly keyFile?: string | undefined;
 }
 
 /** A connection that reconnects for ever, and what its users need to share. */
@@ -53,7 +65,8 @@ const ROLE_OPTIONS = {
 } as const satisfies Record<RedisRole, RedisOptions>;
 
 /** Opens a connection. Returns at once: Redis may come later. */
-export function openRedis({ url, role, log }: RedisConnectionOptions): RedisConnection {
+export function openRedis({ url, role, log, tls = {} }: RedisConnectionOptions): RedisConnection {
+  const security = url.startsWith('rediss:') ? { tls: readTls(tls) } : {};
   let away = false;
   const opened: Redis[] = [];
   const onError = (error: Error): void => {
@@ -64,6 +77,7 @@ export function openRedis({ url, role, log }: RedisConnectionOptions): RedisConn
   const connect = (): Redis => {
     const redis = new Redis(url, {
       ...ROLE_OPTIONS[role],
+      ...security,
       connectTimeout: COMMAND_TIMEOUT_MS,
       keepAlive: 10_000,
       retryStrategy: (attempt) => Math.min(50 * 2 ** Math.min(attempt, 5), LONGEST_RECONNECT_WAIT_MS),
@@ -108,5 +122,13 @@ export function openRedis({ url, role, log }: RedisConnectionOptions): RedisConn
     close() {
       for (const redis of opened.splice(0)) redis.disconnect();
     },
+  };
+}
+
+function readTls({ caFile, certFile, keyFile }: RedisTlsFiles): RedisOptions['tls'] & object {
+  return {
+    ...(caFile !== undefined && { ca: readFileSync(caFile) }),
+    ...(certFile !== undefined && { cert: readFileSync(certFile) }),
+    ...(keyFile !== undefined && { key: readFileSync(keyFile) }),
   };
 }

@@ -9,6 +9,19 @@ export interface CallContext {
   readonly deadlineAtMs: number;
   /** The client's `x-request-id`, else a new one; sent back in the initial metadata. */
   readonly requestId: string;
+  /** The header `authorization`, if there is one. */
+  readonly authorization: string | undefined;
+}
+
+/** A call that has ended. */
+export interface EndedCall {
+  readonly method: string;
+  /** Number of the gRPC status. */
+  readonly status: number;
+  readonly seconds: number;
+  readonly requestId: string;
+  /** What the handler threw. */
+  readonly error?: unknown;
 }
 
 type ServerCall = ServerUnaryCall<never, never> | ServerWritableStream<never, never>;
@@ -19,12 +32,13 @@ export class OpenCall implements CallContext {
   readonly signal: AbortSignal = this.#controller.signal;
   readonly deadlineAtMs: number;
   readonly requestId: string;
+  readonly authorization: string | undefined;
   #replied = false;
 
   constructor(call: ServerCall) {
     this.deadlineAtMs = Number(call.getDeadline());
-    const [given] = call.metadata.get(REQUEST_ID);
-    this.requestId = requestIdOf(given);
+    this.requestId = requestIdOf(call.metadata.get(REQUEST_ID)[0]);
+    this.authorization = authorizationOf(call.metadata);
     const metadata = new Metadata();
     metadata.set(REQUEST_ID, this.requestId);
     call.sendMetadata(metadata);
@@ -44,6 +58,11 @@ export class OpenCall implements CallContext {
       ? new SegueError('DEADLINE_EXCEEDED', 'The deadline passed before the answer was ready. Allow more time.')
       : new SegueError('CANCELLED', 'The client cancelled the call.');
   }
+}
+
+export function authorizationOf(metadata: Metadata): string | undefined {
+  const [value] = metadata.get('authorization');
+  return value?.toString();
 }
 
 /** A deadline travels as the time that is left, which starts anew on arrival: the client's own ends so much earlier. */

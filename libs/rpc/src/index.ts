@@ -1,2 +1,2 @@
-export type { CallContext } from './call.js';
-export { RpcServer, type EndedCall, type Handlers } from './server.js';
+export type { CallContext, EndedCall } from './call.js';
+export { RpcServer, type Handlers } from './server.js';

@@ -152,6 +152,50 @@ describe('a unary call', () => {
   });
 });
 
+describe('a request that was made by hand', () => {
+  const path = '/segue.v1.SegmentationService/Segment';
+  const send = (bytes: Buffer) =>
+    failure(
+      new Promise((resolve, reject) =>
+        client.makeUnaryRequest(
+          path,
+          (raw: Buffer) => raw,
+          (raw: Buffer) => raw,
+          bytes,
+          (error, reply) => (error ? reject(error) : resolve(reply)),
+        ),
+      ),
+    );
+
+  it.each([
+    ['random bytes', Buffer.from('not a message at all')],
+    ['a field that ends too late', Buffer.from([0x1a, 0xff, 0xff, 0x03, 0x61])],
+    ['text that is no UTF-8', Buffer.from([0x1a, 0x02, 0xc3, 0x28])],
+    ['groups within groups', Buffer.alloc(200_000, 0x53)],
+  ])('is refused for %s', async (_, bytes) => {
+    expect(await send(bytes)).toMatchObject({ code: 3 });
+  });
+
+  it('is refused for 20 000 unknown fields, in a status that can be sent', async () => {
+    const field = (number: number) => Buffer.from([...varint(number << 3), 1]);
+    const error = await send(Buffer.concat(Array.from({ length: 9_000 }, (_, i) => field(100 + i))));
+    expect(error).toMatchObject({ code: 3, details: expect.stringContaining('and 8995 more') });
+    const more = await send(Buffer.concat(Array.from({ length: 20_000 }, (_, i) => field(100 + i))));
+    expect(more).toMatchObject({ code: 3, details: expect.stringContaining('10000 fields at most') });
+  });
+
+  it('is refused for hundreds of thousands of turns before they are made', async () => {
+    const startedAt = performance.now();
+    const error = await send(Buffer.alloc(1_000_000, Buffer.from([0x22, 0x00])));
+    expect(error).toMatchObject({ code: 3, details: expect.stringContaining('fewer turns') });
+    expect(performance.now() - startedAt).toBeLessThan(1_000);
+  });
+
+  function varint(value: number): number[] {
+    return value < 128 ? [value] : [(value & 127) | 128, ...varint(value >>> 7)];
+  }
+});
+
 describe('a streaming call', () => {
   it('delivers all messages in order', async () => {
     const ids: string[] = [];

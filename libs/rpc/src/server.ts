@@ -13,7 +13,9 @@ import {
 import { grpcServiceDefinition } from '@segue/contracts';
 import { hostPort } from '@segue/core';
 import { HealthImplementation } from 'grpc-health-check';
-import { OpenCall, type CallContext } from './call.js';
+import { admission, type Admit } from './admit.js';
+import { OpenCall, type CallContext, type EndedCall } from './call.js';
+import { decoderOf, Unreadable } from './decode.js';
 import { addReflection } from './reflection.js';
 import { toStatus } from './status.js';
 import { refuseUnknownFields } from './unknown-fields.js';
@@ -25,21 +27,14 @@ export type Handler<M extends DescMethod> = M['methodKind'] extends 'unary'
 
 export type Handlers<S extends DescService> = { readonly [K in keyof S['method']]: Handler<S['method'][K]> };
 
-/** A call that has ended. */
-export interface EndedCall {
-  readonly method: string;
-  /** Number of the gRPC status. */
-  readonly status: number;
-  readonly seconds: number;
-  readonly requestId: string;
-  /** What the handler threw. */
-  readonly error?: unknown;
-}
-
 export interface RpcServerOptions {
   readonly maxReceiveBytes: number;
   /** Whether the server tells what it offers (grpc.reflection.v1); not unless it is set. */
   readonly reflection?: boolean;
+  /** Without TLS unless given. */
+  readonly credentials?: ServerCredentials | undefined;
+  /** Looks at the calls of the services that were added, before their messages are read. */
+  readonly admit?: Admit;
   readonly onEnd?: (call: EndedCall) => void;
 }
 
@@ -49,12 +44,15 @@ export class RpcServer {
   readonly #health = new HealthImplementation({ '': 'NOT_SERVING' });
   readonly #services: DescService[] = [];
   readonly #options: RpcServerOptions;
+  readonly #credentials: ServerCredentials;
 
   constructor(options: RpcServerOptions) {
     this.#options = options;
+    this.#credentials = options.credentials ?? ServerCredentials.createInsecure();
     this.#server = new Server({
       'grpc.max_receive_message_length': options.maxReceiveBytes,
       'grpc.max_send_message_length': -1,
+      ...(options.admit && { interceptors: [admission(this.#services, options.admit, options.onEnd)] }),
     });
   }
 
@@ -67,18 +65,24 @@ export class RpcServer {
           ? this.#unary(method, handler as UnaryHandler)
           : this.#stream(method, handler as StreamHandler);
     }
-    this.#server.addService(grpcServiceDefinition(service) as never, implementation);
+    const definition = Object.fromEntries(
+      service.methods.map((method) => [
+        method.name,
+        { ...grpcServiceDefinition(service)[method.name], requestDeserialize: decoderOf(method.input) },
+      ]),
+    );
+    this.#server.addService(definition as never, implementation);
     this.#services.push(service);
     this.setServing(false);
     return this;
   }
 
-  /** Listens without TLS and returns the port. Health says NOT_SERVING until `setServing(true)`. */
+  /** Listens and returns the port. Health says NOT_SERVING until `setServing(true)`. */
   async listen(host: string, port: number): Promise<number> {
     this.#health.addToServer(this.#server);
     if (this.#options.reflection) addReflection(this.#server, this.#services);
     return new Promise((resolve, reject) => {
-      this.#server.bindAsync(hostPort(host, port), ServerCredentials.createInsecure(), (error, bound) => {
+      this.#server.bindAsync(hostPort(host, port), this.#credentials, (error, bound) => {
         if (error) reject(error);
         else resolve(bound);
       });
@@ -101,13 +105,12 @@ export class RpcServer {
   }
 
   #unary(method: DescMethod, handler: UnaryHandler) {
-    return (call: ServerUnaryCall<Message, Message>, reply: sendUnaryData<Message>): void => {
+    return (call: ServerUnaryCall<Message | Unreadable, Message>, reply: sendUnaryData<Message>): void => {
       const open = new OpenCall(call as never);
       const ended = this.#watch(method, open);
       const run = async (): Promise<void> => {
         try {
-          refuseUnknownFields(method.input, call.request);
-          const response = await handler(call.request, open);
+          const response = await handler(readable(method, call.request), open);
           open.close();
           ended();
           reply(null, response);
@@ -122,13 +125,12 @@ export class RpcServer {
   }
 
   #stream(method: DescMethod, handler: StreamHandler) {
-    return (call: ServerWritableStream<Message, Message>): void => {
+    return (call: ServerWritableStream<Message | Unreadable, Message>): void => {
       const open = new OpenCall(call as never);
       const ended = this.#watch(method, open);
       const run = async (): Promise<void> => {
         try {
-          refuseUnknownFields(method.input, call.request);
-          for await (const message of handler(call.request, open)) {
+          for await (const message of handler(readable(method, call.request), open)) {
             open.signal.throwIfAborted();
             if (!call.write(message)) await once(call, 'drain', { signal: open.signal });
           }
@@ -158,6 +160,13 @@ export class RpcServer {
       });
     };
   }
+}
+
+/** @throws SegueError INVALID_ARGUMENT */
+function readable(method: DescMethod, request: Message | Unreadable): Message {
+  if (request instanceof Unreadable) throw request.error;
+  refuseUnknownFields(method.input, request);
+  return request;
 }
 
 type UnaryHandler = (request: Message, call: CallContext) => Promise<Message>;

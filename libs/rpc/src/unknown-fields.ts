@@ -11,10 +11,15 @@ export function refuseUnknownFields(schema: DescMessage, message: Message): void
   visit(reflect(schema, message), schema.name);
 }
 
+/** A status is sent in a header: it names so many fields and no more. */
+const MAX_NUMBERS = 5;
+
 function visit(message: ReflectMessage, path: string): void {
   const unknown = message.getUnknown() ?? [];
   if (unknown.length > 0) {
-    const numbers = [...new Set(unknown.map((field) => field.no))].join(', ');
+    const all = [...new Set(unknown.map((field) => field.no))];
+    const more = all.length > MAX_NUMBERS ? ` and ${all.length - MAX_NUMBERS} more` : '';
+    const numbers = all.slice(0, MAX_NUMBERS).join(', ') + more;
     throw new SegueError(
       'INVALID_ARGUMENT',
       `${path} has no field with number ${numbers}. Leave it out, or use the definition of the server's own version.`,

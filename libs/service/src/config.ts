@@ -67,6 +67,13 @@ export const host = (fallback: string) =>
 /** A TCP port; 0 takes a free one. */
 export const port = (fallback: number) => integer(fallback, { max: 65_535 });
 
+/** `true` or `false`. */
+export const flag = (fallback: boolean) =>
+  z
+    .enum(['true', 'false'], { error: 'must be true or false' })
+    .transform((word) => word === 'true')
+    .default(fallback);
+
 /** One of a few words. */
 export const oneOf = <const V extends readonly [string, ...string[]]>(values: V, fallback: V[number]) =>
   z.enum(values, { error: `must be one of ${values.join(', ')}` }).default(fallback as never);
@@ -113,6 +120,10 @@ export const serviceSettings = (defaults: { readonly httpPort: number }) => ({
 export const jobSettings = {
   /** Where Redis is; `rediss:` for TLS. */
   redisUrl: url(['redis:', 'rediss:'], 'redis://127.0.0.1:6379'),
+  /** PEM files for `rediss:`: the CA of Redis' certificate where it is no public one, and our own certificate where Redis asks for it. */
+  redisCaFile: text(''),
+  redisCertFile: text(''),
+  redisKeyFile: text(''),
   /** Folder of model bundles. */
   modelsDir: text('./models'),
   /** Name of the bundle that this process serves. */
@@ -122,6 +133,17 @@ export const jobSettings = {
   /** How long a picture is kept after its last use, in milliseconds. */
   pictureKeepMs: integer(3_600_000, { min: 1000 }),
 };
+
+/** The TLS files of the connection to Redis. */
+export const redisTlsOf = (config: {
+  readonly redisCaFile: string;
+  readonly redisCertFile: string;
+  readonly redisKeyFile: string;
+}) => ({
+  caFile: config.redisCaFile || undefined,
+  certFile: config.redisCertFile || undefined,
+  keyFile: config.redisKeyFile || undefined,
+});
 
 /** Limits on pictures, the same at the gateway that accepts them and the encoder that decodes them. */
 export const pictureSettings = {

@@ -1,5 +1,6 @@
 export {
   defineConfig,
+  flag,
   host,
   integer,
   jobSettings,
@@ -9,6 +10,7 @@ export {
   pictureSettings,
   port,
   positive,
+  redisTlsOf,
   serviceSettings,
   someOf,
   text,

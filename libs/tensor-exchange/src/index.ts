@@ -1,4 +1,4 @@
 export { KeptTensors } from './kept-tensors.js';
-export { TensorClient } from './tensor-client.js';
+export { TensorClient, type TensorClientOptions } from './tensor-client.js';
 export { TensorDirectory } from './tensor-directory.js';
-export { startTensorHost } from './tensor-host.js';
+export { startTensorHost, type TensorHostOptions } from './tensor-host.js';

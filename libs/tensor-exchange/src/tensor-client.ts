@@ -1,5 +1,12 @@
 import { create } from '@bufbuild/protobuf';
-import { Client, credentials, status, type ServiceError } from '@grpc/grpc-js';
+import {
+  Client,
+  credentials,
+  status,
+  type ChannelCredentials,
+  type ChannelOptions,
+  type ServiceError,
+} from '@grpc/grpc-js';
 import { TensorRefSchema, type TensorChunk } from '@segue/contracts';
 import { SegueError } from '@segue/core';
 import type { PullOptions } from '@segue/stages';
@@ -11,6 +18,8 @@ import type { TensorDirectory } from './tensor-directory.js';
 import { PULL } from './tensor-service.js';
 
 export interface TensorClientOptions {
+  /** How owners are recognised; without TLS unless given. */
+  readonly tls?: { readonly credentials: ChannelCredentials; readonly options: ChannelOptions } | undefined;
   /** An owner that has failed is struck off here. */
   readonly directory?: Pick<TensorDirectory, 'drop'>;
   /** An owner that sends nothing for so long counts as gone. */
@@ -119,7 +128,11 @@ export class TensorClient {
   #channel(owner: string): Client {
     const known = this.#channels.get(owner);
     if (known) return known;
-    const client = new Client(owner, credentials.createInsecure(), CHANNEL_OPTIONS);
+    const { tls } = this.#options;
+    const client = new Client(owner, tls?.credentials ?? credentials.createInsecure(), {
+      ...CHANNEL_OPTIONS,
+      ...tls?.options,
+    });
     this.#channels.set(owner, client);
     return client;
   }

@@ -1,3 +1,4 @@
+import type { ServerCredentials } from '@grpc/grpc-js';
 import { hostPort } from '@segue/core';
 import type { TensorSet } from '@segue/stages';
 
@@ -14,6 +15,8 @@ export interface TensorHostOptions {
   readonly port: number;
   /** Host under which other workers reach this one. */
   readonly host: string;
+  /** Without TLS unless given. */
+  readonly credentials?: ServerCredentials | undefined;
   readonly onError: (error: unknown) => void;
 }
 
@@ -30,12 +33,12 @@ export interface TensorHost {
 }
 
 export async function startTensorHost(options: TensorHostOptions): Promise<TensorHost> {
-  const { directory, maxBytes, listenHost, host, onError } = options;
+  const { credentials, directory, maxBytes, listenHost, host, onError } = options;
   const store = new TensorStore({
     maxBytes,
     onEvicted: (key) => void directory.drop(key, owner).catch(onError),
   });
-  const server = await startTensorServer(store, { host: listenHost, port: options.port, onError });
+  const server = await startTensorServer(store, { host: listenHost, port: options.port, credentials, onError });
   const owner = hostPort(host, server.port);
   const pulse = await directory.keepAlive(owner);
   return {

@@ -1,3 +1,4 @@
+import { Client, credentials } from '@grpc/grpc-js';
 import { createServer, type AddressInfo, type Socket } from 'node:net';
 
 import type { TensorSet } from '@segue/stages';
@@ -86,9 +87,13 @@ test('tensors of many chunks arrive whole, side by side', async () => {
   expect(pulled.sort()).toEqual(['ramp 12000000', 'small 3']);
 });
 
-test.each([
+test.each<[string, string, string]>([
   ['an unknown set', 'other', 'ramp'],
   ['an unknown name', 'k', 'other'],
+  ['the name "__proto__"', 'k', '__proto__'],
+  ['the name "constructor"', 'k', 'constructor'],
+  ['the name "toString"', 'k', 'toString'],
+  ['no name', 'k', ''],
 ])('%s is gone', async (_, key, name) => {
   const drops: unknown[] = [];
   const { owner } = await serve(storeWith({ ramp }));
@@ -161,4 +166,16 @@ test('closing lets a pull end within the grace', async () => {
   await store.asked;
   await close({ graceMs: 5_000 });
   expect((await pulling).large.shape).toEqual([LARGE_BYTES]);
+});
+
+test('bytes that are no message are refused as such', async () => {
+  const { owner } = await serve(storeWith({ small }));
+  const raw = new Client(owner, credentials.createInsecure());
+  closers.push(() => raw.close());
+  const bytes = (content: Buffer) => content;
+  const call = raw.makeServerStreamRequest('/segue.v1.TensorService/Pull', bytes, bytes, Buffer.from('no message'));
+  const refused = (async () => {
+    for await (const chunk of call) void chunk;
+  })();
+  await expect(refused).rejects.toMatchObject({ code: 3 });
 });

@@ -5,7 +5,7 @@ import type { TensorChunk, TensorRef } from '@segue/contracts';
 import { hostPort } from '@segue/core';
 
 import { chunksOf } from './tensor-chunks.js';
-import { PULL } from './tensor-service.js';
+import { PULL, UNREADABLE } from './tensor-service.js';
 import type { TensorStore } from './tensor-store.js';
 
 export interface TensorServerOptions {
@@ -13,6 +13,8 @@ export interface TensorServerOptions {
   readonly host: string;
   /** 0 for any that is free. */
   readonly port: number;
+  /** Without TLS unless given. */
+  readonly credentials?: ServerCredentials | undefined;
   readonly onError: (error: unknown) => void;
 }
 
@@ -38,7 +40,7 @@ export async function startTensorServer(store: TensorStore, options: TensorServe
   server.addService({ Pull: PULL }, { Pull: pull });
   const port = await new Promise<number>((resolve, reject) => {
     const address = hostPort(options.host, options.port);
-    server.bindAsync(address, ServerCredentials.createInsecure(), (error, bound) =>
+    server.bindAsync(address, options.credentials ?? ServerCredentials.createInsecure(), (error, bound) =>
       error ? reject(error) : resolve(bound),
     );
   });
@@ -46,8 +48,14 @@ export async function startTensorServer(store: TensorStore, options: TensorServe
 }
 
 async function send(call: ServerWritableStream<TensorRef, TensorChunk>, store: TensorStore): Promise<void> {
+  if (call.request === UNREADABLE) {
+    call.emit('error', { code: status.INVALID_ARGUMENT, details: 'What was sent is no TensorRef.' });
+    return;
+  }
   const { key, name } = call.request;
-  const tensor = store.get(key)?.[name];
+  const set = store.get(key) ?? {};
+  // Not what every object inherits, such as `constructor`.
+  const tensor = Object.hasOwn(set, name) ? set[name] : undefined;
   if (!tensor) {
     call.emit('error', { code: status.NOT_FOUND, details: 'This worker does not hold the tensor.' });
     return;

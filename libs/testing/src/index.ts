@@ -1,3 +1,4 @@
+export { TestAuthority, type TestCertificate } from './certificates.js';
 export { BYTE_TOKENS, byteTokenizer } from './byte-tokenizer.js';
 export { connectOverGrpc, type GrpcClient } from './grpc-client.js';
 export { EchoLanguageModel } from './echo-language-model.js';

@@ -5,15 +5,26 @@ import { Jobs, type StageHost } from '@segue/jobs';
 import { chooseDevice, deviceName, openSessions } from '@segue/onnx';
 import { RedisPictureStore } from '@segue/pictures';
 import { openRedis } from '@segue/redis';
-import { DRAIN_SHARE, runService, type App, type Logger, type ServiceConfig } from '@segue/service';
+import { DRAIN_SHARE, redisTlsOf, runService, type App, type Logger, type ServiceConfig } from '@segue/service';
 import { TensorDirectory } from '@segue/tensor-exchange';
+import { followCertificates, grpcChannelCredentials, grpcServerCredentials, tlsFilesOf } from '@segue/tls';
 import { WorkerMetrics } from './metrics.js';
 import type { OpenStage, StageContext } from './stage-context.js';
 import { TensorPuller } from './tensor-puller.js';
 
+/** A changed certificate cannot be used. */
+const OLD_HOLDS = 'the certificates were changed but cannot be used: the old ones hold';
+
 /** The settings that the kit itself reads; `workerSettings()` declares them. */
 export interface WorkerConfig extends ServiceConfig {
   readonly redisUrl: string;
+  readonly redisCaFile: string;
+  readonly redisCertFile: string;
+  readonly redisKeyFile: string;
+  readonly internalCertFile: string;
+  readonly internalKeyFile: string;
+  readonly internalCaFile: string;
+  readonly internalPeerName: string;
   readonly modelsDir: string;
   readonly model: string;
   readonly jobKeepMs: number;
@@ -51,12 +62,22 @@ export async function runWorker<S extends Stage, C extends WorkerConfig>(
       metrics.runsOn(deviceName(device));
       logger.info({ device: deviceName(device), ...(fallback !== undefined && { fallback }) }, 'device chosen');
 
-      const redis = openRedis({ url: config.redisUrl, role: 'worker', log: logger });
+      const redis = openRedis({ url: config.redisUrl, role: 'worker', log: logger, tls: redisTlsOf(config) });
       closing.push(() => redis.close());
       const jobs = new Jobs(redis, config);
       closing.push(() => jobs.close());
       const directory = new TensorDirectory(redis);
-      const tensors = new TensorPuller(directory, metrics);
+      const files = tlsFilesOf('SEGUE_INTERNAL', {
+        certFile: config.internalCertFile,
+        keyFile: config.internalKeyFile,
+        caFile: config.internalCaFile,
+      });
+      const certificates =
+        files && (await followCertificates(files, { onError: (error) => logger.error({ err: error }, OLD_HOLDS) }));
+      if (certificates) closing.push(() => certificates.stop());
+      const peerName = config.internalPeerName || undefined;
+      const tls = certificates && grpcChannelCredentials(certificates, { peerName });
+      const tensors = new TensorPuller(directory, metrics, tls);
       closing.push(() => tensors.close());
 
       const open = await description.openStage({
@@ -65,6 +86,7 @@ export async function runWorker<S extends Stage, C extends WorkerConfig>(
         pictures: new RedisPictureStore(redis, { keepMs: config.pictureKeepMs }),
         directory,
         tensors,
+        serverCredentials: certificates && grpcServerCredentials(certificates),
         metrics,
         registry,
         logger,

@@ -1,10 +1,19 @@
 import { DEVICE_PATTERN } from '@segue/onnx';
-import { host, integer, jobSettings, port, serviceSettings, textLike } from '@segue/service';
+import { host, integer, jobSettings, port, serviceSettings, text, textLike } from '@segue/service';
 
 /** Settings of a stage worker; the port and how many tasks it takes at once differ from stage to stage. */
 export const workerSettings = (defaults: { readonly httpPort: number; readonly concurrency: number }) => ({
   ...serviceSettings(defaults),
   ...jobSettings,
+  /**
+   * PEM files by which workers know one another when they hand tensors on: all three, or none for connections in the clear. The
+   * certificate serves both sides; the CA is the workers' own.
+   */
+  internalCertFile: text(''),
+  internalKeyFile: text(''),
+  internalCaFile: text(''),
+  /** Name in the workers' certificates, where they are reached by addresses that are not in them. */
+  internalPeerName: text(''),
   /** Tasks in hand at once. */
   concurrency: integer(defaults.concurrency, { min: 1, max: 256 }),
   /** What the graphs run on: a GPU that can be used, else the CPU, unless one is named. */

@@ -4,7 +4,7 @@ import type { SessionGroup } from '@segue/inference';
 import type { PictureStore } from '@segue/pictures';
 import type { Logger, Registry } from '@segue/service';
 import type { StageProcessor } from '@segue/stages';
-import type { TensorDirectory } from '@segue/tensor-exchange';
+import type { TensorDirectory, TensorHostOptions } from '@segue/tensor-exchange';
 import type { TensorPuller } from './tensor-puller.js';
 import type { WorkerMetrics } from './metrics.js';
 
@@ -17,6 +17,8 @@ export interface StageContext<C> {
   readonly directory: TensorDirectory;
   /** The way to the tensors that other workers hold. */
   readonly tensors: TensorPuller;
+  /** By which other workers know this one; without TLS where there are none. */
+  readonly serverCredentials: TensorHostOptions['credentials'];
   readonly metrics: WorkerMetrics;
   readonly registry: Registry;
   readonly logger: Logger;

@@ -1,5 +1,5 @@
 import type { PullOptions, TensorSet, TensorSetRef, TensorSource } from '@segue/stages';
-import { TensorClient, type TensorDirectory } from '@segue/tensor-exchange';
+import { TensorClient, type TensorClientOptions, type TensorDirectory } from '@segue/tensor-exchange';
 import type { WorkerMetrics } from './metrics.js';
 
 /** Pulls tensors from the encoder-workers, and counts what it pulls. */
@@ -7,8 +7,8 @@ export class TensorPuller implements TensorSource {
   readonly #client: TensorClient;
   readonly #metrics: WorkerMetrics;
 
-  constructor(directory: TensorDirectory, metrics: WorkerMetrics) {
-    this.#client = new TensorClient({ directory });
+  constructor(directory: TensorDirectory, metrics: WorkerMetrics, tls: TensorClientOptions['tls']) {
+    this.#client = new TensorClient({ directory, tls });
     this.#metrics = metrics;
   }
 

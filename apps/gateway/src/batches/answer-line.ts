@@ -1,6 +1,7 @@
 import type { Answer, Batch, LineResult } from '@segue/batches';
 import { SegueError } from '@segue/core';
 import { ChatRequestSchema, toAsked, toCompletion, toOpenAiError } from '@segue/dialects';
+import type { Access } from '../access/access.js';
 import { toAnswerBody, toSegmentBody } from '../http/json.js';
 import { commandOf, spell } from '../http/options.js';
 import { readBody } from '../http/request-body.js';
@@ -10,7 +11,7 @@ import type { SegmentationService } from '../segmentation/segmentation.service.j
 import { readLine } from './batch-lines.js';
 
 /** Answers lines of batches: as their endpoint would, after everything that somebody waits for. */
-export function lineAnswerer(service: SegmentationService): Answer {
+export function lineAnswerer(service: SegmentationService, access: Pick<Access, 'tenant'>): Answer {
   return async (batch, text, key, signal) => {
     const line = readLine(text);
     const write = (status: number, body: object): LineResult => ({
@@ -24,7 +25,7 @@ export function lineAnswerer(service: SegmentationService): Answer {
     });
     try {
       const command = { ...commandOfLine(batch, line?.body ?? {}), priority: 'low' as const, idempotencyKey: key };
-      const caller = { signal, deadlineAtMs: Infinity, requestId: key, spell };
+      const caller = { signal, deadlineAtMs: Infinity, requestId: key, tenant: access.tenant(batch.tenant), spell };
       const answer = await service.segment(command, caller);
       const encodeMask = service.maskEncoder(command);
       if (batch.endpoint === '/v1/segment') return write(200, await toAnswerBody(answer, encodeMask));

@@ -1,8 +1,9 @@
 import { create } from '@bufbuild/protobuf';
-import { status as Status } from '@grpc/grpc-js';
+import { status as Status, type ServerCredentials } from '@grpc/grpc-js';
 import { GRPCInferenceService, ListModelsResponseSchema, SegmentationService as Definition } from '@segue/contracts';
 import { RpcServer, type CallContext, type EndedCall, type Handlers } from '@segue/rpc';
 import type { Logger } from '@segue/service';
+import type { Access } from '../access/access.js';
 import type { Infer } from '../inference/infer.js';
 import { inferenceHandlers } from '../inference/inference-rpc.js';
 import type { GatewayMetrics } from '../metrics/gateway-metrics.js';
@@ -20,6 +21,9 @@ export interface GrpcEdgeNeeds {
 }
 
 export interface GrpcEdgeOptions {
+  readonly access: Access;
+  /** Without TLS unless given. */
+  readonly credentials: ServerCredentials | undefined;
   readonly maxPictureBytes: number;
   /** Whether clients can ask what the server offers. */
   readonly reflection: boolean;
@@ -39,7 +43,7 @@ export class GrpcEdge {
 
   constructor(
     { service, catalogue, infer }: GrpcEdgeNeeds,
-    { maxPictureBytes, reflection, metrics, logger }: GrpcEdgeOptions,
+    { access, credentials, maxPictureBytes, reflection, metrics, logger }: GrpcEdgeOptions,
   ) {
     const onEnd = (call: EndedCall): void => {
       metrics.grpcRequest(call);
@@ -47,9 +51,16 @@ export class GrpcEdge {
       if (status === Status.INTERNAL) logger.error({ err: error, method, requestId }, 'call failed');
       logger.info({ requestId, method, status: Status[status], ms: Math.round(call.seconds * 1000) }, 'answered');
     };
-    this.#server = new RpcServer({ maxReceiveBytes: maxPictureBytes + SLACK_BYTES, reflection, onEnd });
-    this.#server.add(Definition, handlers(service, catalogue));
-    this.#server.add(GRPCInferenceService, inferenceHandlers(infer, catalogue, callerOf));
+    this.#server = new RpcServer({
+      maxReceiveBytes: maxPictureBytes + SLACK_BYTES,
+      credentials,
+      reflection,
+      // Before anything of the message is read.
+      admit: ({ authorization }) => void access.identify(authorization),
+      onEnd,
+    });
+    this.#server.add(Definition, handlers(service, catalogue, access));
+    this.#server.add(GRPCInferenceService, inferenceHandlers(infer, catalogue, callersOf(access)));
   }
 
   /** @returns the port. */
@@ -64,7 +75,13 @@ export class GrpcEdge {
   }
 }
 
-function handlers(service: SegmentationService, catalogue: ModelCatalogue): Handlers<typeof Definition> {
+function handlers(
+  service: SegmentationService,
+  catalogue: ModelCatalogue,
+  access: Access,
+): Handlers<typeof Definition> {
+  const tenantOf = ({ authorization }: CallContext) => access.identify(authorization);
+  const callerOf = callersOf(access);
   return {
     async segment(request, call) {
       const command = fromWireRequest(request);
@@ -80,16 +97,16 @@ function handlers(service: SegmentationService, catalogue: ModelCatalogue): Hand
       const job = await service.submit(fromWireRequest(request), callerOf(call));
       return toWireJob(job.value, job.encodeMask);
     },
-    async getJob({ jobId }) {
-      const job = await service.job(jobId);
+    async getJob({ jobId }, call) {
+      const job = await service.job(jobId, tenantOf(call));
       return toWireJob(job.value, job.encodeMask);
     },
     async *watchJob({ jobId, afterEventId }, call) {
-      const events = await service.watch(jobId, afterEventId || undefined, call.signal);
+      const events = await service.watch(jobId, afterEventId || undefined, callerOf(call));
       for await (const event of events.value) yield toWireEvent(event, events.encodeMask);
     },
-    async cancelJob({ jobId }) {
-      const job = await service.cancel(jobId);
+    async cancelJob({ jobId }, call) {
+      const job = await service.cancel(jobId, tenantOf(call));
       return toWireJob(job.value, job.encodeMask);
     },
     async listModels() {
@@ -99,6 +116,9 @@ function handlers(service: SegmentationService, catalogue: ModelCatalogue): Hand
   };
 }
 
-function callerOf({ signal, deadlineAtMs, requestId }: CallContext): Caller {
-  return { signal, deadlineAtMs, requestId, spell };
+/** Who calls, as the service knows callers. */
+function callersOf(access: Access): (call: CallContext) => Caller {
+  return ({ signal, deadlineAtMs, requestId, authorization }) => {
+    return { signal, deadlineAtMs, requestId, tenant: access.identify(authorization), spell };
+  };
 }

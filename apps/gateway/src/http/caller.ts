@@ -9,10 +9,16 @@ export function callerOf(reply: FastifyReply): Caller {
   reply.raw.once('close', () => {
     if (!reply.raw.writableEnded) controller.abort(new SegueError('CANCELLED', 'The client closed the connection.'));
   });
-  return { signal: controller.signal, deadlineAtMs: Infinity, requestId: reply.request.id, spell };
+  return {
+    signal: controller.signal,
+    deadlineAtMs: Infinity,
+    requestId: reply.request.id,
+    tenant: reply.request.tenant,
+    spell,
+  };
 }
 
-/** Whose files and batches a request may see: as long as nobody has a key, everybody is the same. */
-export function tenantOf(_request: FastifyRequest): string {
-  return 'public';
+/** Whose files and batches a request may see. */
+export function tenantOf({ tenant }: FastifyRequest): string {
+  return tenant.name;
 }

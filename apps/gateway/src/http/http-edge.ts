@@ -1,8 +1,12 @@
+import type { Server as TlsServer } from 'node:tls';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { SwaggerModule } from '@nestjs/swagger';
 import { REQUEST_ID, requestIdOf, SegueError } from '@segue/core';
 import type { ServiceContext } from '@segue/service';
+import type { Certificates } from '@segue/tls';
 import type { FastifyInstance, FastifyServerOptions } from 'fastify';
+import type { Access } from '../access/access.js';
+import { requireKeys } from '../access/http-access.js';
 import type { GatewayConfig } from '../config.js';
 import type { GatewayMetrics } from '../metrics/gateway-metrics.js';
 import { COMMON_HEADERS, frameworkErrors } from './framework-errors.js';
@@ -34,8 +38,9 @@ const DOCS_CONTENT_SECURITY_POLICY = CONTENT_SECURITY_POLICY.replace(
   "style-src 'self' 'unsafe-inline'",
 );
 
-export function fastifyOptions(config: GatewayConfig): FastifyServerOptions {
+export function fastifyOptions(config: GatewayConfig, certificates: Certificates | undefined): FastifyServerOptions {
   return {
+    ...(certificates && { https: { ...certificates.current } }),
     ...frameworkErrors,
     bodyLimit: bodyLimitOf(config),
     requestIdHeader: false,
@@ -53,14 +58,21 @@ function bodyLimitOf({ maxPictureBytes }: GatewayConfig): number {
   return Math.ceil((maxPictureBytes * 4) / 3) + MAX_OPTIONS_BYTES;
 }
 
-/** Completes the public HTTP server: bodies, headers, metrics of its requests, and the page. */
+export interface HttpParts {
+  readonly access: Access;
+  readonly certificates: Certificates | undefined;
+  readonly metrics: GatewayMetrics;
+}
+
+/** Completes the public HTTP server: who may call, bodies, headers, metrics of its requests, and the page. */
 export async function configureHttp(
   app: NestFastifyApplication,
   { config, logger, lifecycle }: ServiceContext<GatewayConfig>,
-  metrics: GatewayMetrics,
+  { access, certificates, metrics }: HttpParts,
 ): Promise<void> {
   const fastify = app.getHttpAdapter().getInstance() as unknown as FastifyInstance;
   fastify.server.maxConnections = config.maxConnections;
+  certificates?.onChange((pem) => (fastify.server as unknown as TlsServer).setSecureContext(pem));
 
   fastify.addHook('onRequest', async (request, reply) => {
     const docs = request.url.startsWith('/docs');
@@ -70,9 +82,9 @@ export async function configureHttp(
       'content-security-policy': docs ? DOCS_CONTENT_SECURITY_POLICY : CONTENT_SECURITY_POLICY,
     });
   });
-  fastify.addHook('onRequest', async ({ url }) => {
+  fastify.addHook('onRequest', async ({ routeOptions: { url } }) => {
     // Before Redis has been there once, its clients would wait for it instead of failing.
-    if (/^\/v[12]\//.test(url) && lifecycle.state === 'warming') {
+    if (url && /^\/v[12]\//.test(url) && lifecycle.state === 'warming') {
       throw new SegueError('UNAVAILABLE', 'This server is starting. Try again in a second.', { retryAfterMs: 1_000 });
     }
   });
@@ -90,6 +102,7 @@ export async function configureHttp(
   });
 
   guardOrigins(app, config);
+  requireKeys(fastify, access);
   refuseOtherMethods(fastify);
   limitUploads(fastify, { maxBytes: config.maxUploadBytesHeld, bodyLimit: bodyLimitOf(config) });
   addBodyParsers(fastify);

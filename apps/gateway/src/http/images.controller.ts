@@ -35,7 +35,7 @@ export class ImagesController {
     const { image, rest } = readBody(request);
     parseOptions(NO_OPTIONS, rest);
     if (!image) throw new SegueError('INVALID_ARGUMENT', '"image" is missing.');
-    const { imageId, width, height } = await this.#service.storePicture(image);
+    const { imageId, width, height } = await this.#service.storePicture(image, request.tenant);
     return { image_id: imageId, width, height };
   }
 
@@ -44,7 +44,7 @@ export class ImagesController {
   @Answers(200, 'The picture.', { 'image/jpeg': 'picture', 'image/png': 'picture', 'image/webp': 'picture' })
   @Fails(404, 503)
   async get(@Param('id') id: string, @Res() reply: FastifyReply): Promise<void> {
-    const bytes = await this.#service.picture(id);
+    const bytes = await this.#service.picture(id, reply.request.tenant);
     // The id is the hash of the bytes, so that they never change.
     await reply.type(pictureType(bytes)).header('cache-control', 'private, immutable, max-age=3600').send(bytes);
   }

@@ -45,9 +45,12 @@ export class JobsController {
   @Asks(ListOptionsSchema)
   @Answers(200, 'A page of jobs.', { 'application/json': 'Jobs' })
   @Fails(400, 403, 503)
-  async list(@Query() query: Readonly<Record<string, unknown>>): Promise<Body<'Jobs'>> {
+  async list(
+    @Query() query: Readonly<Record<string, unknown>>,
+    @Req() { tenant }: FastifyRequest,
+  ): Promise<Body<'Jobs'>> {
     const { state, limit, page_token: after } = parseOptions(ListOptionsSchema, query);
-    const { jobs, next } = await this.#service.list({
+    const { jobs, next } = await this.#service.list(tenant, {
       limit,
       ...(state !== undefined && { state }),
       ...(after !== undefined && { after }),
@@ -59,8 +62,8 @@ export class JobsController {
   @Does('getJob', 'State of a job, and its answer or error when it has ended')
   @Answers(200, 'The job.', { 'application/json': 'Job' })
   @Fails(404, 503)
-  async get(@Param('id') id: string): Promise<Body<'Job'>> {
-    const { value, encodeMask } = await this.#service.job(id);
+  async get(@Param('id') id: string, @Req() { tenant }: FastifyRequest): Promise<Body<'Job'>> {
+    const { value, encodeMask } = await this.#service.job(id, tenant);
     return toJobBody(value, encodeMask);
   }
 
@@ -68,8 +71,8 @@ export class JobsController {
   @Does('cancelJob', 'Cancel a job', 'A job that has ended stays as it is.')
   @Answers(200, 'The job.', { 'application/json': 'Job' })
   @Fails(404, 503)
-  async cancel(@Param('id') id: string): Promise<Body<'Job'>> {
-    const { value, encodeMask } = await this.#service.cancel(id);
+  async cancel(@Param('id') id: string, @Req() { tenant }: FastifyRequest): Promise<Body<'Job'>> {
+    const { value, encodeMask } = await this.#service.cancel(id, tenant);
     return toJobBody(value, encodeMask);
   }
 
@@ -88,7 +91,7 @@ export class JobsController {
     @Res() reply: FastifyReply,
   ): Promise<void> {
     const caller = callerOf(reply);
-    const { value, encodeMask } = await this.#service.watch(id, after || undefined, caller.signal);
+    const { value, encodeMask } = await this.#service.watch(id, after || undefined, caller);
     await sendEvents(reply, value, { encodeMask, client: caller.signal });
   }
 
@@ -102,7 +105,7 @@ export class JobsController {
   @Fails(404, 503)
   async mask(@Param('id') id: string, @Param('index') index: string, @Res() reply: FastifyReply): Promise<void> {
     if (!/^\d{1,3}$/.test(index)) throw new SegueError('NOT_FOUND', 'Segments are numbered from 0.');
-    const segment = await this.#service.segmentOf(id, Number(index));
+    const segment = await this.#service.segmentOf(id, Number(index), reply.request.tenant);
     await reply.type('image/png').send(await this.#service.maskPng(segment));
   }
 }

@@ -32,7 +32,7 @@ export function guardOrigins(app: NestFastifyApplication, { corsOrigins, allowed
   app.enableCors({
     origin: corsOrigins.includes(ANY) ? ANY : [...corsOrigins],
     methods: ['GET', 'POST', 'DELETE'],
-    allowedHeaders: ['content-type', 'accept', 'idempotency-key', 'last-event-id', REQUEST_ID],
+    allowedHeaders: ['authorization', 'content-type', 'accept', 'idempotency-key', 'last-event-id', REQUEST_ID],
     exposedHeaders: ['location', 'retry-after', REQUEST_ID],
     maxAge: 600,
     strictPreflight: false,

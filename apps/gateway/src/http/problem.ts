@@ -62,7 +62,7 @@ export class ProblemFilter implements ExceptionFilter {
     const wording = WORDINGS.find(({ addresses }) => addresses.test(request.url));
     await reply
       .status(status)
-      .headers({ ...headers, ...retryAfter(error) })
+      .headers({ ...headers, ...retryAfter(error), ...challenge(error) })
       .type(wording ? 'application/json' : PROBLEM_TYPE)
       .send(wording ? JSON.stringify(wording.bodyOf(error)) : problemText(error, status));
   }
@@ -108,6 +108,11 @@ function statusOf(thrown: unknown): number | undefined {
 
 function retryAfter({ retryAfterMs }: SegueError): Readonly<Record<string, string>> {
   return retryAfterMs === undefined ? {} : { 'retry-after': String(Math.ceil(retryAfterMs / 1000)) };
+}
+
+/** RFC 6750. */
+function challenge({ code }: SegueError): Readonly<Record<string, string>> {
+  return code === 'UNAUTHENTICATED' ? { 'www-authenticate': 'Bearer' } : {};
 }
 
 function problemText({ code, message, details }: SegueError, status: number): string {

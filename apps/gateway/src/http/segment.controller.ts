@@ -47,7 +47,7 @@ export class SegmentController {
     }
     const answer = await this.#service.segment(command, caller);
     if (type === 'image/png') {
-      await reply.type('image/png').send(await this.#service.overlay(answer));
+      await reply.type('image/png').send(await this.#service.overlay(answer, caller.tenant));
     } else {
       await reply.send(await toAnswerBody(answer, this.#service.maskEncoder(command)));
     }

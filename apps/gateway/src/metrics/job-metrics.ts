@@ -12,6 +12,7 @@ const BATCH = 200;
  */
 export class JobMetrics {
   readonly #jobs: Counter<'outcome' | 'code'>;
+  readonly #tenants: Counter<'tenant' | 'outcome'>;
   readonly #seconds: Histogram<'phase'>;
   readonly #cacheHits: Counter<'cache'>;
   readonly #segments: Counter;
@@ -29,6 +30,12 @@ export class JobMetrics {
       name: 'segue_jobs_total',
       help: 'Jobs that have ended, by outcome and, of those that failed, by code.',
       labelNames: ['outcome', 'code'],
+      registers,
+    });
+    this.#tenants = new Counter({
+      name: 'segue_tenant_jobs_total',
+      help: 'Jobs that have ended, by tenant and outcome.',
+      labelNames: ['tenant', 'outcome'],
       registers,
     });
     this.#seconds = new Histogram({
@@ -67,7 +74,8 @@ export class JobMetrics {
     });
   }
 
-  #count({ state, answer, error, recomputes }: JobRecord): void {
+  #count({ tenant, state, answer, error, recomputes }: JobRecord): void {
+    this.#tenants.inc({ tenant, outcome: state });
     this.#jobs.inc({ outcome: state, code: error?.code ?? '' });
     this.#recomputes.inc(recomputes);
     if (!answer) return;

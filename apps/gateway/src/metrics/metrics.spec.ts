@@ -32,6 +32,7 @@ it('measures requests, queues and jobs', async () => {
   expect(text).toMatch(/segue_grpc_request_seconds_count\{.*method="Segment",code="INVALID_ARGUMENT".*\} 1/);
   expect(text).toMatch(/segue_queue_tasks\{queue="encode",state="waiting".*\} 0/);
   expect(text).toMatch(/segue_jobs_total\{.*outcome="completed",code="".*\} 2/);
+  expect(text).toMatch(/segue_tenant_jobs_total\{.*tenant="public",outcome="completed".*\} 2/);
   expect(text).toMatch(/segue_job_seconds_count\{.*phase="total"\} 2/);
   expect(text).toMatch(/segue_job_segments_total\{.*\} 2/);
 });

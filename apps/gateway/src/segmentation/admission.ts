@@ -1,35 +1,44 @@
-import { SegueError, type Stage } from '@segue/core';
-import type { Jobs, QueueDepth, QueueKey } from '@segue/jobs';
+import { SegueError, type Priority, type Stage } from '@segue/core';
+import type { Jobs, Outlook } from '@segue/jobs';
 
 const STAGES: readonly Stage[] = ['encode', 'generate', 'decode'];
-/** How old a look at the queues may be: one look serves all requests of that time. */
+/** How old a look at the workers may be: one look serves all requests of that time. */
 const LOOK_MAX_AGE_MS = 500;
-const RETRY_FULL_MS = 5_000;
 const RETRY_NO_WORKER_MS = 3_000;
+const RETRY_STARTING_MS = 5_000;
+const RETRY_FULL_MS = 60_000;
+/** Share of Redis' memory beyond which no job is taken: those that are there need the rest to go on and end. */
+const MOST_MEMORY = 0.85;
 
 interface Look {
-  readonly depth: Readonly<Record<QueueKey, QueueDepth>>;
-  /** Workers that are heard of. */
-  readonly workers: Readonly<Record<Stage, number>>;
-  /** Requests admitted since. */
-  admitted: number;
+  /** Tasks that the workers that are heard of take at a time. */
+  readonly slots: Readonly<Record<Stage, number>>;
+  readonly memoryUse: number;
 }
 
 export interface AdmissionOptions {
-  /** Tasks that may wait in any one queue. */
-  readonly maxQueueDepth: number;
   /** Stages that need no worker to be admitted to, because one is started when there is work. */
   readonly scalableStages: readonly Stage[];
   /** Tasks that may wait in any one queue while such a stage has no worker. */
   readonly maxStartingDepth: number;
 }
 
-/** Refuses work that would only wait for its deadline: when the queues are full, or a stage has nobody to work on it. */
+/** A request that wants in. */
+export interface Applicant {
+  readonly tenant: string;
+  readonly priority: Priority;
+  /** How long it may take in all. */
+  readonly timeoutMs: number;
+}
+
+/** Refuses work that would only wait for its deadline, and work that nobody is there for. */
 export class Admission {
   readonly #jobs: Jobs;
   readonly #options: AdmissionOptions;
   #look: Promise<Look> | undefined;
   #lookedAtMs = 0;
+  /** Requests that were let in and whose jobs are not in the queues yet. */
+  #entering = 0;
 
   constructor(jobs: Jobs, options: AdmissionOptions) {
     this.#jobs = jobs;
@@ -37,36 +46,61 @@ export class Admission {
   }
 
   /**
-   * @returns the stages whose workers are yet to be started, for which the job will wait.
+   * Makes the job of a request that is let in.
+   * @param makeJob gets the stages whose workers are yet to be started, for which the job will wait.
    * @throws SegueError RESOURCE_EXHAUSTED or UNAVAILABLE, saying when to try again.
    */
-  async admit(): Promise<readonly Stage[]> {
-    const { scalableStages, maxQueueDepth, maxStartingDepth } = this.#options;
-    let look = await this.#lookOfAge(LOOK_MAX_AGE_MS);
-    const idle = STAGES.filter((stage) => look.workers[stage] === 0);
-    if (idle.some((stage) => !scalableStages.includes(stage))) {
-      throw new SegueError(
-        'UNAVAILABLE',
-        `No worker for ${idle.map((stage) => `"${stage}"`).join(' and ')} is running at the moment. Try again in a few seconds.`,
-        { retryAfterMs: RETRY_NO_WORKER_MS, details: { stages: idle } },
-      );
+  async admit<T>(applicant: Applicant, makeJob: (starting: readonly Stage[]) => Promise<T>): Promise<T> {
+    // Counted from here on, so that many who come at once see each other.
+    const before = this.#entering++;
+    try {
+      const { slots, memoryUse } = await this.#recentLook();
+      const idle = STAGES.filter((stage) => slots[stage] === 0);
+      this.#refuseIdle(idle);
+      if (memoryUse > MOST_MEMORY) {
+        throw new SegueError(
+          'RESOURCE_EXHAUSTED',
+          'As many jobs are kept as there is room for. Try again in a minute.',
+          {
+            retryAfterMs: RETRY_FULL_MS,
+          },
+        );
+      }
+      const outlook = await this.#jobs.outlook(applicant.tenant, applicant.priority);
+      if (idle.length > 0) this.#refuseCrowd(outlook, before);
+      else refuseLate(expectation(outlook, slots, before), applicant);
+      return await makeJob(idle);
+    } finally {
+      this.#entering--;
     }
-    // Those admitted since the look may be done by now: before refusing, look again.
-    const limit = idle.length > 0 ? Math.min(maxStartingDepth, maxQueueDepth) : maxQueueDepth;
-    if (isFull(look, limit) && look.admitted > 0) look = await this.#lookOfAge(0);
-    if (isFull(look, limit)) {
-      throw new SegueError('RESOURCE_EXHAUSTED', 'Too many requests are waiting already. Try again in a few seconds.', {
-        retryAfterMs: RETRY_FULL_MS,
-      });
-    }
-    look.admitted++;
-    return idle;
+  }
+
+  /** Nobody is there, and nobody will be started. */
+  #refuseIdle(idle: readonly Stage[]): void {
+    if (idle.every((stage) => this.#options.scalableStages.includes(stage))) return;
+    throw new SegueError(
+      'UNAVAILABLE',
+      `No worker for ${idle.map((stage) => `"${stage}"`).join(' and ')} is running at the moment. Try again in a few seconds.`,
+      { retryAfterMs: RETRY_NO_WORKER_MS, details: { stages: idle } },
+    );
+  }
+
+  /** Nobody knows how long a worker takes to start: only so many wait for it. */
+  #refuseCrowd({ ahead }: Outlook, entering: number): void {
+    if (Math.max(...STAGES.map((stage) => ahead[stage])) + entering < this.#options.maxStartingDepth) return;
+    throw new SegueError(
+      'RESOURCE_EXHAUSTED',
+      'Too many requests wait for the first worker. Try again in a few seconds.',
+      {
+        retryAfterMs: RETRY_STARTING_MS,
+      },
+    );
   }
 
   /** Shared by all who ask meanwhile, a failure too: requests do not queue up for a Redis that is away. */
-  #lookOfAge(maxAgeMs: number): Promise<Look> {
+  #recentLook(): Promise<Look> {
     const nowMs = Date.now();
-    if (!this.#look || nowMs - this.#lookedAtMs >= maxAgeMs) {
+    if (!this.#look || nowMs - this.#lookedAtMs >= LOOK_MAX_AGE_MS) {
       this.#lookedAtMs = nowMs;
       this.#look = this.#lookNow();
     }
@@ -74,16 +108,43 @@ export class Admission {
   }
 
   async #lookNow(): Promise<Look> {
-    const [depth, encode, generate, decode] = await Promise.all([
-      this.#jobs.depth(),
+    const [memoryUse, ...workers] = await Promise.all([
+      this.#jobs.memoryUse(),
       ...STAGES.map((stage) => this.#jobs.workers(stage)),
     ]);
-    const count = (workers: readonly unknown[] | undefined): number => workers?.length ?? 0;
-    const workers = { encode: count(encode), generate: count(generate), decode: count(decode) };
-    return { depth, workers, admitted: 0 };
+    const [encode = 0, generate = 0, decode = 0] = workers.map((some) =>
+      some.reduce((sum, { concurrency }) => sum + concurrency, 0),
+    );
+    return { memoryUse, slots: { encode, generate, decode } };
   }
 }
 
-function isFull({ depth, admitted }: Look, limit: number): boolean {
-  return Math.max(...STAGES.map((stage) => depth[stage].waiting)) + admitted >= limit;
+/** How long a further job would wait, and then take, in milliseconds. */
+export interface Expectation {
+  readonly waitMs: number;
+  readonly workMs: number;
+}
+
+/** It waits for the slowest stage to get through what is before it; a job that waits for one stage has those after it before it. */
+export function expectation({ ahead, paceMs }: Outlook, slots: Look['slots'], entering: number): Expectation {
+  let jobs = entering;
+  let waitMs = 0;
+  for (const stage of STAGES) {
+    jobs += ahead[stage];
+    waitMs = Math.max(waitMs, (jobs * paceMs[stage]) / slots[stage]);
+  }
+  return { waitMs, workMs: STAGES.reduce((sum, stage) => sum + paceMs[stage], 0) };
+}
+
+/** A request that allows less than the work usually takes may be lucky; it is refused for the wait alone. */
+function refuseLate({ waitMs, workMs }: Expectation, { timeoutMs }: Applicant): void {
+  const longestWaitMs = Math.max(timeoutMs / 2, timeoutMs - workMs);
+  if (waitMs <= longestWaitMs) return;
+  const seconds = (ms: number): string => `${Math.ceil(ms / 1000)} s`;
+  throw new SegueError(
+    'RESOURCE_EXHAUSTED',
+    `An answer would take about ${seconds(waitMs + workMs)} at the moment, and this request allows ${seconds(timeoutMs)}. ` +
+      'Try again later, or submit a job that has more time.',
+    { retryAfterMs: Math.max(1_000, waitMs - longestWaitMs), details: { expectedMs: Math.round(waitMs + workMs) } },
+  );
 }

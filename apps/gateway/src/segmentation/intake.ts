@@ -1,9 +1,10 @@
-import { SegueError, type SegmentationRequest, type Stage } from '@segue/core';
+import { SegueError, type Priority, type SegmentationRequest, type Stage, type Tenant } from '@segue/core';
 import { inspectPicture, type PictureLimits } from '@segue/imaging';
-import type { Jobs } from '@segue/jobs';
+import type { Jobs, NewJob } from '@segue/jobs';
 import { imageIdOf, type PictureStore } from '@segue/pictures';
 import { pictureLimits } from '@segue/service';
 import type { Webhooks } from '@segue/webhooks';
+import type { RateLimits } from '../access/rate-limits.js';
 import type { GatewayConfig } from '../config.js';
 import type { ModelCatalogue } from '../models/model-catalogue.js';
 import { Admission } from './admission.js';
@@ -22,8 +23,28 @@ export interface IntakeParts {
   readonly pictures: PictureStore;
   readonly catalogue: ModelCatalogue;
   readonly arrivals: Arrivals;
+  readonly rates: RateLimits;
   /** Absent where none may be called. */
   readonly webhooks: Webhooks | undefined;
+}
+
+/** What a request comes with besides what it says. */
+export interface Submission {
+  /** The client's spelling of the options, for what is wrong with them. */
+  readonly spell: Spelling;
+  readonly tenant: Tenant;
+  /** Whether somebody waits for the answer, or will ask for it later. */
+  readonly awaited: boolean;
+  /** Ends the job earlier than its own time limit would; milliseconds since the epoch. */
+  readonly deadlineAtMs: number;
+}
+
+type PictureSize = Omit<StoredPicture, 'imageId'>;
+
+interface Entering {
+  readonly priority: Priority;
+  readonly timeoutMs: number;
+  readonly job: (imageId: string, starting: readonly Stage[]) => NewJob;
 }
 
 /** Makes jobs of requests. All of a request is checked before anything of it is stored: a bad one leaves nothing behind. */
@@ -32,57 +53,78 @@ export class Intake {
   readonly #jobs: Jobs;
   readonly #pictures: PictureStore;
   readonly #catalogue: ModelCatalogue;
+  readonly #rates: RateLimits;
   readonly #admission: Admission;
   readonly #arrivals: Arrivals;
   readonly #webhooks: Webhooks | undefined;
 
-  constructor(config: GatewayConfig, { jobs, pictures, catalogue, arrivals, webhooks }: IntakeParts) {
+  constructor(config: GatewayConfig, { jobs, pictures, catalogue, arrivals, rates, webhooks }: IntakeParts) {
     this.#config = config;
     this.#jobs = jobs;
     this.#pictures = pictures;
     this.#catalogue = catalogue;
-    this.#admission = new Admission(jobs, config);
     this.#arrivals = arrivals;
     this.#webhooks = webhooks;
+    this.#rates = rates;
+    this.#admission = new Admission(jobs, config);
   }
 
   /**
-   * @param spell the client's spelling of the options, for what is wrong with them.
-   * @param callerDeadlineAtMs ends the job earlier than its own time limit would; milliseconds since the epoch.
    * @returns whether the job is new: an idempotency key may have found one.
    * @throws SegueError
    */
   async submit(
     command: SegmentationCommand,
-    spell: Spelling,
-    callerDeadlineAtMs: number,
+    submission: Submission,
   ): Promise<{ readonly jobId: string; readonly created: boolean }> {
+    const { spell, tenant, deadlineAtMs } = submission;
     const { picture, idempotencyKey, webhookUrl } = command;
     const webhooks = webhookUrl === undefined ? undefined : this.#webhooks;
     if (webhookUrl !== undefined && !webhooks) throw noWebhooks();
     webhooks?.check(webhookUrl ?? '');
     const request = this.#complete(command, spell);
-    const timeoutMs = Math.max(1, Math.min(this.#timeout(command.timeoutMs, spell), callerDeadlineAtMs - Date.now()));
-    // What was accepted once is neither refused nor stored again.
-    const accepted = idempotencyKey !== undefined && (await this.#jobs.isAccepted(idempotencyKey));
-    const { imageId, starting } = accepted
-      ? { imageId: await imageIdIn(picture), starting: [] }
-      : await this.#admit(picture, spell);
-    const submitted = await this.#jobs.submit({
+    const allowedMs = this.#timeout(command.timeoutMs, submission);
+    const timeoutMs = Math.max(1, Math.min(allowedMs, deadlineAtMs - Date.now()));
+    const job = (imageId: string, starting: readonly Stage[]): NewJob => ({
       request: { ...request, imageId },
       starting,
       timeoutMs,
+      tenant: tenant.name,
+      mostOfTenant: tenant.limits.openJobs ?? 0,
+      mostOfAll: this.#config.maxJobs,
       ...(idempotencyKey !== undefined && { idempotencyKey }),
     });
+    // What was accepted once is neither refused nor stored again.
+    const accepted = idempotencyKey !== undefined && (await this.#jobs.isAccepted(idempotencyKey, tenant.name));
+    const submitted = accepted
+      ? await this.#jobs.submit(job(await imageIdIn(picture, tenant), []))
+      : await this.#enter(picture, submission, { priority: request.priority, timeoutMs, job });
     // Noted again by a retry, should this process end here.
     await webhooks?.add(submitted.jobId, webhookUrl ?? '', timeoutMs);
     return submitted;
   }
 
-  /** @throws SegueError INVALID_ARGUMENT for what is no picture or is too large a one. */
-  async storePicture(bytes: Uint8Array): Promise<StoredPicture> {
+  /** Makes the job of a request that is let in, with its picture stored. */
+  async #enter(
+    picture: SegmentationCommand['picture'],
+    submission: Submission,
+    { priority, timeoutMs, job }: Entering,
+  ): ReturnType<Jobs['submit']> {
+    const { tenant } = submission;
+    await this.#rates.take(tenant);
+    const size = await this.#look(picture, submission);
+    this.#arrivals.note();
+    return this.#admission.admit({ tenant: tenant.name, priority, timeoutMs }, async (starting) => {
+      const imageId = 'imageId' in picture ? picture.imageId : await this.#pictures.put(picture.bytes, size, tenant);
+      return this.#jobs.submit(job(imageId, starting));
+    });
+  }
+
+  /** @throws SegueError INVALID_ARGUMENT for what is no picture or is too large a one, RESOURCE_EXHAUSTED beyond the tenant's limits. */
+  async storePicture(bytes: Uint8Array, tenant: Tenant): Promise<StoredPicture> {
+    await this.#rates.take(tenant);
     const size = await this.#inspect(bytes);
-    return { imageId: await this.#pictures.put(bytes, size), ...size };
+    return { imageId: await this.#pictures.put(bytes, size, tenant), ...size };
   }
 
   get pictureLimits(): PictureLimits {
@@ -124,44 +166,20 @@ export class Intake {
   }
 
   /** Milliseconds. */
-  #timeout(asked: number | undefined, spell: Spelling): number {
-    const { defaultTimeoutMs, maxTimeoutMs } = this.#config;
-    const timeoutMs = asked ?? Math.min(defaultTimeoutMs, maxTimeoutMs);
+  #timeout(asked: number | undefined, { awaited, spell }: Submission): number {
+    const { defaultTimeoutMs, jobTimeoutMs, maxTimeoutMs } = this.#config;
+    const timeoutMs = asked ?? Math.min(awaited ? defaultTimeoutMs : jobTimeoutMs, maxTimeoutMs);
     if (timeoutMs > maxTimeoutMs) {
       throw new SegueError('INVALID_ARGUMENT', `"${spell('timeoutMs')}" must be at most ${maxTimeoutMs}.`);
     }
     return timeoutMs;
   }
 
-  /** @returns the id of the picture, which is stored from now on, and the stages that are yet to be started. */
-  async #admit(
-    picture: SegmentationCommand['picture'],
-    spell: Spelling,
-  ): Promise<{ readonly imageId: string; readonly starting: readonly Stage[] }> {
-    if ('imageId' in picture) {
-      await this.#find(picture.imageId, spell);
-      return { imageId: picture.imageId, starting: await this.#enter() };
-    }
-    const size = await this.#inspect(picture.bytes);
-    const starting = await this.#enter();
-    return { imageId: await this.#pictures.put(picture.bytes, size), starting };
-  }
-
-  #enter(): Promise<readonly Stage[]> {
-    this.#arrivals.note();
-    return this.#admission.admit();
-  }
-
-  async #inspect(bytes: Uint8Array): Promise<{ readonly width: number; readonly height: number }> {
-    if (bytes.byteLength === 0)
-      throw new SegueError('INVALID_ARGUMENT', 'The picture is empty. Send the bytes of its file.');
-    const { width, height } = await inspectPicture(bytes, this.pictureLimits);
-    return { width, height };
-  }
-
-  async #find(imageId: string, spell: Spelling): Promise<void> {
+  /** @throws SegueError NOT_FOUND for the id of none, INVALID_ARGUMENT for bytes of none. */
+  async #look(picture: SegmentationCommand['picture'], { spell, tenant }: Submission): Promise<PictureSize> {
+    if ('bytes' in picture) return this.#inspect(picture.bytes);
     try {
-      await this.#pictures.sizeOf(imageId);
+      return await this.#pictures.sizeOf(picture.imageId, tenant.name);
     } catch (cause) {
       if (!(cause instanceof SegueError && cause.code === 'NOT_FOUND')) throw cause;
       throw new SegueError(
@@ -170,6 +188,13 @@ export class Intake {
         { cause },
       );
     }
+  }
+
+  async #inspect(bytes: Uint8Array): Promise<PictureSize> {
+    if (bytes.byteLength === 0)
+      throw new SegueError('INVALID_ARGUMENT', 'The picture is empty. Send the bytes of its file.');
+    const { width, height } = await inspectPicture(bytes, this.pictureLimits);
+    return { width, height };
   }
 }
 
@@ -180,6 +205,6 @@ function noWebhooks(): SegueError {
   );
 }
 
-async function imageIdIn(picture: SegmentationCommand['picture']): Promise<string> {
-  return 'bytes' in picture ? imageIdOf(picture.bytes) : picture.imageId;
+async function imageIdIn(picture: SegmentationCommand['picture'], { name }: Tenant): Promise<string> {
+  return 'bytes' in picture ? imageIdOf(picture.bytes, name) : picture.imageId;
 }

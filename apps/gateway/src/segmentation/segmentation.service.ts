@@ -1,10 +1,20 @@
-import { isTerminal, SegueError, type Answer, type Job, type JobEvent, type Segment, type Stage } from '@segue/core';
+import {
+  isTerminal,
+  PUBLIC_TENANT,
+  SegueError,
+  type Answer,
+  type Job,
+  type JobEvent,
+  type Segment,
+  type Stage,
+  type Tenant,
+} from '@segue/core';
 import type { Renderer } from '@segue/imaging';
 import { toJob, type Jobs, type JobRecord, type ListOptions } from '@segue/jobs';
 import type { PictureStore } from '@segue/pictures';
 import type { Logger } from '@segue/service';
 import type { GatewayConfig } from '../config.js';
-import type { Intake, StoredPicture } from './intake.js';
+import type { Intake, StoredPicture, Submission } from './intake.js';
 import type { SegmentationCommand, Spelling } from './command.js';
 import { maskEncoder, type EncodeMask, type MaskOptions } from './encoded-mask.js';
 
@@ -20,6 +30,7 @@ export interface Caller {
   /** The client's own deadline in milliseconds since the epoch; Infinity when it set none. */
   readonly deadlineAtMs: number;
   readonly requestId: string;
+  readonly tenant: Tenant;
   readonly spell: Spelling;
 }
 
@@ -80,7 +91,10 @@ export class SegmentationService {
   async *#events(command: SegmentationCommand, caller: Caller, lastOnly: boolean): AsyncGenerator<JobEvent, void> {
     // Who names an idempotency key may come back for the answer: neither the connection nor its deadline ends the job.
     const awaited = command.idempotencyKey !== undefined;
-    const { jobId } = await this.#accept(command, caller, awaited ? Infinity : caller.deadlineAtMs);
+    const { jobId } = await this.#accept(command, caller, {
+      awaited: true,
+      deadlineAtMs: awaited ? Infinity : caller.deadlineAtMs,
+    });
     const { signal } = caller;
     let ended = false;
     try {
@@ -97,33 +111,36 @@ export class SegmentationService {
 
   /** Submits a job that outlives the connection. */
   async submit(command: SegmentationCommand, caller: Caller): Promise<Formatted<Job>> {
-    const { jobId } = await this.#accept(command, caller);
-    return this.job(jobId);
+    const { jobId } = await this.#accept(command, caller, { awaited: false, deadlineAtMs: Infinity });
+    return this.job(jobId, caller.tenant);
   }
 
   /**
-   * Jobs by creation, the newest first, without their answers.
+   * A tenant's jobs by creation, the newest first, without their answers.
    * @throws SegueError PERMISSION_DENIED where jobs of whoever has no key are nobody's to list.
    */
-  async list(options: Omit<ListOptions, 'tenant'>): Promise<{ readonly jobs: readonly Job[]; readonly next?: string }> {
-    if (!this.#listsPublicJobs) {
+  async list(
+    { name }: Tenant,
+    options: Omit<ListOptions, 'tenant'>,
+  ): Promise<{ readonly jobs: readonly Job[]; readonly next?: string }> {
+    if (name === PUBLIC_TENANT && !this.#listsPublicJobs) {
       throw new SegueError(
         'PERMISSION_DENIED',
         "This service lists no jobs: they are anybody's. Its operator can allow it with SEGUE_LIST_PUBLIC_JOBS=on.",
       );
     }
-    const { jobs, ...page } = await this.#jobs.list(options);
+    const { jobs, ...page } = await this.#jobs.list({ ...options, tenant: name });
     return { jobs: jobs.map((record) => toJob(record)), ...page };
   }
 
-  /** @throws SegueError NOT_FOUND */
-  async job(jobId: string): Promise<Formatted<Job>> {
-    return this.#formatted(await this.#jobs.get(jobId));
+  /** @param tenant who asks; this service itself unless given. @throws SegueError NOT_FOUND, also for another tenant's. */
+  async job(jobId: string, tenant?: Tenant): Promise<Formatted<Job>> {
+    return this.#formatted(await this.#jobs.get(jobId, tenant?.name));
   }
 
   /** Cancels a job; one that has ended stays as it is. @throws SegueError NOT_FOUND */
-  async cancel(jobId: string): Promise<Formatted<Job>> {
-    return this.#formatted(await this.#jobs.cancel(jobId));
+  async cancel(jobId: string, { name }: Tenant): Promise<Formatted<Job>> {
+    return this.#formatted(await this.#jobs.cancel(jobId, name));
   }
 
   /**
@@ -133,27 +150,27 @@ export class SegmentationService {
   async watch(
     jobId: string,
     after: string | undefined,
-    caller: AbortSignal,
+    { signal, tenant }: Pick<Caller, 'signal' | 'tenant'>,
   ): Promise<Formatted<AsyncIterable<JobEvent>>> {
-    const { request } = await this.#jobs.get(jobId);
-    return { value: this.#follow(jobId, after, caller), encodeMask: this.maskEncoder(request) };
+    const { request } = await this.#jobs.get(jobId, tenant.name);
+    return { value: this.#follow(jobId, after, signal), encodeMask: this.maskEncoder(request) };
   }
 
   /** @throws SegueError NOT_FOUND when there is no such job or, so far, no such segment. */
-  async segmentOf(jobId: string, index: number): Promise<Segment> {
+  async segmentOf(jobId: string, index: number, { name }: Tenant): Promise<Segment> {
+    const { state } = await this.#jobs.get(jobId, name);
     const segment = await this.#jobs.segment(jobId, index);
     if (segment) return segment;
-    const { state } = await this.#jobs.get(jobId);
     throw new SegueError('NOT_FOUND', `This job, which is ${state}, has no segment ${index}.`);
   }
 
-  storePicture(bytes: Uint8Array): Promise<StoredPicture> {
-    return this.#intake.storePicture(bytes);
+  storePicture(bytes: Uint8Array, tenant: Tenant): Promise<StoredPicture> {
+    return this.#intake.storePicture(bytes, tenant);
   }
 
   /** @throws SegueError NOT_FOUND */
-  picture(imageId: string): Promise<Buffer> {
-    return this.#pictures.get(imageId);
+  picture(imageId: string, { name }: Tenant): Promise<Buffer> {
+    return this.#pictures.get(imageId, name);
   }
 
   /** What the workers run on, each device once; none while Redis is away, which is no reason to keep the models' names back. */
@@ -184,8 +201,8 @@ export class SegmentationService {
   }
 
   /** A PNG of an answer's picture with the masks over it and the words under it. @throws SegueError NOT_FOUND */
-  overlay({ imageId, segments, text }: Answer): Promise<Uint8Array> {
-    const picture = (): Promise<Buffer> => this.picture(imageId);
+  overlay({ imageId, segments, text }: Answer, tenant: Tenant): Promise<Uint8Array> {
+    const picture = (): Promise<Buffer> => this.picture(imageId, tenant);
     return this.#renderer.overlay({ imageId, picture, segments, text, limits: this.#intake.pictureLimits });
   }
 
@@ -196,11 +213,11 @@ export class SegmentationService {
 
   async #accept(
     command: SegmentationCommand,
-    { requestId, spell }: Caller,
-    deadlineAtMs = Infinity,
+    { requestId, tenant, spell }: Caller,
+    how: Pick<Submission, 'awaited' | 'deadlineAtMs'>,
   ): ReturnType<Intake['submit']> {
-    const accepted = await this.#intake.submit(command, spell, deadlineAtMs);
-    this.#logger.info({ requestId, ...accepted }, 'job accepted');
+    const accepted = await this.#intake.submit(command, { spell, tenant, ...how });
+    this.#logger.info({ requestId, tenant: tenant.name, ...accepted }, 'job accepted');
     return accepted;
   }
 

@@ -1,0 +1,79 @@
+import { describe, expect, it } from 'vitest';
+import { photo, signal, until, useGateway } from '../gateway.fixture.js';
+import { expectation } from './admission.js';
+
+const slots = { encode: 4, generate: 8, decode: 2 };
+
+describe('what a request may expect', () => {
+  const paceMs = { encode: 100, generate: 800, decode: 200 };
+  it('is its own work where nothing waits', () => {
+    expect(expectation({ ahead: { encode: 0, generate: 0, decode: 0 }, paceMs }, slots, 0)).toEqual({
+      waitMs: 0,
+      workMs: 1_100,
+    });
+  });
+
+  it('is decided by the slowest stage, which has the jobs of the stages before it to do as well', () => {
+    const ahead = { encode: 20, generate: 20, decode: 0 };
+    // 40 jobs for eight slots of 0.8 s take 4 s, and two slots of 0.2 s as long.
+    expect(expectation({ ahead, paceMs }, slots, 0).waitMs).toBe(4_000);
+    expect(expectation({ ahead, paceMs: { ...paceMs, decode: 400 } }, slots, 0).waitMs).toBe(8_000);
+    expect(expectation({ ahead, paceMs }, slots, 40).waitMs).toBe(8_000);
+  });
+});
+
+const fixture = useGateway();
+const question = async () => ({ image: await photo(), instruction: 'Where is the cup?' });
+
+describe('a service that is behind', () => {
+  /** Work of 200 ms for eight slots was measured; then the workers stop, while they still count, and jobs wait. */
+  async function behind(waiting: number) {
+    const gateway = await fixture.startAnother({});
+    await fixture.store.hset('{segue}:pace', { encode: 100, generate: 4_000, decode: 0 });
+    const go = signal();
+    fixture.stages.encode = async (context) => {
+      await Promise.race([go.given, until(context.signal)]);
+      return { key: 'k', owner: 'o', cached: false };
+    };
+    const jobs: string[] = [];
+    for (let i = 0; i < waiting; i++) jobs.push((await gateway.client.jobs.submit(await question())).jobId);
+    const end = async () => {
+      for (const jobId of jobs) await gateway.client.jobs.cancel(jobId);
+      go.give();
+    };
+    return { gateway, end };
+  }
+
+  it('refuses who could not be answered in time, says when he could, and takes who has the time', async () => {
+    const { gateway, end } = await behind(24);
+    // Twenty tasks wait behind four in hand: 20 s for four slots of 4 s.
+    const ask = async (timeoutMs: number) => gateway.client.segment({ ...(await question()), timeoutMs });
+    const refused = await ask(10_000).catch((error: unknown) => error as { retryAfterMs: number });
+    expect(refused).toMatchObject({ code: 'RESOURCE_EXHAUSTED', message: expect.stringMatching(/about 2\d s/) });
+    expect((refused as { retryAfterMs: number }).retryAfterMs).toBeGreaterThan(10_000);
+    expect((refused as { retryAfterMs: number }).retryAfterMs).toBeLessThan(20_000);
+    const later = await gateway.client.jobs.submit({ ...(await question()), timeoutMs: 120_000 });
+    await gateway.client.jobs.cancel(later.jobId);
+    await end();
+  });
+
+  it('lets no more in when a thousand come at once', { timeout: 60_000 }, async () => {
+    const { gateway, end } = await behind(4);
+    const imageId = (await gateway.client.images.upload(await photo())).imageId;
+    const picture = { case: 'imageId' as const, value: imageId };
+    const settled = await Promise.all(
+      Array.from({ length: 1_000 }, () =>
+        gateway.grpc
+          .submitJob({ picture, instruction: 'Where?', timeoutMs: 60_000n })
+          .then(({ jobId }) => jobId)
+          .catch(() => undefined),
+      ),
+    );
+    const accepted = settled.filter((jobId) => jobId !== undefined);
+    // Four slots of 4 s do 60 jobs a minute, less the work itself.
+    expect(accepted.length).toBeGreaterThan(30);
+    expect(accepted.length).toBeLessThanOrEqual(62);
+    for (const jobId of accepted) await gateway.client.jobs.cancel(jobId);
+    await end();
+  });
+});
