@@ -1,5 +1,5 @@
 #!/bin/sh
-# The tests of the client, against the real service (built). PYTHON names the interpreter (python3 unless given).
+# The tests of the client, against the real service (built). PYTHON_CLIENT names the interpreter (else PYTHON, else python3).
 set -eu
 cd "$(dirname "$0")"
-PYTHONPATH=src exec "${PYTHON:-python3}" -m pytest -rs --junitxml=reports/test.xml "$@"
+PYTHONPATH=src exec "${PYTHON_CLIENT:-${PYTHON:-python3}}" -m pytest -rs --junitxml=reports/test.xml "$@"

@@ -1,65 +1,104 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { createHash } from 'node:crypto';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Advice, step } from './terminal.js';
 import { CACHE_FOLDER, ROOT } from './workspace.js';
 
-/** Nx projects whose tests are in Python. */
-export const PYTHON_PROJECTS = ['training', 'python-client'];
+interface Environment {
+  /** The Nx project whose tests run in it. */
+  readonly project: string;
+  /** Environment variable that names its interpreter. */
+  readonly variable: string;
+  /** An interpreter that its guide makes. */
+  readonly own: string;
+  /** Name of the one that is made here. */
+  readonly folder: string;
+  readonly size: string;
+  readonly install: readonly string[];
+  readonly definitions: readonly string[];
+  /** Modules that stand for its packages. */
+  readonly needs: readonly string[];
+  readonly guide: string;
+}
 
 const CONSTRAINTS = 'training/constraints.txt';
-const DEFINITIONS = ['training/pyproject.toml', CONSTRAINTS, 'clients/python/pyproject.toml'];
-/** Modules that stand for the packages of each project and of its tests. */
-const NEEDED = [
-  'torch',
-  'onnx',
-  'onnxruntime',
-  'pytest',
-  'mypy',
-  'ruff',
-  'importlinter',
-  'httpx',
-  'httpx_sse',
-  'pandas',
-  'grpc_tools',
+const ENVIRONMENTS: readonly Environment[] = [
+  {
+    project: 'training',
+    variable: 'PYTHON',
+    own: 'training/.venv/bin/python',
+    folder: 'python',
+    size: '5 GB',
+    install: ['--constraint', CONSTRAINTS, '-e', './training[lisa,lint,test]'],
+    definitions: ['training/pyproject.toml', CONSTRAINTS],
+    needs: ['torch', 'onnx', 'onnxruntime', 'pytest', 'mypy', 'ruff', 'importlinter', 'grpc_tools', 'transformers'],
+    guide: 'training/README.md',
+  },
+  {
+    project: 'python-client',
+    variable: 'PYTHON_CLIENT',
+    own: 'clients/python/.venv/bin/python',
+    folder: 'python-client',
+    size: '0.5 GB',
+    install: ['-e', './clients/python[dev,examples]'],
+    definitions: ['clients/python/pyproject.toml'],
+    needs: ['httpx', 'httpx_sse', 'mypy', 'openai', 'pandas', 'pytest', 'ruff', 'tritonclient'],
+    guide: 'clients/python/README.md',
+  },
 ];
 const FIND_MISSING = 'import importlib.util as u, sys; print(*[m for m in sys.argv[1:] if not u.find_spec(m)])';
 
+export interface Interpreters {
+  /** Variables that name the interpreters there are. */
+  readonly env: Readonly<Record<string, string>>;
+  /** Projects whose tests cannot run for want of one. */
+  readonly missing: readonly string[];
+}
+
 /**
- * The Python that has what the tests of `training/` and `clients/python` import: that of `PYTHON`, of training/.venv, or one
- * that is made here where `install` says so and kept beside the user's other caches. Undefined, with a line that says why,
- * where there is none: serving needs no Python.
+ * Interpreters that have what the tests in Python import: those that the variables name, those that the guides make, or
+ * ones that are made here where `install` says so and kept beside the user's other caches. Serving needs no Python.
+ * @throws Advice where one was to be made and cannot be used.
  */
-export function providePython(install: boolean): string | undefined {
-  const named = process.env['PYTHON'];
-  const own = join(ROOT, 'training/.venv/bin/python');
-  const kept = join(CACHE_FOLDER, 'python');
-  if (named === undefined && install) makeEnvironment(kept);
-  const python = named ?? [own, join(kept, 'bin/python')].find(existsSync) ?? 'python3';
-  const search = spawnSync(python, ['-c', FIND_MISSING, ...NEEDED], { encoding: 'utf8' });
+export function providePython(install: boolean): Interpreters {
+  const env: Record<string, string> = {};
+  const missing: string[] = [];
+  for (const environment of ENVIRONMENTS) {
+    const python = provide(environment, install);
+    if (python === undefined) missing.push(environment.project);
+    else env[environment.variable] = python;
+  }
+  return { env, missing };
+}
+
+function provide(environment: Environment, install: boolean): string | undefined {
+  const { variable, own, needs, project, guide } = environment;
+  const named = process.env[variable];
+  const kept = join(CACHE_FOLDER, environment.folder);
+  if (named === undefined && install) make(environment, kept);
+  const python = named ?? [join(ROOT, own), join(kept, 'bin/python')].find(existsSync) ?? 'python3';
+  const search = spawnSync(python, ['-c', FIND_MISSING, ...needs], { encoding: 'utf8' });
   const missing = search.status === 0 ? search.stdout.trim() : `(${python} does not run)`;
   if (missing === '') return python;
-  const advice = `missing ${missing}; training/README.md says how to install (PYTHON names another Python)`;
-  if (install) throw new Advice(`The Python tests cannot run: ${advice}.`);
-  console.log(`  Python tests are skipped: ${advice}.`);
+  const advice = `missing ${missing}; ${guide} says how to install (${variable} names another Python)`;
+  if (install) throw new Advice(`The tests of ${project} cannot run: ${advice}.`);
+  console.log(`  The tests of ${project} are skipped: ${advice}.`);
   return undefined;
 }
 
 /** Made anew when what it holds is not what the definitions ask for. */
-function makeEnvironment(folder: string): void {
+function make({ project, size, install, definitions }: Environment, folder: string): void {
   const hash = createHash('sha256');
-  for (const file of DEFINITIONS) hash.update(readFileSync(join(ROOT, file)));
+  for (const file of definitions) hash.update(readFileSync(join(ROOT, file)));
   const wanted = hash.digest('hex');
   const marker = join(folder, 'segue-definitions.sha256');
   if (existsSync(marker) && readFileSync(marker, 'utf8') === wanted) return;
-  step(`Installing the Python packages of the tests in ${folder} (5 GB, some minutes; kept for later runs)`);
+  step(`Installing the Python packages of ${project} in ${folder} (${size}, some minutes; kept for later runs)`);
   run('python3', ['-m', 'venv', folder]);
-  // As links to the sources, for what they need; the tests find the sources themselves.
-  const packages = ['-e', './training[lisa,lint,test]', '-e', './clients/python[dev]'];
-  const pip = [join(folder, 'bin/python'), ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check']] as const;
-  run(pip[0], [...pip[1], '--constraint', CONSTRAINTS, ...packages]);
-  run(pip[0], ['-m', 'pip', 'uninstall', '--quiet', '--yes', 'segue-training', 'segue-client']);
+  const pip = (...args: string[]) =>
+    run(join(folder, 'bin/python'), ['-m', 'pip', '--disable-pip-version-check', ...args]);
+  pip('install', '--quiet', ...install);
   writeFileSync(marker, wanted);
 }
 

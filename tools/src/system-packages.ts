@@ -4,6 +4,7 @@ import { findProgram, findRedis } from '@segue/local-system';
 import { Advice, step } from './terminal.js';
 import { CACHE_FOLDER } from './workspace.js';
 
+const GRPCURL = 'github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.3';
 const KUSTOMIZE = 'sigs.k8s.io/kustomize/kustomize/v5@v5.8.1';
 
 /**
@@ -24,16 +25,21 @@ export function provideBrowser(): void {
   if (!findProgram(['chromium', 'chromium-browser', 'google-chrome'])) installPackage('chromium');
 }
 
-/** For the tests of the manifests and alerts. Where they are missing those are skipped, and say so. */
-export function provideKubernetesTools(): void {
+/** For the tests of the manifests, alerts and examples. Where they are missing those are skipped, and say so. */
+export function provideTools(): void {
   if (!findProgram(['promtool'])) installPackage('prometheus');
+  if (!findProgram(['kubectl'])) buildGoProgram('kustomize', KUSTOMIZE);
+  buildGoProgram('grpcurl', GRPCURL);
+}
+
+/** Builds a program of Go in the cache, unless it is there or on the PATH. */
+function buildGoProgram(name: string, module: string): void {
   const folder = join(CACHE_FOLDER, 'bin');
-  if (findProgram(['kubectl', 'kustomize']) ?? findProgram(['kustomize'], folder)) return;
+  if (findProgram([name]) ?? findProgram([name], folder)) return;
   if (!findProgram(['go'])) installPackage('golang');
-  step(`Building kustomize in ${folder} (go install; kept for later runs)`);
+  step(`Building ${name} in ${folder} (go install; kept for later runs)`);
   const env = { ...process.env, GOBIN: folder };
-  if (spawnSync('go', ['install', KUSTOMIZE], { env, stdio: 'inherit' }).status !== 0)
-    step('kustomize could not be built');
+  if (spawnSync('go', ['install', module], { env, stdio: 'inherit' }).status !== 0) step(`${name} could not be built`);
 }
 
 /** Installs a Debian package where that is possible without asking: as root, with apt-get. */

@@ -1,8 +1,8 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
-import { provideBrowser, provideKubernetesTools, provideRedisProgram } from './system-packages.js';
-import { providePython, PYTHON_PROJECTS } from './python.js';
+import { provideBrowser, provideRedisProgram, provideTools } from './system-packages.js';
+import { providePython } from './python.js';
 import { countsOf, coverageOf, type Counts, type Task } from './reports.js';
 import { Advice, paint, runCommand, step } from './terminal.js';
 import { CACHE_FOLDER, ROOT, STATE_FOLDER } from './workspace.js';
@@ -16,13 +16,13 @@ await runCommand(async () => {
   const inCi = Boolean(process.env['CI']);
   provideRedisProgram();
   provideBrowser();
-  if (inCi) provideKubernetesTools();
+  if (inCi) provideTools();
   const python = providePython(inCi);
 
   step(`Checking and testing with Nx (${TARGETS.join(', ')}); what has not changed comes from its cache`);
   mkdirSync(STATE_FOLDER, { recursive: true });
   rmSync(RESULTS, { force: true });
-  const exclude = python === undefined ? [`--exclude=${PYTHON_PROJECTS.join(',')}`] : [];
+  const exclude = python.missing.length > 0 ? [`--exclude=${python.missing.join(',')}`] : [];
   const args = ['run-many', '--targets', TARGETS.join(','), '--parallel=2', '--outputStyle=static', '--nxBail=false'];
   spawnSync(join(ROOT, 'node_modules/.bin/nx'), [...args, ...exclude, ...process.argv.slice(2)], {
     cwd: ROOT,
@@ -32,13 +32,13 @@ await runCommand(async () => {
       NX_DAEMON: 'false',
       SEGUE_TASK_RESULTS: RESULTS,
       PATH: [join(CACHE_FOLDER, 'bin'), process.env['PATH']].join(delimiter),
-      ...(python !== undefined && { PYTHON: python }),
+      ...python.env,
     },
   });
   if (!existsSync(RESULTS)) throw new Advice('Nx could not run the tasks: see above.\n\n0 passed, 1 failed, 0 skipped');
   const tasks = JSON.parse(readFileSync(RESULTS, 'utf8')) as Task[];
   const results = tasks.map((task) => ({ task, counts: countsOf(task) }));
-  const missing = python === undefined ? ['the Python tests: see above for what they need'] : [];
+  const missing = python.missing.map((project) => `the tests of ${project}: see above for what they need`);
   return report(results, missing, inCi);
 });
 
