@@ -1,7 +1,6 @@
-export type { QueueDepth } from './job-flows.js';
 export type { ListOptions } from './job-list.js';
 export { Jobs, type Outlook } from './jobs.js';
-export { QUEUE_KEYS, type QueueKey } from './queues.js';
+export { QUEUE_KEYS } from './queues.js';
 export { toJob, type JobRecord, type NewJob } from './record.js';
 export type { SeedRates, StageLoad } from './stage-load.js';
 export type { StageHost } from './stage-host.js';
