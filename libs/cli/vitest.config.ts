@@ -1,3 +1,3 @@
 import { project } from '../../vitest.base.js';
 
-export default project('cli', { floor: 41 });
+export default project('cli', { floor: 25 });

@@ -1,3 +1,3 @@
 import { project } from '../../vitest.base.js';
 
-export default project('redis', { floor: 28 });
+export default project('redis', { floor: 25 });

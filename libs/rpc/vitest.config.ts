@@ -1,3 +1,3 @@
 import { project } from '../../vitest.base.js';
 
-export default project('rpc', { floor: 97 });
+export default project('rpc', { floor: 88 });

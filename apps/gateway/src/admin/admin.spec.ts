@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { photo, signal, useGateway, type RunningGateway } from '../gateway.fixture.js';
 
@@ -39,14 +40,15 @@ describe('the load of the stages', () => {
     expect((await loadOf(one)).stages['encode']).toMatchObject({ tasks: 0, backlog_seconds: 0, tasks_per_second: 10 });
     const asked = await question();
     for (let index = 0; index < 6; index++) await one.client.jobs.submit(asked);
-    await expect
-      .poll(async () => (await loadOf(two)).stages['encode'])
-      .toMatchObject({ tasks: 6, backlog_seconds: 0.6 });
+    await expect.poll(async () => (await loadOf(two)).stages['encode']).toMatchObject({ tasks: 6 });
     const { stages } = await loadOf(two);
+    // A tenth of a second each, and more the longer the worker that holds one is seen to be busy with it.
+    expect(stages['encode']?.backlog_seconds).toBeGreaterThanOrEqual(0.6);
     // What waits for the pictures is work for the stages behind as well.
     expect(stages['generate']).toMatchObject({ tasks: 6, backlog_seconds: 12 });
     expect(stages['decode']?.tasks).toBe(6);
-    await expect.poll(async () => backlogs(await loadOf(one))).toEqual(backlogs({ stages }));
+    const bothBacklogs = async () => (await Promise.all([loadOf(one), loadOf(two)])).map(backlogs);
+    await expect.poll(bothBacklogs).toSatisfy(([here, there]) => isDeepStrictEqual(here, there));
     go.give();
     await expect
       .poll(async () => Object.values((await loadOf(one)).stages).map(({ tasks }) => tasks), { timeout: 10_000 })
