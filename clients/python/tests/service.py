@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import signal
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -33,7 +32,7 @@ def running_service() -> Iterator[str]:
         try:
             yield _address(process)
         finally:
-            process.send_signal(signal.SIGINT)
+            process.terminate()
             process.communicate(timeout=60)
 
 
