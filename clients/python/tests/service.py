@@ -33,7 +33,7 @@ def running_service() -> Iterator[str]:
             yield _address(process)
         finally:
             process.terminate()
-            process.communicate(timeout=60)
+            process.wait(timeout=60)
 
 
 def _address(process: subprocess.Popen[str]) -> str:
