@@ -60,7 +60,14 @@ def main() -> None:
     draw(folder / "latency.svg", "Latency, p50 (line) to p99", "clients", "seconds", panels, spread)
     arrivals = {"new pictures": points(summaries, r"one target, new pictures, arrivals at (\d+) %")}
     if arrivals["new pictures"]:
-        draw(folder / "open-loop.svg", "Latency as arrivals grow, p50 (line) to p99", "% of Segue's throughput", "seconds", arrivals, spread)
+        draw(
+            folder / "open-loop.svg",
+            "Latency as arrivals grow, p50 (line) to p99",
+            "% of Segue's throughput",
+            "seconds",
+            arrivals,
+            spread,
+        )
 
 
 if __name__ == "__main__":

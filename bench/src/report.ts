@@ -28,7 +28,9 @@ export function writeReport(results: Results, summaries: readonly Summary[], tar
     ),
     '## Latency and throughput',
     '![Throughput](throughput.svg)\n\n![Latency](latency.svg)',
-    ...(scenarios.some((scenario) => scenario.includes('arrivals')) ? ['![Latency as arrivals grow](open-loop.svg)'] : []),
+    ...(scenarios.some((scenario) => scenario.includes('arrivals'))
+      ? ['![Latency as arrivals grow](open-loop.svg)']
+      : []),
     ...sections,
     '## What an answer costs',
     'CPU milliseconds by process, one target, new pictures, most clients measured.',
