@@ -17,6 +17,7 @@ async function run(args: readonly string[]): Promise<string> {
     args: [...args],
     allowPositionals: true,
     options: {
+      help: { type: 'boolean', short: 'h' },
       file: { type: 'string' },
       name: { type: 'string' },
       expires: { type: 'string' },
@@ -25,7 +26,7 @@ async function run(args: readonly string[]): Promise<string> {
   });
   const { file, name, expires } = values;
   const [command, tenant, key] = positionals;
-  if (file === undefined) return USAGE;
+  if (values.help || file === undefined) return USAGE;
   const commands = new KeyCommands(file);
   if (command === 'list') return (await commands.list()).join('\n');
   if (tenant === undefined) return USAGE;
