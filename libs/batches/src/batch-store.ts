@@ -1,25 +1,23 @@
 import { randomBytes } from 'node:crypto';
 import { SegueError } from '@segue/core';
-import { defineScript, KEYS, type RedisConnection } from '@segue/redis';
+import { defineScript, KEYS, NOW_LUA, type RedisConnection } from '@segue/redis';
 import { errorFileId, hasEnded, outputFileId, type Batch, type BatchFile, type BatchStatus } from './batch.js';
 
 const MAX_LISTED = 1_000;
 const RESULT_FILE = /^file-(batch_[0-9a-f]{32})-(output|errors)$/;
 
 /** A batch that this process works on until its lease ends. */
-const CLAIM = `
-local t = redis.call('TIME')
-local now = t[1] * 1000 + math.floor(t[2] / 1000)
-local due = redis.call('ZRANGEBYSCORE', KEYS[1], 0, now, 'LIMIT', 0, 1)
+const CLAIM = `${NOW_LUA}
+local at = now()
+local due = redis.call('ZRANGEBYSCORE', KEYS[1], 0, at, 'LIMIT', 0, 1)
 if #due == 0 then return false end
-redis.call('ZADD', KEYS[1], now + ARGV[1], due[1])
+redis.call('ZADD', KEYS[1], at + ARGV[1], due[1])
 return due[1]
 `;
 
 /** Keeps a claimed batch for longer. */
-const RENEW = `
-local t = redis.call('TIME')
-return redis.call('ZADD', KEYS[1], 'XX', 'CH', t[1] * 1000 + math.floor(t[2] / 1000) + ARGV[1], ARGV[2])
+const RENEW = `${NOW_LUA}
+return redis.call('ZADD', KEYS[1], 'XX', 'CH', now() + ARGV[1], ARGV[2])
 `;
 
 /** Writes the result of a line (ARGV: its number, the counter, the result), the first time that it comes. */

@@ -1,14 +1,11 @@
+import { NOW_LUA } from './lua.js';
 import { TURN_LUA } from './turn-lua.js';
 
 /*
  * The writes on jobs that must be atomic, and the reads that need Redis' clock. In all of them KEYS[1] is the job record,
  * KEYS[2] its event log, ARGV[1] its signal channel. `JobScripts` is the only caller.
  */
-const PRELUDE = `
-local function now()
-  local t = redis.call('TIME')
-  return t[1] * 1000 + math.floor(t[2] / 1000)
-end
+const PRELUDE = `${NOW_LUA}
 local function ended()
   local state = redis.call('HGET', KEYS[1], 'state')
   return not state or state == 'completed' or state == 'failed' or state == 'cancelled'

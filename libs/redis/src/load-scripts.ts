@@ -1,14 +1,10 @@
 import { KEYS } from './keys.js';
-import { defineScript, fromPairs, type Script } from './lua.js';
+import { defineScript, fromPairs, NOW_LUA, type Script } from './lua.js';
 import type { RedisConnection } from './open-redis.js';
 
-/** Milliseconds since the epoch by Redis' clock. */
-const NOW = `
-local t = redis.call('TIME')
-local time = t[1] * 1000 + math.floor(t[2] / 1000)`;
-
 /** Counts ARGV[1] requests at this time, in steps of 5 s; those older than a minute are forgotten. */
-const ARRIVE = `${NOW}
+const ARRIVE = `${NOW_LUA}
+local time = now()
 local step = math.floor(time / 5000)
 for _, field in ipairs(redis.call('HKEYS', KEYS[1])) do
   if tonumber(field) < step - 12 then redis.call('HDEL', KEYS[1], field) end
@@ -35,7 +31,8 @@ return 1
 `;
 
 /** Requests of the last 25 to 30 s, in how many ms, and the sums of work. */
-const DEMAND = `${NOW}
+const DEMAND = `${NOW_LUA}
+local time = now()
 local step = math.floor(time / 5000)
 local came = 0
 for back = 0, 5 do came = came + (redis.call('HGET', KEYS[1], string.format('%d', step - back)) or 0) end

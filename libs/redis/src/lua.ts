@@ -2,6 +2,14 @@ import type { RedisConnection } from './open-redis.js';
 
 export type Argument = string | number;
 
+/** Makes `now()` known to a script: milliseconds since the epoch by Redis' clock, which is the only one that counts. */
+export const NOW_LUA = `
+local function now()
+  local t = redis.call('TIME')
+  return t[1] * 1000 + math.floor(t[2] / 1000)
+end
+`;
+
 /** Runs a script on its keys and arguments. */
 export type Script = (keys: readonly string[], args: readonly Argument[]) => Promise<unknown>;
 

@@ -1,18 +1,14 @@
 import { KEYS } from './keys.js';
-import { defineScript, type Script } from './lua.js';
+import { defineScript, NOW_LUA, type Script } from './lua.js';
 import type { RedisConnection } from './open-redis.js';
-
-const NOW = `
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-`;
 
 /**
  * Counts the picture ARGV[1] of ARGV[2] bytes with those of its tenant (KEYS[1]: by the end of their lifetime, KEYS[2]: their
  * bytes), for ARGV[3] ms, unless they would be more than ARGV[4]. Returns -1, or after how many ms the first of them goes.
  */
-const RESERVE = `${NOW}
-for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], 0, now)) do
+const RESERVE = `${NOW_LUA}
+local at = now()
+for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], 0, at)) do
   redis.call('HINCRBY', KEYS[2], 'total', -(redis.call('HGET', KEYS[2], id) or 0))
   redis.call('HDEL', KEYS[2], id)
   redis.call('ZREM', KEYS[1], id)
@@ -21,23 +17,23 @@ if redis.call('HEXISTS', KEYS[2], ARGV[1]) == 0 then
   local total = tonumber(redis.call('HGET', KEYS[2], 'total') or 0)
   if total + ARGV[2] > tonumber(ARGV[4]) then
     local first = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')
-    return first[2] and math.max(0, first[2] - now) or 0
+    return first[2] and math.max(0, first[2] - at) or 0
   end
   redis.call('HSET', KEYS[2], ARGV[1], ARGV[2])
   redis.call('HINCRBY', KEYS[2], 'total', ARGV[2])
 end
-redis.call('ZADD', KEYS[1], now + ARGV[3], ARGV[1])
+redis.call('ZADD', KEYS[1], at + ARGV[3], ARGV[1])
 redis.call('PEXPIRE', KEYS[1], ARGV[3])
 redis.call('PEXPIRE', KEYS[2], ARGV[3])
 return -1
 `;
 
 /** Lets the picture KEYS[1], whose id is ARGV[1], live for ARGV[2] ms more, also where its tenant's are counted. */
-const RENEW = `${NOW}
+const RENEW = `${NOW_LUA}
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
 local counted = redis.call('HGET', KEYS[1], 'countedIn')
 if not counted then return 0 end
-redis.call('ZADD', counted, 'XX', now + ARGV[2], ARGV[1])
+redis.call('ZADD', counted, 'XX', now() + ARGV[2], ARGV[1])
 redis.call('PEXPIRE', counted, ARGV[2])
 return redis.call('PEXPIRE', counted .. ':bytes', ARGV[2])
 `;

@@ -1,4 +1,4 @@
-import { defineScript, KEYS, type RedisConnection } from '@segue/redis';
+import { defineScript, KEYS, NOW_LUA, type RedisConnection } from '@segue/redis';
 
 /** A webhook that is to be called now. */
 export interface DueWebhook {
@@ -11,15 +11,8 @@ export interface DueWebhook {
   readonly nowMs: number;
 }
 
-const NOW = `
-local function now()
-  local t = redis.call('TIME')
-  return t[1] * 1000 + math.floor(t[2] / 1000)
-end
-`;
-
 /** Notes a webhook (ARGV: job, url, how long until it is looked at, lifetime), once. */
-const ADD = `${NOW}
+const ADD = `${NOW_LUA}
 if redis.call('HSETNX', KEYS[2], 'url', ARGV[2]) == 0 then return 0 end
 redis.call('HSET', KEYS[2], 'since', now(), 'failures', 0)
 redis.call('PEXPIRE', KEYS[2], ARGV[4])
@@ -27,7 +20,7 @@ return redis.call('ZADD', KEYS[1], now() + ARGV[3], ARGV[1])
 `;
 
 /** Those that are due, each given to one caller for ARGV[1] ms; ARGV[2] at most. */
-const CLAIM = `${NOW}
+const CLAIM = `${NOW_LUA}
 local at = now()
 local due = redis.call('ZRANGEBYSCORE', KEYS[1], 0, at, 'LIMIT', 0, ARGV[2])
 for _, job in ipairs(due) do redis.call('ZADD', KEYS[1], at + ARGV[1], job) end
@@ -35,7 +28,7 @@ return {at, due}
 `;
 
 /** Comes back in ARGV[2] ms, if it is still waiting. */
-const LATER = `${NOW}
+const LATER = `${NOW_LUA}
 if not redis.call('ZSCORE', KEYS[1], ARGV[1]) then return 0 end
 return redis.call('ZADD', KEYS[1], now() + ARGV[2], ARGV[1])
 `;
