@@ -45,7 +45,6 @@ await runCommand(async () => {
       // Jobs wait for workers that are yet to be started, and are kept until they have been looked at.
       SEGUE_SCALABLE_STAGES: 'encode,generate,decode',
       SEGUE_MAX_STARTING_DEPTH: String(JOBS),
-      SEGUE_MAX_QUEUE_DEPTH: String(JOBS),
     },
   });
   try {

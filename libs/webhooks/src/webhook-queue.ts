@@ -4,8 +4,6 @@ import { defineScript, KEYS, NOW_LUA, type RedisConnection } from '@segue/redis'
 export interface DueWebhook {
   readonly jobId: string;
   readonly url: string;
-  /** Times that it was called in vain. */
-  readonly failures: number;
   /** When it was asked for, in milliseconds since the epoch by Redis' clock, and now. */
   readonly sinceMs: number;
   readonly nowMs: number;
@@ -75,10 +73,8 @@ export class WebhookQueue {
     const found = await Promise.all(
       jobIds.map(async (jobId) => {
         const { client } = this.#redis;
-        const [url, since, failures] = await this.#redis.ask(() =>
-          client.hmget(KEYS.webhook(jobId), 'url', 'since', 'failures'),
-        );
-        if (typeof url === 'string') return { jobId, url, failures: Number(failures), sinceMs: Number(since), nowMs };
+        const [url, since] = await this.#redis.ask(() => client.hmget(KEYS.webhook(jobId), 'url', 'since'));
+        if (typeof url === 'string') return { jobId, url, sinceMs: Number(since), nowMs };
         await this.remove(jobId); // its time is over
         return undefined;
       }),

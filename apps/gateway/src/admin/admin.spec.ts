@@ -62,10 +62,12 @@ describe('the load of the stages', () => {
       const asked = await question();
       await expect.poll(() => gateway.client.segment(asked).catch(({ code }) => code)).toBe('UNAVAILABLE');
       for (let index = 0; index < 5; index++) await gateway.client.segment(asked).catch(() => undefined);
-      // At least 6 in 30 s at 3 a second, 70 % busy.
-      await expect
-        .poll(async () => (await loadOf(gateway)).stages['generate']?.demand_workers, { timeout: 5_000 })
-        .toBeGreaterThan(0.09);
+      // At least 6 in 30 s, 70 % busy: 0.09 workers at the seeded 3 a second, and fewer the faster they were seen to be.
+      const demand = async () => {
+        const { demand_workers, tasks_per_second } = (await loadOf(gateway)).stages['generate'] ?? {};
+        return (demand_workers ?? 0) * (tasks_per_second ?? 0);
+      };
+      await expect.poll(demand, { timeout: 5_000 }).toBeGreaterThan(0.09 * 3);
     } finally {
       await fixture.startWorkers();
     }
