@@ -5,6 +5,7 @@ export * from './job.js';
 export * from './mask.js';
 export * from './paint.js';
 export * from './palette.js';
+export * from './follow.js';
 export * from './periodic.js';
 export * from './polygon.js';
 export * from './request-id.js';

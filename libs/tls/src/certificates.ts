@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { createSecureContext } from 'node:tls';
-import { SegueError, startPeriodic } from '@segue/core';
+import { follow, SegueError, type Followed } from '@segue/core';
 
 /** Paths of PEM files. */
 export interface TlsFiles {
@@ -35,11 +35,9 @@ export interface Pem {
 }
 
 /** Certificates that follow their files. */
-export interface Certificates {
-  readonly current: Pem;
+export interface Certificates extends Followed<Pem> {
   /** Hears of every change. @returns ends it. */
   onChange(listener: (pem: Pem) => void): () => void;
-  stop(): Promise<void>;
 }
 
 export interface FollowOptions {
@@ -48,54 +46,37 @@ export interface FollowOptions {
 }
 
 /**
- * Reads the files and follows their changes. What cannot be used, for instance half of a change, is told of, and the
- * certificates before it hold.
+ * Reads the files and follows their changes.
  * @throws SegueError INVALID_ARGUMENT when the files are none of that kind at the start.
  */
-export async function followCertificates(
-  files: TlsFiles,
-  { everyMs = 1_000, onError }: FollowOptions,
-): Promise<Certificates> {
+export async function followCertificates(files: TlsFiles, options: FollowOptions): Promise<Certificates> {
   const listeners = new Set<(pem: Pem) => void>();
-  let current = await read(files);
-  let refused: Pem | undefined;
-  const following = startPeriodic({
-    everyMs,
-    async run() {
-      const next = await readFiles(files);
-      if (isSame(next, current) || (refused && isSame(next, refused))) return;
-      refused = next;
-      check(next);
-      [current, refused] = [next, undefined];
-      for (const listener of listeners) listener(current);
+  const followed = await follow({
+    ...options,
+    read: () => readFiles(files),
+    isSame,
+    make: checked,
+    onChange(pem) {
+      for (const listener of listeners) listener(pem);
     },
-    onError,
-  });
-  return {
-    get current() {
-      return current;
-    },
-    onChange(listener) {
-      listeners.add(listener);
-      return () => listeners.delete(listener);
-    },
-    stop: () => following.stop(),
-  };
-}
-
-async function read(files: TlsFiles): Promise<Pem> {
-  try {
-    const pem = await readFiles(files);
-    check(pem);
-    return pem;
-  } catch (cause) {
+  }).catch((cause: unknown) => {
     const named = [files.certFile, files.keyFile, files.caFile].filter((path) => path !== undefined).join(', ');
     throw new SegueError(
       'INVALID_ARGUMENT',
       `The certificate cannot be used: ${cause instanceof Error ? cause.message : String(cause)}. See ${named}.`,
       { cause },
     );
-  }
+  });
+  return {
+    get current() {
+      return followed.current;
+    },
+    onChange(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    stop: () => followed.stop(),
+  };
 }
 
 async function readFiles({ certFile, keyFile, caFile }: TlsFiles): Promise<Pem> {
@@ -104,8 +85,9 @@ async function readFiles({ certFile, keyFile, caFile }: TlsFiles): Promise<Pem> 
 }
 
 /** @throws Error when the key is not the certificate's, or one is no PEM. */
-function check(pem: Pem): void {
+function checked(pem: Pem): Pem {
   createSecureContext(pem);
+  return pem;
 }
 
 function isSame(a: Pem, b: Pem): boolean {
