@@ -9,7 +9,12 @@ const ROOT = join(dirname(fileURLToPath(import.meta.url)), '..');
 const PAGE = join(ROOT, 'docs/reference/settings.md');
 const APPS = ['gateway', 'encoder-worker', 'llm-worker', 'decoder-worker'];
 /** Where settings are declared that several apps have, and constants that are their defaults. */
-const SHARED = ['libs/service/src/config.ts', 'libs/worker/src/settings.ts', 'libs/llm/src/language-model.ts'];
+const SHARED = [
+  'libs/core/src/job.ts',
+  'libs/service/src/config.ts',
+  'libs/worker/src/settings.ts',
+  'libs/llm/src/language-model.ts',
+];
 
 /** Which argument of a kind of setting is its default, where that is not the first. */
 const FALLBACK_AT = { oneOf: 1, someOf: 1, url: 1, textLike: 2 };
@@ -63,6 +68,7 @@ function settingOf(property, defaults) {
 /** A constant of the source: numbers, texts, lists, sums of them. */
 function valueOf(node, defaults) {
   if (!node) return undefined;
+  if (ts.isAsExpression(node)) return valueOf(node.expression, defaults);
   const names = [...new Set(node.getText().match(/[A-Z_]{2,}/g))].filter((name) => declared.has(name));
   const constants = names.map((name) => valueOf(declared.get(name)));
   return Function('defaults', ...names, `return (${node.getText()})`)(defaults, ...constants);

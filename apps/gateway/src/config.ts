@@ -1,3 +1,4 @@
+import { STAGES } from '@segue/core';
 import {
   defineConfig,
   flag,
@@ -43,7 +44,7 @@ export const readConfig = defineConfig({
   /** Jobs that may be open at the same time, all gateways together; each takes some kilobytes of Redis. */
   maxJobs: integer(20_000, { min: 1 }),
   /** Stages that an autoscaler starts workers for when there are none: their jobs wait instead of being refused. */
-  scalableStages: someOf(['encode', 'generate', 'decode'], []),
+  scalableStages: someOf(STAGES, []),
   /** Tasks that may wait in any one queue while a scalable stage has no worker yet. */
   maxStartingDepth: integer(20, { min: 1 }),
   /** Tasks per second that one busy worker does, batching included, until that has been measured. */

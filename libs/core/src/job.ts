@@ -2,7 +2,9 @@ import type { Answer, Segment } from './answer.js';
 import type { ErrorBody } from './errors.js';
 
 export type JobState = 'queued' | 'running' | 'completed' | 'failed' | 'cancelled';
-export type Stage = 'encode' | 'generate' | 'decode';
+/** In the order in which a job goes through them. */
+export const STAGES = ['encode', 'generate', 'decode'] as const;
+export type Stage = (typeof STAGES)[number];
 
 /** A job as clients see it. */
 export interface Job {

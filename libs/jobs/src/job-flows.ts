@@ -1,3 +1,4 @@
+import { STAGES } from '@segue/core';
 import { PREFIX, type RedisConnection } from '@segue/redis';
 import type { SegmentPrompt } from '@segue/stages';
 import { FlowProducer, Queue } from 'bullmq';
@@ -104,7 +105,7 @@ export class JobFlows {
 
   /** BullMQ's keys of the tasks that wait for the stages, in their order. */
   get waitingKeys(): readonly string[] {
-    return (['encode', 'generate', 'decode'] as const).map((key) => this.#queues[key].toKey('prioritized'));
+    return STAGES.map((key) => this.#queues[key].toKey('prioritized'));
   }
 
   /** For metrics, scaling, and refusing work when too much waits. */

@@ -1,4 +1,4 @@
-import { ERROR_CODES, type ErrorCode } from '@segue/core';
+import { ERROR_CODES, STAGES, type ErrorCode } from '@segue/core';
 import { ChatRequestSchema } from '@segue/dialects';
 import { z } from 'zod';
 import { OptionsSchema } from './options.js';
@@ -79,7 +79,7 @@ export const ListOptionsSchema = z.strictObject({
   page_token: z.string().optional().describe('`next_page_token` of the page before.'),
 });
 
-const StageSchema = z.enum(['encode', 'generate', 'decode']);
+const StageSchema = z.enum(STAGES);
 const place = { id: z.string(), job_id: z.string(), at_ms: z.int() };
 const EventSchema = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('accepted'), ...place, image_id: z.string() }),

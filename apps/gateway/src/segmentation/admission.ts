@@ -1,7 +1,6 @@
-import { SegueError, type Priority, type Stage } from '@segue/core';
+import { SegueError, STAGES, type Priority, type Stage } from '@segue/core';
 import type { Jobs, Outlook } from '@segue/jobs';
 
-const STAGES: readonly Stage[] = ['encode', 'generate', 'decode'];
 /** How old a look at the workers may be: one look serves all requests of that time. */
 const LOOK_MAX_AGE_MS = 500;
 const RETRY_NO_WORKER_MS = 3_000;

@@ -2,11 +2,11 @@ import {
   isTerminal,
   PUBLIC_TENANT,
   SegueError,
+  STAGES,
   type Answer,
   type Job,
   type JobEvent,
   type Segment,
-  type Stage,
   type Tenant,
 } from '@segue/core';
 import type { Renderer } from '@segue/imaging';
@@ -17,8 +17,6 @@ import type { GatewayConfig } from '../config.js';
 import type { Intake, StoredPicture, Submission } from './intake.js';
 import type { SegmentationCommand, Spelling } from './command.js';
 import { maskEncoder, type EncodeMask, type MaskOptions } from './encoded-mask.js';
-
-const STAGES: readonly Stage[] = ['encode', 'generate', 'decode'];
 
 /** When to ask again after a job that the workers could not finish. */
 const RETRY_AFTER_MS = 1_000;
