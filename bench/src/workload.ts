@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { randomLcg, randomUniform } from 'd3-random';
+import { cropOf } from '@segue/load';
 import sharp from 'sharp';
 import { ROOT } from './workspace.js';
 
@@ -39,10 +39,6 @@ const QUESTIONS: readonly (Record<Kind, readonly string[]> & { readonly photo: s
 ];
 /** Pictures that are asked about again and again: fewer than any contestant keeps. */
 const REPEATED = 6;
-/** How much of the photo's sides a variation shows. */
-const SHOWN = [0.75, 1] as const;
-/** Longest side of a variation in pixels: from below to above what the encoder takes. */
-const LONGEST = [480, 800] as const;
 
 /**
  * The same questions with the contestant's name as a comment in each JPEG (marker COM of ITU-T T.81): the pixels stay, and
@@ -76,16 +72,9 @@ export class Workload {
 
   async #vary(seed: number): Promise<Uint8Array> {
     const photo = sharp(this.#photos[seed % QUESTIONS.length]);
-    const { width, height } = await photo.metadata();
-    const source = randomLcg(seed / 2 ** 16);
-    const uniform = (from: number, to: number) => randomUniform.source(source)(from, to)();
-    const part = uniform(...SHOWN);
-    const size = { width: Math.round(width * part), height: Math.round(height * part) };
-    const left = Math.floor(uniform(0, width - size.width));
-    const top = Math.floor(uniform(0, height - size.height));
-    const longest = Math.round(uniform(...LONGEST));
+    const { longest, ...part } = cropOf(await photo.metadata(), seed);
     return photo
-      .extract({ left, top, ...size })
+      .extract(part)
       .resize({ width: longest, height: longest, fit: 'inside' })
       .jpeg({ quality: 90 })
       .toBuffer();

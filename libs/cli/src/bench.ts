@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import { SegueError, type Answer } from '@segue/client';
-import { closedLoop, openLoop, percentiles, type Measured } from '@segue/load';
+import { closedLoop, cropOf, openLoop, percentiles, type Measured } from '@segue/load';
 import { connect, type ServiceOptions } from './connect.js';
 import { firstWrongMask } from './masks.js';
 import { findPhotos } from './photos.js';
@@ -21,8 +21,6 @@ const EXAMPLES = fileURLToPath(new URL('../../../examples', import.meta.url));
 const WARM_UP = 2;
 /** The same arrivals in every run. */
 const SEED = 0.5;
-/** Crops have their longest side in this range of pixels, and show at least this share of the photo's sides. */
-const [SHORTEST, LONGEST, SHOWN] = [480, 800, 0.75];
 
 interface Row {
   readonly load: string;
@@ -106,30 +104,10 @@ async function crop(photos: readonly Uint8Array[], seed: number): Promise<Uint8A
   const { default: sharp } = await import('sharp');
   const photo = sharp(photos[seed % photos.length]).rotate();
   const { data, info } = await photo.raw().toBuffer({ resolveWithObject: true });
-  // Halton's sequence: spread over the range, and never the same twice.
-  const share = SHOWN + (1 - SHOWN) * halton(seed + 1, 2);
-  const [width, height] = [Math.floor(info.width * share), Math.floor(info.height * share)];
-  const [left, top] = [halton(seed + 1, 3), halton(seed + 1, 5)];
-  const longest = Math.round(SHORTEST + (LONGEST - SHORTEST) * halton(seed + 1, 7));
+  const { longest, ...part } = cropOf(info, seed);
   return sharp(data, { raw: info })
-    .extract({
-      left: Math.floor((info.width - width) * left),
-      top: Math.floor((info.height - height) * top),
-      width,
-      height,
-    })
+    .extract(part)
     .resize({ width: longest, height: longest, fit: 'inside' })
     .jpeg({ quality: 90 })
     .toBuffer();
-}
-
-/** The number `index` of the sequence for this prime, in 0..1. */
-function halton(index: number, base: number): number {
-  let [result, fraction, rest] = [0, 1, index];
-  while (rest > 0) {
-    fraction /= base;
-    result += fraction * (rest % base);
-    rest = Math.floor(rest / base);
-  }
-  return result;
 }
