@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { missingModules } from '@segue/local-system';
 import { System } from './system.js';
 
 const run = promisify(execFile);
@@ -30,9 +31,7 @@ function missing(command: string): string | undefined {
   }
   const source = readFileSync(join(ROOT, script), 'utf8');
   const modules = [...source.matchAll(/^(?:import|from) (\w+)/gm)].map(([, name = '']) => name);
-  const code = 'import importlib.util as u, sys; print(*[m for m in sys.argv[1:] if not u.find_spec(m)])';
-  const found = spawnSync(PYTHON, ['-c', code, ...modules], { encoding: 'utf8' });
-  return found.status === 0 ? found.stdout.trim() || undefined : PYTHON;
+  return missingModules(PYTHON, modules) || undefined;
 }
 
 describe('examples/README.md', () => {

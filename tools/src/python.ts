@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { missingModules } from '@segue/local-system';
 import { Advice, step } from './terminal.js';
 import { CACHE_FOLDER, ROOT } from './workspace.js';
 
@@ -47,7 +48,6 @@ const ENVIRONMENTS: readonly Environment[] = [
     guide: 'clients/python/README.md',
   },
 ];
-const FIND_MISSING = 'import importlib.util as u, sys; print(*[m for m in sys.argv[1:] if not u.find_spec(m)])';
 
 export interface Interpreters {
   /** Variables that name the interpreters there are. */
@@ -78,8 +78,7 @@ function provide(environment: Environment, install: boolean): string | undefined
   const kept = join(CACHE_FOLDER, environment.folder);
   if (named === undefined && install) make(environment, kept);
   const python = named ?? [join(ROOT, own), join(kept, 'bin/python')].find(existsSync) ?? 'python3';
-  const search = spawnSync(python, ['-c', FIND_MISSING, ...needs], { encoding: 'utf8' });
-  const missing = search.status === 0 ? search.stdout.trim() : `(${python} does not run)`;
+  const missing = missingModules(python, needs);
   if (missing === '') return python;
   const advice = `missing ${missing}; ${guide} says how to install (${variable} names another Python)`;
   if (install) throw new Advice(`The tests of ${project} cannot run: ${advice}.`);

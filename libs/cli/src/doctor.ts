@@ -56,11 +56,14 @@ function node(): Finding {
   return { found: process.versions.node, remedy: `Install Node ${OLDEST_NODE.join('.')} or newer.` };
 }
 
-function redis(): Finding {
-  const { error, stdout } = spawnSync('redis-server', ['--version'], { encoding: 'utf8' });
-  const version = /v=(\S+)/.exec(stdout)?.[1];
-  if (!error && version) return version;
-  return { found: 'not installed', remedy: 'Only a service on this machine needs it: apt-get install redis-server.' };
+async function redis(): Promise<Finding> {
+  const { findRedis } = await import('@segue/local-system');
+  try {
+    const { stdout } = spawnSync(findRedis(), ['--version'], { encoding: 'utf8' });
+    return /v=(\S+)/.exec(stdout)?.[1] ?? stdout.trim();
+  } catch {
+    return { found: 'not installed', remedy: 'Only a service on this machine needs it: apt-get install redis-server.' };
+  }
 }
 
 /** Whether pictures can be read: the library for it is a native one. */

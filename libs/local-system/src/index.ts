@@ -1,5 +1,6 @@
 export { LocalSystem, type LocalSystemOptions } from './local-system.js';
 export { LocalApp } from './local-app.js';
+export { missingModules } from './missing-modules.js';
 export { Program } from './program.js';
 export { findProgram } from './find-program.js';
 export { findRedis, RedisServer, type RedisServerOptions } from './redis-server.js';
