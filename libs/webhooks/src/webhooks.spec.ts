@@ -63,7 +63,7 @@ describe('a webhook', () => {
         hosts: ['127.0.0.1'],
         allowPrivate: true,
         secret: SECRET,
-        timeoutMs: 300,
+        timeoutMs: 20_000,
         giveUpAfterMs: 60_000,
         userAgent: 'segue',
         ...options,
@@ -90,7 +90,7 @@ describe('a webhook', () => {
     const signature = String(headers['webhook-signature']);
     expect(isSigned(message, signature, `whsec_${SECRET}`)).toBe(true);
     expect(isSigned({ ...message, body: `${body} ` }, signature, SECRET)).toBe(false);
-    await expect.poll(waiting).toBe(0);
+    await expect.poll(waiting, { timeout: 5_000 }).toBe(0);
     expect(calls).toHaveLength(1);
   });
 
@@ -114,20 +114,22 @@ describe('a webhook', () => {
     ['no answer in time', 0],
   ])('is called again after %s, with the same id', async (_what, status) => {
     answers = [status];
-    await open().add('j1', url, -5_000);
-    await expect.poll(() => calls.length, { timeout: 8_000 }).toBe(2);
+    await open({ timeoutMs: status === 0 ? 1_000 : 20_000 }).add('j1', url, -5_000);
+    await expect.poll(() => calls.length, { timeout: 15_000 }).toBe(2);
     expect(new Set(calls.map(({ headers }) => headers['webhook-id'])).size).toBe(1);
-    await expect.poll(waiting).toBe(0);
+    await expect.poll(waiting, { timeout: 5_000 }).toBe(0);
   });
 
   it('is given up when the receiver is gone, or the time is over, or the job', async () => {
     answers = [410];
     await open().add('j1', url, -5_000);
     await expect.poll(waiting, { timeout: 5_000 }).toBe(0);
-    answers = [500];
-    await open({ giveUpAfterMs: 6_000 }).add('j2', url, -5_500);
-    await expect.poll(waiting, { timeout: 5_000 }).toBe(0);
-    expect(calls).toHaveLength(2);
+    expect(calls).toHaveLength(1);
+    answers = Array.from({ length: 9 }, () => 500);
+    await open({ giveUpAfterMs: 8_000 }).add('j2', url, -5_000);
+    await expect.poll(waiting, { timeout: 15_000 }).toBe(0);
+    expect(calls.length).toBeGreaterThan(1);
+    expect(answers).not.toEqual([]);
   });
 
   it('calls no address that its rules forbid, even one that was noted before', async () => {
