@@ -43,12 +43,11 @@ export function startHeartbeat(
     onError: (error) => redis.log.warn({ err: error }, 'no heartbeat could be sent'),
   });
   return {
-    async stop() {
-      await periodic.stop();
-      await redis.client.zrem(KEYS.workers(stage), id).catch((error: unknown) => {
-        redis.log.warn({ err: error }, 'could not sign off; the heartbeat runs out by itself');
-      });
-    },
+    stop: () =>
+      redis.farewell(async () => {
+        await periodic.stop();
+        await redis.client.zrem(KEYS.workers(stage), id);
+      }),
   };
 }
 

@@ -116,14 +116,18 @@ export class TaskHost {
     await this.#worker.waitUntilReady();
   }
 
-  /** Takes no more tasks, gives those in hand time to end, then hands them back to the queue. */
+  /**
+   * Takes no more tasks, gives those in hand time to end, then hands them back to the queue. With nothing in hand it does not wait
+   * for a Redis that is away.
+   */
   async close(options: { readonly graceMs: number }): Promise<void> {
-    const closed = this.#worker.close();
+    const idle = this.#runs.size === 0 && this.#options.parts.redis.client.status !== 'ready';
+    const closed = this.#worker.close(idle);
     const grace = setTimeout(() => {
       const reason = new SegueError('UNAVAILABLE', 'The worker is stopping.');
       for (const run of this.#runs.values()) run.stop('shutdown', reason);
     }, options.graceMs);
-    const limit = timeout(options.graceMs + LET_GO_MS);
+    const limit = timeout(idle ? LET_GO_MS : options.graceMs + LET_GO_MS);
     await Promise.race([closed, limit.done]);
     clearTimeout(grace);
     limit.clear();

@@ -55,6 +55,26 @@ describe.each(FAULTS)('a Redis that is %s', (_name, fault, end) => {
   });
 });
 
+describe('a connection that is closed', () => {
+  it('leaves nothing waiting for a Redis that is away', async () => {
+    const connection = openRedis({ url: 'redis://127.0.0.1:1', role: 'worker', log });
+    const subscriber = connection.duplicate();
+    const waiting = [connection.ask(() => connection.client.get('k')), subscriber.brpop('k', 0)];
+    await expect.poll(() => connection.client.status).toBe('reconnecting');
+    connection.close();
+    for (const outcome of await Promise.allSettled(waiting)) expect(outcome.status).toBe('rejected');
+  });
+
+  it('tells others of its going, but not for ever', async () => {
+    const here = open('worker');
+    await here.farewell(() => here.client.set('gone', 'yes'));
+    expect(await here.client.get('gone')).toBe('yes');
+    const away = openRedis({ url: 'redis://127.0.0.1:1', role: 'worker', log });
+    await away.farewell(() => away.client.set('gone', 'no'));
+    away.close();
+  });
+});
+
 describe('redisError', () => {
   it.each([
     'OOM command not allowed when used memory > maxmemory.',

@@ -41,10 +41,16 @@ export interface RedisConnection {
   readonly ask: Ask;
   /** Hears of errors of whatever uses the connection. A Redis that is away is told of once, not at every attempt. */
   readonly onError: (error: Error) => void;
+  /**
+   * Tells others of our going, for a second at most: what is said also runs out by itself, and a Redis that is away must not
+   * keep a process that wants to end.
+   */
+  farewell(commands: () => Promise<unknown>): Promise<void>;
   /** A further connection to the same Redis, for a subscriber. It is closed with this one. */
   duplicate(): Redis;
   /** Whether Redis answers; for readiness, never for liveness. */
   ping(): Promise<boolean>;
+  /** Whatever waits for Redis fails now. */
   close(): void;
 }
 
@@ -54,6 +60,7 @@ export type Ask = <T>(commands: () => Promise<T>) => Promise<T>;
 const PATIENCE_MS = 600_000;
 const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 5_000;
+const FAREWELL_MS = 1_000;
 
 /** A producer's command that is not answered by then has failed. */
 const COMMAND_TIMEOUT_MS = 2_000;
@@ -64,10 +71,19 @@ const ROLE_OPTIONS = {
   worker: { maxRetriesPerRequest: null },
 } as const satisfies Record<RedisRole, RedisOptions>;
 
+/** Whose commands all fail when it is disconnected; ioredis leaves those unanswered that wait for it to connect again. */
+class Client extends Redis {
+  override disconnect(reconnect = false): void {
+    // What connects can be disconnected.
+    if (!reconnect && this.status === 'reconnecting') this.connect().catch(() => undefined);
+    super.disconnect(reconnect);
+  }
+}
+
 /** Opens a connection. Returns at once: Redis may come later. */
 export function openRedis({ url, role, log, tls = {} }: RedisConnectionOptions): RedisConnection {
   const security = url.startsWith('rediss:') ? { tls: readTls(tls) } : {};
-  let away = false;
+  let [away, closed] = [false, false];
   const opened: Redis[] = [];
   const onError = (error: Error): void => {
     if (client.status === 'ready') log.warn({ err: error }, 'redis connection');
@@ -75,7 +91,7 @@ export function openRedis({ url, role, log, tls = {} }: RedisConnectionOptions):
     away ||= client.status !== 'ready';
   };
   const connect = (): Redis => {
-    const redis = new Redis(url, {
+    const redis = new Client(url, {
       ...ROLE_OPTIONS[role],
       ...security,
       connectTimeout: COMMAND_TIMEOUT_MS,
@@ -100,7 +116,7 @@ export function openRedis({ url, role, log, tls = {} }: RedisConnectionOptions):
         return await commands();
       } catch (cause) {
         const error = redisError(cause);
-        if (role === 'producer' || !isStoreAway(error) || performance.now() > giveUpAt) throw error;
+        if (role === 'producer' || closed || !isStoreAway(error) || performance.now() > giveUpAt) throw error;
         log.warn({ err: cause, pauseMs }, 'Redis does not take a command; trying again');
         await sleep(pauseMs);
       }
@@ -111,6 +127,12 @@ export function openRedis({ url, role, log, tls = {} }: RedisConnectionOptions):
     log,
     ask,
     onError,
+    async farewell(commands) {
+      const late = new AbortController();
+      const told = commands().catch((error: unknown) => log.info({ err: error }, 'nobody could be told of our going'));
+      await Promise.race([told, sleep(FAREWELL_MS, undefined, late).catch(() => undefined)]);
+      late.abort();
+    },
     duplicate: connect,
     async ping() {
       if (client.status !== 'ready') return false;
@@ -120,6 +142,7 @@ export function openRedis({ url, role, log, tls = {} }: RedisConnectionOptions):
       );
     },
     close() {
+      closed = true;
       for (const redis of opened.splice(0)) redis.disconnect();
     },
   };

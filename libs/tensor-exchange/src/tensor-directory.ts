@@ -68,9 +68,9 @@ export class TensorDirectory {
     await this.#redis.ask(() => this.#redis.client.srem(KEYS.tensors(key), owner));
   }
 
-  /** Makes `owner` visible, and keeps it so until it is stopped. */
-  async keepAlive(owner: string): Promise<Periodic> {
-    const { client, ask, log } = this.#redis;
+  /** Makes `owner` visible, and keeps it so until it is stopped; then what it `held` is taken out. */
+  async keepAlive(owner: string, held: () => readonly string[] = () => []): Promise<Periodic> {
+    const { client, ask, farewell, log } = this.#redis;
     const beat = async (): Promise<void> => {
       await client.set(KEYS.tensorOwner(owner), '', 'PX', 3 * this.#beatMs);
     };
@@ -81,10 +81,12 @@ export class TensorDirectory {
       onError: (error) => log.warn({ err: error }, 'no sign of life could be sent; the next one tries again'),
     });
     return {
-      stop: async () => {
-        await beating.stop();
-        await ask(() => client.del(KEYS.tensorOwner(owner)));
-      },
+      stop: () =>
+        farewell(async () => {
+          await beating.stop();
+          await client.del(KEYS.tensorOwner(owner));
+          await Promise.all(held().map((key) => client.srem(KEYS.tensors(key), owner)));
+        }),
     };
   }
 }

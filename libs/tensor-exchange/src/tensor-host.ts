@@ -40,7 +40,7 @@ export async function startTensorHost(options: TensorHostOptions): Promise<Tenso
   });
   const server = await startTensorServer(store, { host: listenHost, port: options.port, credentials, onError });
   const owner = hostPort(host, server.port);
-  const pulse = await directory.keepAlive(owner);
+  const pulse = await directory.keepAlive(owner, () => store.keys());
   return {
     owner,
     get bytes() {
@@ -54,7 +54,6 @@ export async function startTensorHost(options: TensorHostOptions): Promise<Tenso
     get: (key) => store.get(key),
     async close({ graceMs }) {
       await pulse.stop();
-      await Promise.all(store.keys().map((key) => directory.drop(key, owner)));
       await server.close({ graceMs });
       store.clear();
     },

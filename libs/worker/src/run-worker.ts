@@ -4,7 +4,7 @@ import { type SegueError, type Stage } from '@segue/core';
 import { Jobs, type StageHost } from '@segue/jobs';
 import { chooseDevice, deviceName, openSessions } from '@segue/onnx';
 import { RedisPictureStore } from '@segue/pictures';
-import { openRedis } from '@segue/redis';
+import { openRedis, type RedisConnection } from '@segue/redis';
 import { DRAIN_SHARE, redisTlsOf, runService, type App, type Logger, type ServiceConfig } from '@segue/service';
 import { TensorDirectory } from '@segue/tensor-exchange';
 import { followCertificates, grpcChannelCredentials, grpcServerCredentials, tlsFilesOf } from '@segue/tls';
@@ -51,6 +51,8 @@ export async function runWorker<S extends Stage, C extends WorkerConfig>(
     const closing: (() => Promise<void> | void)[] = [];
     let host: StageHost<S> | undefined;
     let starting: Promise<void> | undefined;
+    let started = false;
+    let redis: RedisConnection | undefined;
     const stopping = new AbortController();
     const start = async (): Promise<void> => {
       const metrics = new WorkerMetrics(registry, stage);
@@ -62,11 +64,12 @@ export async function runWorker<S extends Stage, C extends WorkerConfig>(
       metrics.runsOn(deviceName(device));
       logger.info({ device: deviceName(device), ...(fallback !== undefined && { fallback }) }, 'device chosen');
 
-      const redis = openRedis({ url: config.redisUrl, role: 'worker', log: logger, tls: redisTlsOf(config) });
-      closing.push(() => redis.close());
-      const jobs = new Jobs(redis, config);
+      const connection = openRedis({ url: config.redisUrl, role: 'worker', log: logger, tls: redisTlsOf(config) });
+      redis = connection;
+      closing.push(() => connection.close());
+      const jobs = new Jobs(connection, config);
       closing.push(() => jobs.close());
-      const directory = new TensorDirectory(redis);
+      const directory = new TensorDirectory(connection);
       const files = tlsFilesOf('SEGUE_INTERNAL', {
         certFile: config.internalCertFile,
         keyFile: config.internalKeyFile,
@@ -83,7 +86,7 @@ export async function runWorker<S extends Stage, C extends WorkerConfig>(
       const open = await description.openStage({
         config,
         bundle,
-        pictures: new RedisPictureStore(redis, { keepMs: config.pictureKeepMs }),
+        pictures: new RedisPictureStore(connection, { keepMs: config.pictureKeepMs }),
         directory,
         tensors,
         serverCredentials: certificates && grpcServerCredentials(certificates),
@@ -113,11 +116,14 @@ export async function runWorker<S extends Stage, C extends WorkerConfig>(
         onReport: (report) => metrics.task(report),
       });
       await host.start();
+      started = true;
     };
     return {
       start: () => (starting = start()),
       async stop(graceMs) {
         stopping.abort();
+        // One that starts would wait for a Redis that is away for as long as it takes.
+        if (!started && redis?.client.status !== 'ready') redis?.close();
         // A graph that is being loaded cannot be stopped, and ending the process under it would crash.
         await starting?.catch(() => undefined); // told by whoever started it
         await host?.close({ graceMs: graceMs * DRAIN_SHARE });
