@@ -176,8 +176,8 @@ export default tseslint.config(
     rules: { 'no-restricted-properties': 'off' },
   },
   {
-    // The benchmark is a program that starts others, and talks to a terminal.
-    files: ['bench/src/**/*.ts'],
+    // The benchmark and the proofs are programs that start others, and talk to a terminal.
+    files: ['bench/src/**/*.ts', 'proofs/src/**/*.ts'],
     rules: { 'no-console': 'off', 'no-restricted-properties': 'off' },
   },
   {

@@ -12,6 +12,8 @@ const COMMANDS = {
   test: ['tools/dist/test.js'],
   bench: ['bench/dist/main.js'],
   rehearse: ['tools/dist/rehearse.js'],
+  chaos: ['proofs/dist/chaos/main.js'],
+  independence: ['proofs/dist/independence/main.js'],
   keys: ['apps/gateway/dist/keys.js'],
   'dead-letters': ['tools/dist/dead-letters.js'],
 };

@@ -2,6 +2,7 @@ import { startPeriodic, type Periodic } from '@segue/core';
 import { isStoreAway, KEYS } from '@segue/redis';
 import { DeadLetters } from './dead-letters.js';
 import { WORKER_ID } from './heartbeats.js';
+import type { JobFlows } from './job-flows.js';
 import { deadlineExceeded } from './job-store.js';
 import type { JobParts } from './task-host.js';
 
@@ -12,6 +13,10 @@ export interface JobSweeperOptions {
   readonly forgottenAfterMs?: number;
 }
 
+interface SweeperParts extends Pick<JobParts, 'redis' | 'store'> {
+  readonly flows: Pick<JobFlows, 'withdraw' | 'isStarted' | 'start'>;
+}
+
 /** Jobs looked at in one go. */
 const BATCH = 100;
 
@@ -20,30 +25,46 @@ const BATCH = 100;
  * in between. Runs beside every gateway; several of them do no harm, since only the first end of a job counts and a flow
  * is added once.
  */
-export function startSweeper(parts: JobParts, options: JobSweeperOptions = {}): Periodic {
+export function startSweeper(parts: SweeperParts, options: JobSweeperOptions = {}): Periodic {
   const { everyMs = 500, forgottenAfterMs = 5_000 } = options;
-  return startPeriodic({
+  const onError = (error: unknown): void => parts.redis.log.warn({ err: error }, 'sweeping failed; trying again');
+  // Taking many jobs out of the queues takes time, in which the deadlines of others pass.
+  let withdrawing = Promise.resolve();
+  const withdraw = async (jobIds: readonly string[]): Promise<void> => {
+    await withdrawing;
+    await Promise.all(jobIds.map((jobId) => parts.flows.withdraw(jobId)));
+  };
+  const periodic = startPeriodic({
     everyMs,
     async run() {
       for (;;) {
         const { late, forgotten } = await parts.store.scripts.sweep(forgottenAfterMs, BATCH);
-        await endLate(parts, late);
+        const ended = await endLate(parts, late);
+        if (ended.length > 0) withdrawing = withdraw(ended).catch(onError);
         await startForgotten(parts, forgotten);
         if (late.length < BATCH) return;
       }
     },
-    onError: (error) => parts.redis.log.warn({ err: error }, 'sweeping failed; trying again'),
+    onError,
   });
+  return {
+    async stop() {
+      await periodic.stop();
+      await withdrawing;
+    },
+  };
 }
 
-async function endLate(parts: JobParts, late: readonly string[]): Promise<void> {
-  const { redis, store, flows } = parts;
+/** @returns the jobs that ended with it. */
+async function endLate(parts: SweeperParts, late: readonly string[]): Promise<string[]> {
+  const { redis, store } = parts;
+  const ended: string[] = [];
   await Promise.all(
     late.map((jobId) =>
       orPutAway(parts, jobId, async () => {
         if (await store.fail(jobId, deadlineExceeded())) {
           redis.log.info({ jobId }, 'deadline passed');
-          await flows.withdraw(jobId);
+          ended.push(jobId);
         } else {
           // Its record is gone already, lifetime and all.
           await redis.ask(() => redis.client.zrem(KEYS.deadlines, jobId));
@@ -51,9 +72,10 @@ async function endLate(parts: JobParts, late: readonly string[]): Promise<void> 
       }),
     ),
   );
+  return ended;
 }
 
-async function startForgotten(parts: JobParts, jobIds: readonly string[]): Promise<void> {
+async function startForgotten(parts: SweeperParts, jobIds: readonly string[]): Promise<void> {
   const { redis, store, flows } = parts;
   for (const jobId of jobIds) {
     await orPutAway(parts, jobId, async () => {
@@ -66,7 +88,7 @@ async function startForgotten(parts: JobParts, jobIds: readonly string[]): Promi
 }
 
 /** One record that nobody can read must not keep the sweeper from all others. */
-async function orPutAway({ redis }: JobParts, jobId: string, work: () => Promise<void>): Promise<void> {
+async function orPutAway({ redis }: SweeperParts, jobId: string, work: () => Promise<void>): Promise<void> {
   try {
     await work();
   } catch (error) {

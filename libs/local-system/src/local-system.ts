@@ -17,6 +17,8 @@ export interface LocalSystemOptions {
   readonly redis?: string | RedisServerOptions;
   /** Settings for all apps. */
   readonly env?: Readonly<Record<string, string | undefined>>;
+  /** Settings of one app, which go before those for all. */
+  readonly envOf?: (name: string, kind: AppName) => Readonly<Record<string, string | undefined>>;
   /** Ports of the first gateway; free ones unless given. */
   readonly httpPort?: number;
   readonly grpcPort?: number;
@@ -144,7 +146,7 @@ export class LocalSystem {
 
   async #start(name: string, kind: AppName, ports: Ports): Promise<LocalApp> {
     if (this.#stopping) throw new Error(`${name} is not started: the system is being stopped.`);
-    const { bundleDir, env, onLine } = this.#options;
+    const { bundleDir, env, envOf, onLine } = this.#options;
     const app = new LocalApp({
       name,
       kind,
@@ -158,6 +160,7 @@ export class LocalSystem {
         SEGUE_TENSOR_HOST: '127.0.0.1',
         SEGUE_TENSOR_PORT: '0',
         ...env,
+        ...envOf?.(name, kind),
       },
       onLine: onLine && ((line) => onLine(name, line)),
     });

@@ -1,6 +1,7 @@
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import freePort from 'get-port';
 import { Redis } from 'ioredis';
 import { findProgram } from './find-program.js';
@@ -56,9 +57,10 @@ export class RedisServer {
     return this.#program;
   }
 
-  /** Ends the server as a crash does, and starts it again with what it has written to its disk. */
-  async restart(): Promise<void> {
+  /** Ends the server as a crash does, and starts it again after `downMs` with what it has written to its disk. */
+  async restart(downMs = 0): Promise<void> {
     await this.#program.kill();
+    await sleep(downMs);
     this.#program = this.#run();
     await this.#serves();
   }

@@ -1,0 +1,19 @@
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { expect, it } from 'vitest';
+import { runIndependence } from './run-independence.js';
+
+const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
+
+// The short form of npm run independence.
+it('an answer of the shipped model is the same in company, with other threads, and from caches', async () => {
+  const reports = await runIndependence({
+    bundleDir: join(ROOT, 'models/segue-smol'),
+    photos: join(ROOT, 'examples'),
+    questions: 10,
+  });
+  for (const { way, words, masks, example } of reports)
+    expect({ way, words, masks, example }).toEqual({ way, words: 0, masks: 0 });
+  expect(Math.max(...reports.map(({ mostRows }) => mostRows))).toBeGreaterThan(4);
+  expect(Math.max(...reports.map(({ hits }) => hits))).toBeGreaterThan(4);
+});
