@@ -34,7 +34,7 @@ class Encoder:
 @serve.deployment(**STAGE)
 class LanguageModel:
     def __init__(self):
-        self.runtime = open_runtime({"prefill", "decode"})
+        self.runtime = open_runtime({"language"})
         self.cache: Lru[Any] = Lru()
 
     @serve.batch(max_batch_size=BATCH, batch_wait_timeout_s=0)

@@ -95,7 +95,7 @@ def read_pictures(runtime: Runtime, visual: list[np.ndarray]) -> list[np.ndarray
     kv = runtime.manifest["language"]["kv"]
     nothing = np.zeros((2 * kv["layers"], len(visual), kv["heads"], 0, kv["headDim"]), np.float32)
     ids = runtime.tokenizer.picture_ids(visual[0].shape[1])
-    read = _prefill(runtime, [ids] * len(visual), nothing, np.concatenate(visual))["kv"]
+    read = _read(runtime, [ids] * len(visual), nothing, np.zeros(len(visual), int), np.concatenate(visual))["kv"]
     return [np.ascontiguousarray(read[:, row : row + 1]) for row in range(len(visual))]
 
 
@@ -105,25 +105,24 @@ def write(runtime: Runtime, prefixes: list[np.ndarray], questions: list[str]) ->
     limits, end, seg = language["limits"], set(language["ids"]["end"]), runtime.tokenizer.seg
     tails = [runtime.tokenizer.question_ids(question) for question in questions]
     past = np.concatenate(prefixes, axis=1)
-    first = _prefill(runtime, tails, past)
     behind = past.shape[3]
     kv = np.zeros((*past.shape[:3], behind + max(map(len, tails)) + limits["maxNewTokens"], past.shape[4]), np.float32)
     kv[:, :, :, :behind] = past
-    kv[:, :, :, behind : behind + first["kv"].shape[3]] = first["kv"]
-    filled = np.array([behind + len(tail) for tail in tails])
-    tokens = [[int(token)] for token in first["token"]]
-    states = [[state] for state in first["hidden"]]
+    filled = np.full(len(tails), behind)
+    fed = tails
+    tokens: list[list[int]] = [[] for _ in tails]
+    states: list[list[np.ndarray]] = [[] for _ in tails]
     rows = list(range(len(tails)))
-    while rows := [row for row in rows if len(tokens[row]) < limits["maxNewTokens"] and not end & set(tokens[row])]:
-        steps = min(limits["chunkTokens"], limits["maxNewTokens"] - len(tokens[rows[0]]))
-        fed = {"token": np.array([tokens[row][-1] for row in rows]), "past_lengths": filled[rows], "steps": np.array(steps)}
-        fed["past_kv"] = np.ascontiguousarray(kv[:, rows, :, : filled[rows].max()])
-        more = runtime.stages.run("decode", fed)
+    while rows:
+        cache = np.ascontiguousarray(kv[:, rows, :, : filled[rows].max()])
+        more = _read(runtime, [fed[row] for row in rows], cache, filled[rows], answers=not tokens[rows[0]])
         for place, row in enumerate(rows):
-            tokens[row] += more["tokens"][place].tolist()
-            states[row] += list(more["hidden"][place])
-            kv[:, row, :, filled[row] : filled[row] + steps] = more["kv"][:, place]
-        filled[rows] += steps
+            tokens[row].append(int(more["tokens"][place, 0]))
+            states[row].append(more["hidden"][place, 0])
+            kv[:, row, :, filled[row] : filled[row] + len(fed[row])] = more["kv"][:, place, :, : len(fed[row])]
+            filled[row] += len(fed[row])
+            fed[row] = tokens[row][-1:]
+        rows = [row for row in rows if len(tokens[row]) < limits["maxNewTokens"] and not end & set(tokens[row])]
     written = []
     for ids, hidden in zip(tokens, states, strict=True):
         stop = next((index for index, token in enumerate(ids) if token in end), len(ids))
@@ -144,7 +143,15 @@ def decode(runtime: Runtime, encoded: Encoded, text: str, states: np.ndarray) ->
     return segments
 
 
-def _prefill(runtime: Runtime, ids: list[list[int]], past: np.ndarray, visual: np.ndarray | None = None) -> Tensors:
+def _read(
+    runtime: Runtime,
+    ids: list[list[int]],
+    past: np.ndarray,
+    lengths: np.ndarray,
+    visual: np.ndarray | None = None,
+    answers: bool = False,
+) -> Tensors:
+    """New tokens of each row behind its past; `answers`: behind the last of them an answer begins."""
     language, longest = runtime.manifest["language"], max(map(len, ids))
     padded = [row + [language["ids"]["pad"]] * (longest - len(row)) for row in ids]
     fed = {
@@ -152,6 +159,8 @@ def _prefill(runtime: Runtime, ids: list[list[int]], past: np.ndarray, visual: n
         "lengths": np.array([len(row) for row in ids]),
         "visual_tokens": np.zeros((len(ids), 1, language["hiddenSize"]), np.float32) if visual is None else visual,
         "past_kv": past,
-        "past_lengths": np.full(len(ids), past.shape[3]),
+        "past_lengths": lengths,
+        "answer_starts": np.array([len(row) - 1 if answers else -1 for row in ids]),
+        "last": np.array(1),
     }
-    return runtime.stages.run("prefill", fed)
+    return runtime.stages.run(language["graph"], fed)

@@ -16,7 +16,7 @@ import torch
 from segue_training.bundle.folder import check_replaceable, replaced
 from segue_training.bundle.golden import GoldenQuestion, check_golden, write_golden
 from segue_training.bundle.graphs.graph import WeightFiles
-from segue_training.bundle.graphs.language import build_decode, build_prefill
+from segue_training.bundle.graphs.language import build_language
 from segue_training.bundle.graphs.modules import export_decoder, export_encoder, export_seg_head
 from segue_training.bundle.graphs.weights import FLOAT16, FLOAT32, INT4, place_layer, place_norm, place_table
 from segue_training.bundle.manifest import build_manifest, describe_file, write_json
@@ -55,8 +55,7 @@ def export_lisa(
         prompt = _export_vision(source, facts, weights)
         config = source.language_config
         place_language(source, weights, precision)
-        build_prefill(config, weights, precision, facts.tokenizer.image, {}, partial / "prefill.onnx")
-        build_decode(config, weights, precision, partial / "decode.onnx")
+        build_language(config, weights, precision, facts.tokenizer.image, {}, partial / "language.onnx")
         facts.tokenizer.save(partial / "tokenizer.json")
         manifest = build_manifest(facts, partial)
         manifest["golden"] = _golden(source, facts, manifest, questions, partial, precision)

@@ -19,6 +19,16 @@ _SAM_MEAN, _SAM_STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
 _LICENCE = "see the checkpoint's page; LLaMA, LLaVA, Segment Anything and CLIP have licences of their own"
 
 
+USUAL_ANSWERS = [
+    "It is <SEG>.",
+    "Sure, <SEG>.",
+    "Sure, it is <SEG>.",
+    "Sure, the segmentation result is <SEG>.",
+    "<SEG>.",
+]
+"""What LISA was trained to say (its `ANSWER_LIST`)."""
+
+
 def lisa_facts(source: LisaCheckpoint, name: str, version: str, purpose: str = "serving") -> BundleFacts:
     """Raises ValueError when tokenizer and embedding differ in size."""
     tokenizer = load_tokenizer(source.folder)
@@ -42,6 +52,7 @@ def lisa_facts(source: LisaCheckpoint, name: str, version: str, purpose: str = "
             max_new_tokens=min(512, context // 4),
             max_batch=4,
         ),
+        usual_answers=USUAL_ANSWERS,
         phrase_pattern=PHRASE_PATTERN,
         max_segments_per_run=4,
         origins=[

@@ -13,7 +13,7 @@ from .folder import replaced
 from .golden import GoldenQuestion, check_golden, write_golden
 from .graphs.border import carry_as_levels
 from .graphs.graph import WeightFiles
-from .graphs.language import build_decode, build_prefill
+from .graphs.language import build_language
 from .graphs.modules import export_decoder, export_encoder, export_seg_head
 from .graphs.weights import FLOAT16, FLOAT32, INT4, INT8, place_language_weights
 from .manifest import build_manifest, write_json
@@ -57,8 +57,7 @@ def _write(parts: BundleParts, partial: Path, questions: list[GoldenQuestion], p
     outliers = parts.outliers or find_outliers(parts.language, [_prompt(parts, question) for question in questions])
     place_language_weights(weights, parts.language, precision, outliers)
     image, bias = parts.tokenizer.image, parts.first_token_bias
-    build_prefill(parts.language.config, weights, precision, image, bias, partial / "prefill.onnx")
-    build_decode(parts.language.config, weights, precision, partial / "decode.onnx")
+    build_language(parts.language.config, weights, precision, image, bias, partial / "language.onnx")
     parts.tokenizer.save(partial / "tokenizer.json")
     manifest = build_manifest(parts, partial)
     reference = Runtime(manifest, parts.tokenizer, TorchStages(parts))

@@ -14,7 +14,7 @@ from segue_training.model.tokenization import camel
 
 from .parts import BundleFacts
 
-GRAPHS = ("encoder", "prefill", "decode", "seg_head", "decoder")
+GRAPHS = ("encoder", "language", "seg_head", "decoder")
 _DTYPES: dict[int, str] = {
     onnx.TensorProto.FLOAT: "float32",
     onnx.TensorProto.INT64: "int64",
@@ -29,11 +29,11 @@ def build_manifest(parts: BundleFacts, folder: Path) -> dict[str, Any]:
     # The first input has the name that the decoder's geometry refers to, further ones that of their graph.
     images = {"main" if graph == "encoder" else graph: graph for graph in parts.images}
     encoded = [output["name"] for graph in parts.images for output in graphs[graph]["outputs"]]
-    kv = graphs["decode"]["outputs"][-1]["shape"]  # [2 * layers, batch, heads, steps, head size]
+    kv = graphs["language"]["outputs"][0]["shape"]  # [2 * layers, batch, heads, seq, head size]
     tokenizer = parts.tokenizer
     mask_only = None if parts.mask_only_prefix is None else {"answerPrefix": parts.mask_only_prefix}
     return {
-        "schemaVersion": 1,
+        "schemaVersion": 2,
         "name": parts.name,
         "version": parts.version,
         "purpose": parts.purpose,
@@ -50,8 +50,7 @@ def build_manifest(parts: BundleFacts, folder: Path) -> dict[str, Any]:
             "visualTokens": "visual_tokens",
         },
         "language": {
-            "prefill": "prefill",
-            "decode": "decode",
+            "graph": "language",
             "segHead": "seg_head",
             "tokenizer": describe_file(folder / "tokenizer.json"),
             "ids": {
@@ -64,6 +63,7 @@ def build_manifest(parts: BundleFacts, folder: Path) -> dict[str, Any]:
             "segToken": tokenizer.control.seg,
             "template": tokenizer.template.as_manifest(),
             "modes": {"answer": {"answerPrefix": ""}, "maskOnly": mask_only},
+            "usualAnswers": parts.usual_answers,
             "segState": "before",
             "phrasePattern": parts.phrase_pattern,
             "kv": {"layers": kv[0] // 2, "heads": kv[2], "headDim": kv[4]},

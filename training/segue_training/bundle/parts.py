@@ -34,6 +34,8 @@ class BundleFacts:
     first_token_bias: dict[int, float] = field(default_factory=dict)
     """Added to these tokens' logits where an answer begins."""
     limits: Limits = field(default_factory=Limits)
+    usual_answers: list[str] = field(default_factory=list)
+    """Answers as the model usually writes them, `<SEG>` written out: what a runtime may expect before it is computed."""
     phrase_pattern: str = r"\b(?:the|a|an) [^,.;:<>]*?$"
     max_segments_per_run: int = 8
     score_calibrated: bool = False

@@ -1,12 +1,13 @@
 """A model answering a question about a picture, graph by graph as a bundle's manifest says.
 
-`Stages` are the five graphs with numpy in and out. `OnnxStages` runs a bundle's files; `torch_stages.TorchStages` runs the
+`Stages` are the graphs with numpy in and out. `OnnxStages` runs a bundle's files; `torch_stages.TorchStages` runs the
 PyTorch modules behind the same interface, which gives golden cases and parity tests.
 """
 
 from __future__ import annotations
 
 import json
+import platform
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,12 +31,24 @@ class Stages(Protocol):
     def run(self, graph: str, inputs: Tensors) -> Tensors: ...
 
 
+def has_exact_products() -> bool:
+    """Whether this CPU multiplies unsigned by signed 8-bit numbers exactly; x86 does from VNNI on."""
+    if platform.machine().lower() not in ("x86_64", "amd64"):
+        return True
+    try:
+        return "_vnni" in Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    except OSError:
+        return False
+
+
 class OnnxStages:
     """A bundle's graphs in ONNX Runtime on the CPU."""
 
     def __init__(self, folder: Path, threads: int = 1):
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = threads
+        if not has_exact_products():
+            options.add_session_config_entry("session.x64quantprecision", "1")
         graphs = json.loads((folder / "manifest.json").read_text())["graphs"]
         self._sessions = {
             name: onnxruntime.InferenceSession(folder / graph["file"], options, providers=["CPUExecutionProvider"])
@@ -107,7 +120,7 @@ class Runtime:
         ids = self.tokenizer.picture_ids(visual.shape[1])
         kv = self.manifest["language"]["kv"]
         nothing = np.zeros((2 * kv["layers"], 1, kv["heads"], 0, kv["headDim"]), np.float32)
-        prefix = self._prefill(ids, nothing, visual)["kv"]
+        prefix = self.read(ids, nothing, visual)["kv"]
         return Look(tensors, ids, prefix, resized, original)
 
     def answer(self, picture: Image.Image, question: str, turns: list[tuple[str, str]] | None = None) -> Answer:
@@ -127,25 +140,24 @@ class Runtime:
         return answer
 
     def mask_only(self, look: Look, question: str) -> Segment:
-        """The fast way: one prefill up to the mode's answer prefix, its last state is the segment's."""
+        """The fast way: the prompt up to the mode's answer prefix is read, its last state is the segment's."""
         prefix = self.manifest["language"]["modes"]["maskOnly"]["answerPrefix"]
-        state = self._prefill(self.tokenizer.question_ids(question, [], prefix), look.prefix)["hidden"]
+        ids = self.tokenizer.question_ids(question, [], prefix)
+        state = self.read(ids, look.prefix, starts_answer=True)["hidden"][:, 0]
         return Segment("", *self._segment(look, state)[0])
 
     def _generate(self, look: Look, tail: list[int]) -> tuple[list[int], list[np.ndarray]]:
         """Greedy tokens up to the end token or a limit, without the end token, and the state that predicted each."""
         language = self.manifest["language"]
         limits, end = language["limits"], set(language["ids"]["end"])
-        first = self._prefill(tail, look.prefix)
-        tokens, states = [int(first["token"][0])], [first["hidden"][0]]
-        kv = np.concatenate((look.prefix, first["kv"]), axis=3)
+        kv, fed = look.prefix, tail
+        tokens: list[int] = []
+        states: list[np.ndarray] = []
         while len(tokens) < limits["maxNewTokens"] and not end & set(tokens):
-            steps = min(limits["chunkTokens"], limits["maxNewTokens"] - len(tokens))
-            fed = {"token": np.array(tokens[-1:]), "past_kv": kv, "past_lengths": np.array([kv.shape[3]])}
-            more = self.stages.run("decode", {**fed, "steps": np.array(steps)})
-            tokens += more["tokens"][0].tolist()
-            states += list(more["hidden"][0])
-            kv = np.concatenate((kv, more["kv"]), axis=3)
+            step = self.read(fed, kv, starts_answer=not tokens)
+            tokens.append(int(step["tokens"][0, 0]))
+            states.append(step["hidden"][0, 0])
+            kv, fed = np.concatenate((kv, step["kv"]), axis=3), tokens[-1:]
         stop = next((index for index, token in enumerate(tokens) if token in end), len(tokens))
         segments = [index for index, token in enumerate(tokens) if token == self.tokenizer.seg]
         if len(segments) > limits["maxSegments"]:
@@ -173,15 +185,18 @@ class Runtime:
         found = [[match.group() for match in re.finditer(language["phrasePattern"], part)] for part in parts]
         return [matches[-1].strip() if matches else "" for matches in found]
 
-    def _prefill(self, ids: list[int], past: np.ndarray, visual: np.ndarray | None = None) -> Tensors:
+    def read(self, ids: list[int], past: np.ndarray, visual: np.ndarray | None = None, starts_answer: bool = False) -> Tensors:
+        """Read new tokens behind a past, and choose what follows the last of them."""
         hidden = self.manifest["language"]["hiddenSize"]
         return self.stages.run(
-            "prefill",
+            self.manifest["language"]["graph"],
             {
                 "input_ids": np.array([ids]),
                 "lengths": np.array([len(ids)]),
                 "visual_tokens": np.zeros((1, 1, hidden), np.float32) if visual is None else visual,
                 "past_kv": past,
                 "past_lengths": np.array([past.shape[3]]),
+                "answer_starts": np.array([len(ids) - 1 if starts_answer else -1]),
+                "last": np.array(1),
             },
         )

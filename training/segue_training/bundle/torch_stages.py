@@ -12,7 +12,7 @@ from .runtime import Tensors
 
 
 class TorchStages:
-    """`runtime.Stages` over modules, float32. Language rows are computed one by one, without padding or a loop graph."""
+    """`runtime.Stages` over modules, float32. Language rows are computed one by one, without padding."""
 
     def __init__(self, parts: BundleParts):
         self._parts = parts
@@ -27,8 +27,15 @@ class TorchStages:
     def _encoder(self, pixels: Tensor) -> dict[str, Tensor]:
         return self._parts.encoder(pixels)
 
-    def _prefill(
-        self, input_ids: Tensor, lengths: Tensor, visual_tokens: Tensor, past_kv: Tensor, past_lengths: Tensor
+    def _language(
+        self,
+        input_ids: Tensor,
+        lengths: Tensor,
+        visual_tokens: Tensor,
+        past_kv: Tensor,
+        past_lengths: Tensor,
+        answer_starts: Tensor,
+        last: Tensor,
     ) -> dict[str, Tensor]:
         language, rows = self._parts.language, []
         for row, length in enumerate(lengths.tolist()):
@@ -37,32 +44,15 @@ class TorchStages:
             places = ids.eq(self._parts.tokenizer.image).nonzero()[:, 0]
             embeds[places] = visual_tokens[row, : len(places)]
             hidden, kv = language(embeds[None], past_kv=_unpack(past_kv[:, row : row + 1, :, : past_lengths[row]]))
+            wanted = torch.arange(length - int(last), length).clamp(min=0)
+            logits = language.logits(hidden[0, wanted])
+            for index, amount in self._parts.first_token_bias.items():
+                logits[wanted.eq(answer_starts[row]), index] += amount
+            logprobs, tokens = logits.log_softmax(-1).max(-1)
             kv = F.pad(_pack(kv), (0, 0, 0, input_ids.shape[1] - length))
-            rows.append({"kv": kv, "hidden": hidden[:, -1], **self._choose(hidden[:, -1], first=True)})
-        return {name: torch.cat([row[name] for row in rows], dim=1 if name == "kv" else 0) for name in rows[0]}
-
-    def _decode(self, token: Tensor, past_kv: Tensor, past_lengths: Tensor, steps: Tensor) -> dict[str, Tensor]:
-        rows = []
-        for row, fed in enumerate(token[:, None]):
-            past = past_kv[:, row : row + 1, :, : past_lengths[row]]
-            taken: list[dict[str, Tensor]] = []
-            for _ in range(int(steps)):
-                hidden, kv = self._parts.language(self._parts.language.embed(fed)[None], past_kv=_unpack(past))
-                new, chosen = _pack(kv), self._choose(hidden[:, -1])
-                taken.append({"kv": new, "hidden": hidden, "tokens": chosen["token"], "logprobs": chosen["logprob"]})
-                past, fed = torch.cat((past, new), dim=3), chosen["token"]
-            kv = torch.cat([step["kv"] for step in taken], dim=3)
-            rest = {name: torch.stack([step[name][0] for step in taken]) for name in ("tokens", "logprobs")}
-            rows.append({"kv": kv, "hidden": torch.cat([step["hidden"][0] for step in taken]), **rest})
-        kv = torch.cat([row.pop("kv") for row in rows], dim=1)
-        return {"kv": kv} | {name: torch.stack([row[name] for row in rows]) for name in rows[0]}
-
-    def _choose(self, hidden: Tensor, first: bool = False) -> dict[str, Tensor]:
-        logits = self._parts.language.logits(hidden)
-        for index, amount in self._parts.first_token_bias.items() if first else ():
-            logits[:, index] += amount
-        logprob, token = logits.log_softmax(-1).max(-1)
-        return {"token": token, "logprob": logprob}
+            chosen = {"hidden": hidden[0, wanted], "tokens": tokens, "logprobs": logprobs}
+            rows.append({"kv": kv[:, 0], **chosen})
+        return {name: torch.stack([row[name] for row in rows], dim=1 if name == "kv" else 0) for name in rows[0]}
 
     def _seg_head(self, hidden: Tensor) -> dict[str, Tensor]:
         return {"seg_embeddings": self._parts.seg_head(hidden)}

@@ -170,4 +170,3 @@ class Limits:
     max_new_tokens: int = 96
     max_segments: int = 16
     max_batch: int = 8
-    chunk_tokens: int = 8

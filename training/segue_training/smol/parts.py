@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from segue_training.bundle.graphs.border import Levels
 from segue_training.bundle.parts import BundleParts
 from segue_training.bundle.picture import ImageInput
+from segue_training.data.bank import plural
 from segue_training.model.checkpoint import Facts, load_facts
 from segue_training.model.segue_model import SegueModel, load_model
 
@@ -85,7 +86,7 @@ def parts_of(model: SegueModel, facts: Facts, name: str) -> BundleParts:
         raise ValueError(f"{name!r} cannot be a bundle's name: use lower-case letters, digits, dots and dashes for the folder")
     return BundleParts(
         name=name,
-        version="0.3.1",
+        version="0.3.2",
         purpose="serving",
         description="A small LISA: SmolLM2-135M with LoRA in front of a mask decoder on a frozen CenterNet.",
         image=ImageInput(model.vision_config.frame, model.vision_config.fill),
@@ -97,6 +98,7 @@ def parts_of(model: SegueModel, facts: Facts, name: str) -> BundleParts:
         levels=LEVELS,
         tokenizer=model.tokenizer,
         mask_only_prefix="",
+        usual_answers=usual_answers(list(model.names)),
         first_token_bias={int(model.refusal_token): float(model.refusal_bias)},
         origins=ORIGINS,
         knowledge={"kinds": list(model.names), "languages": ["English"], "limits": LIMITS},
@@ -104,6 +106,12 @@ def parts_of(model: SegueModel, facts: Facts, name: str) -> BundleParts:
         score_calibrated="scores" in facts,
         quality=_quality(facts),
     )
+
+
+def usual_answers(names: list[str]) -> list[str]:
+    """How the model answers about each thing: found, all found, not there."""
+    forms = ("It is the {0} <SEG>.", "They are the {1} <SEG>.", "There is no {0} in this image.")
+    return [form.format(name, plural(name)) for form in forms for name in names]
 
 
 def _quality(facts: Facts) -> dict[str, Any]:

@@ -45,10 +45,6 @@ def test_the_manifest_describes_every_file(folder, manifest):
     assert {name for name in files_of(folder) if not name.endswith(".png")} == named
 
 
-def test_both_language_graphs_share_their_weights(manifest):
-    assert manifest["graphs"]["prefill"]["externalData"] == manifest["graphs"]["decode"]["externalData"]
-
-
 def test_the_same_model_gives_the_same_bytes(folder, tmp_path):
     export_tiny(tmp_path / "again")
     assert files_of(tmp_path / "again") == files_of(folder)

@@ -1,4 +1,4 @@
-"""`prefill` and `decode` in ONNX Runtime against the PyTorch model and against themselves."""
+"""The language graph in ONNX Runtime against the PyTorch model and against itself."""
 
 import numpy as np
 import onnxruntime
@@ -6,30 +6,60 @@ import pytest
 import torch
 
 from segue_training.bundle.graphs.graph import WeightFiles
-from segue_training.bundle.graphs.language import build_decode, build_prefill
+from segue_training.bundle.graphs.language import build_language
 from segue_training.bundle.graphs.weights import FLOAT16, FLOAT32, INT4, INT8, place_language_weights
 from segue_training.bundle.outliers import find_outliers
+from segue_training.bundle.runtime import has_exact_products
 from segue_training.bundle.torch_stages import TorchStages
 from segue_training.tiny import tiny_parts
 
 LENGTHS = (9, 14, 5)
 VISUAL = 3
+HIDDEN = 32
 
 
 class Graphs:
-    def __init__(self, parts, folder, precision):
+    """The graph in ONNX Runtime; `quantprecision` as on a CPU without VNNI."""
+
+    def __init__(self, parts, folder, precision, quantprecision=False):
         weights = WeightFiles(folder)
         outliers = find_outliers(parts.language, [parts.language.embed(torch.arange(30)[None])], count=4)
         place_language_weights(weights, parts.language, precision, outliers)
-        build_prefill(
-            parts.language.config, weights, precision, parts.tokenizer.image, parts.first_token_bias, folder / "prefill.onnx"
-        )
-        build_decode(parts.language.config, weights, precision, folder / "decode.onnx")
-        self.sessions = {name: onnxruntime.InferenceSession(folder / f"{name}.onnx") for name in ("prefill", "decode")}
+        path = folder / "language.onnx"
+        build_language(parts.language.config, weights, precision, parts.tokenizer.image, parts.first_token_bias, path)
+        options = onnxruntime.SessionOptions()
+        if quantprecision or not has_exact_products():
+            options.add_session_config_entry("session.x64quantprecision", "1")
+        self.session = onnxruntime.InferenceSession(path, options)
 
-    def run(self, graph, inputs):
-        session = self.sessions[graph]
-        return dict(zip([o.name for o in session.get_outputs()], session.run(None, inputs), strict=True))
+    def run(self, inputs):
+        return dict(zip([o.name for o in self.session.get_outputs()], self.session.run(None, inputs), strict=True))
+
+    def write(self, token, past, count):
+        """`count` greedy steps of one row, token by token: tokens and states."""
+        tokens, states = [], []
+        for _ in range(count):
+            step = self.run(fed([[token]], past))
+            past, token = np.concatenate((past, step["kv"]), axis=3), step["tokens"][0, 0]
+            tokens.append(token)
+            states.append(step["hidden"][0, 0])
+        return tokens, states
+
+
+def fed(ids, past, **others):
+    """Inputs of rows without padding or pictures behind a past that is valid as a whole."""
+    ids = np.array(ids)
+    size, width = ids.shape
+    inputs = {
+        "input_ids": ids,
+        "lengths": np.full(size, width),
+        "visual_tokens": np.zeros((size, 1, HIDDEN), np.float32),
+        "past_kv": past,
+        "past_lengths": np.full(size, past.shape[3]),
+        "answer_starts": np.full(size, -1),
+        "last": np.array(1),
+    }
+    return {**inputs, **others}
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +95,8 @@ def batch(parts):
         "visual_tokens": rng.standard_normal((3, VISUAL, c.hidden)).astype(np.float32),
         "past_kv": past,
         "past_lengths": np.array([6, 0, 3]),
+        "answer_starts": np.array([8, -1, 3]),
+        "last": np.array(2),
     }
 
 
@@ -77,6 +109,8 @@ def row_of(batch, row):
         "visual_tokens": batch["visual_tokens"][row : row + 1],
         "past_kv": batch["past_kv"][:, row : row + 1, :, :past],
         "past_lengths": batch["past_lengths"][row : row + 1],
+        "answer_starts": batch["answer_starts"][row : row + 1],
+        "last": batch["last"],
     }
 
 
@@ -84,118 +118,113 @@ def close(a, b):
     np.testing.assert_allclose(a, b, rtol=1e-4, atol=2e-5)
 
 
-def test_prefill_is_the_pytorch_model(parts, exact, batch):
-    got, expected = exact.run("prefill", batch), TorchStages(parts).run("prefill", batch)
-    for name in ("hidden", "token", "logprob"):
+def test_it_is_the_pytorch_model(parts, exact, batch):
+    got, expected = exact.run(batch), TorchStages(parts).run("language", batch)
+    for name in ("hidden", "tokens", "logprobs"):
         close(got[name], expected[name])
     for row, length in enumerate(LENGTHS):
         close(got["kv"][:, row, :, :length], expected["kv"][:, row, :, :length])
 
 
-def test_decode_is_the_pytorch_model(parts, exact, batch):
-    inputs = {"token": np.array([5, 60, 99]), "steps": np.array(7)}
-    inputs |= {name: batch[name] for name in ("past_kv", "past_lengths")}
-    got, expected = exact.run("decode", inputs), TorchStages(parts).run("decode", inputs)
-    assert (got["tokens"] == expected["tokens"]).all()
-    for name in ("hidden", "logprobs", "kv"):
+def test_a_row_shorter_than_what_is_asked_for_repeats_its_first_position(parts, exact, batch):
+    asked = {**batch, "last": np.array(7)}
+    got, expected = exact.run(asked), TorchStages(parts).run("language", asked)
+    for name in ("hidden", "tokens", "logprobs"):
         close(got[name], expected[name])
+    assert (got["hidden"][2, :2] == got["hidden"][2, 2]).all()
+
+
+def test_the_calibration_counts_where_an_answer_begins(parts, exact, batch):
+    """A bias beyond every logit is chosen there and nowhere else."""
+    row, (token, *_) = row_of(batch, 1), parts.first_token_bias
+    plain = exact.run({**row, "answer_starts": np.array([-1])})
+    begun = exact.run({**row, "answer_starts": np.array([13])})
+    assert begun["logprobs"][0, 0] == plain["logprobs"][0, 0]
+    assert begun["logprobs"][0, 1] != plain["logprobs"][0, 1]
+    logits = parts.language.logits(torch.from_numpy(plain["hidden"][0, 1:]))
+    for index, amount in parts.first_token_bias.items():
+        logits[0, index] += amount
+    close(begun["logprobs"][0, 1], logits.log_softmax(-1).max().item())
 
 
 def test_a_batch_gives_what_its_rows_give_alone(graphs, batch):
-    together = graphs.run("prefill", batch)
+    together = graphs.run(batch)
     for row, length in enumerate(LENGTHS):
-        alone = graphs.run("prefill", row_of(batch, row))
-        assert together["token"][row] == alone["token"][0]
+        alone = graphs.run(row_of(batch, row))
+        assert (together["tokens"][row] == alone["tokens"][0]).all()
         close(together["hidden"][row], alone["hidden"][0])
         close(together["kv"][:, row, :, :length], alone["kv"][:, 0])
 
 
 def test_a_cached_prefix_gives_what_the_whole_prompt_gives(graphs, batch):
     whole_row = row_of(batch, 1)  # the row without a past
-    whole, cut = graphs.run("prefill", whole_row), 6
+    whole, cut = graphs.run(whole_row), 6
     ids = whole_row["input_ids"]
-    first = graphs.run("prefill", {**whole_row, "input_ids": ids[:, :cut], "lengths": np.array([cut])})
-    second = graphs.run(
-        "prefill",
-        {
-            "input_ids": ids[:, cut:],
-            "lengths": np.array([ids.shape[1] - cut]),
-            "visual_tokens": np.zeros_like(whole_row["visual_tokens"][:, :1]),
-            "past_kv": first["kv"],
-            "past_lengths": np.array([cut]),
-        },
-    )
-    assert whole["token"] == second["token"]
+    first = graphs.run({**whole_row, "input_ids": ids[:, :cut], "lengths": np.array([cut])})
+    second = graphs.run(fed(ids[:, cut:], first["kv"], last=np.array(2)))
+    assert (whole["tokens"] == second["tokens"]).all()
     close(whole["hidden"], second["hidden"])
     close(whole["kv"], np.concatenate((first["kv"], second["kv"]), axis=3))
 
 
-def test_a_chunk_gives_what_single_steps_give(graphs, batch):
-    start = graphs.run("prefill", row_of(batch, 1))
-    past, length = start["kv"], LENGTHS[1]
-    inputs = {"token": start["token"], "past_kv": past, "past_lengths": np.array([length])}
-    chunk = graphs.run("decode", {**inputs, "steps": np.array(6)})
-    token = start["token"]
-    for index in range(6):
-        step = graphs.run(
-            "decode", {"token": token, "past_kv": past, "past_lengths": np.array([length + index]), "steps": np.array(1)}
-        )
-        past, token = np.concatenate((past, step["kv"]), axis=3), step["tokens"][:, 0]
-        assert token == chunk["tokens"][:, index]
-        close(step["hidden"][:, 0], chunk["hidden"][:, index])
-    close(past[:, :, :, length:], chunk["kv"])
-
-
-def test_decoding_a_batch_of_different_pasts_gives_what_rows_give_alone(graphs, batch):
-    inputs = {"token": np.array([5, 60, 99]), "past_kv": batch["past_kv"], "past_lengths": np.array([6, 2, 3])}
-    together = graphs.run("decode", {**inputs, "steps": np.array(5)})
-    for row, past in enumerate(inputs["past_lengths"]):
-        alone = graphs.run(
-            "decode",
-            {
-                "token": inputs["token"][row : row + 1],
-                "past_kv": batch["past_kv"][:, row : row + 1, :, :past],
-                "past_lengths": inputs["past_lengths"][row : row + 1],
-                "steps": np.array(5),
-            },
-        )
-        assert (together["tokens"][row] == alone["tokens"][0]).all()
-        close(together["hidden"][row], alone["hidden"][0])
+def test_a_draft_gives_what_single_steps_give(graphs, batch):
+    """Up to the first draft token that the model would not have written."""
+    start = graphs.run(row_of(batch, 1))
+    token, past = int(start["tokens"][0, -1]), start["kv"]
+    tokens, states = graphs.write(token, past, 6)
+    draft = [token, *tokens[:3], tokens[3] + 1]
+    checked = graphs.run(fed([draft], past, last=np.array(len(draft))))
+    assert checked["tokens"][0, :4].tolist() == tokens[:4]
+    for index in range(4):
+        close(checked["hidden"][0, index], states[index])
 
 
 @pytest.mark.parametrize("precision", [FLOAT32, INT8])
 def test_neighbours_change_no_bit(parts, tmp_path, precision):
-    """Else a rounding to 8 bits makes much of the last bit, and an answer would depend on how long its neighbours are."""
+    """Else a rounding to 8 bits makes much of the last bit, and an answer would depend on how long its neighbours are.
+
+    Rows of one token among them: those that are written without a draft.
+    """
     graphs = Graphs(parts, tmp_path, precision)
-    rng, c, lengths = np.random.default_rng(4), parts.language.config, (37, 90, 151)
-    past = rng.standard_normal((2 * c.layers, 3, c.kv_heads, 160, c.head_dim)).astype(np.float32)
-    ids, asked = rng.integers(0, 60, (3, 23)), (9, 23, 14)
-    token, nothing = np.array([5, 60, 99]), np.zeros((3, 1, c.hidden), np.float32)
+    rng, c, lengths = np.random.default_rng(4), parts.language.config, (37, 90, 151, 60)
+    past = rng.standard_normal((2 * c.layers, 4, c.kv_heads, 160, c.head_dim)).astype(np.float32)
+    ids, asked = rng.integers(0, 60, (4, 23)), (9, 23, 14, 1)
 
-    def run(rows: slice, past_columns: int, new_columns: int) -> list[dict]:
-        shared = {"past_kv": past[:, rows, :, :past_columns], "past_lengths": np.array(lengths[rows])}
-        read = {"input_ids": ids[rows, :new_columns], "lengths": np.array(asked[rows]), "visual_tokens": nothing[rows]}
-        return [graphs.run("prefill", shared | read), graphs.run("decode", shared | {"token": token[rows], "steps": np.array(5)})]
+    def run(rows: slice, past_columns: int, new_columns: int) -> dict:
+        return graphs.run(
+            fed(
+                ids[rows, :new_columns],
+                past[:, rows, :, :past_columns],
+                past_lengths=np.array(lengths[rows]),
+                lengths=np.array(asked[rows]),
+                last=np.array(4),
+            )
+        )
 
-    together = run(slice(0, 3), 160, 23)
-    for row in range(3):
-        for alone, batch in zip(run(slice(row, row + 1), lengths[row], asked[row]), together, strict=True):
-            assert np.array_equal(alone["hidden"][0], batch["hidden"][row])
+    together = run(slice(0, 4), 160, 23)
+    for row in range(4):
+        alone = run(slice(row, row + 1), lengths[row], asked[row])
+        assert np.array_equal(alone["hidden"][0], together["hidden"][row])
 
 
-def test_decoding_without_new_past_columns_reads_no_padding(graphs, batch):
+def test_padding_of_the_past_is_not_read(graphs, batch):
     """What lies beyond a row's past length must not matter."""
-    inputs = {"token": np.array([5, 60, 99]), "past_lengths": np.array([6, 2, 3]), "steps": np.array(2)}
+    inputs = fed([[5], [60], [99]], batch["past_kv"], past_lengths=np.array([6, 2, 3]))
     dirty = batch["past_kv"].copy()
     for row, past in enumerate(inputs["past_lengths"]):
         dirty[:, row, :, past:] = 1e4
-    clean = graphs.run("decode", {**inputs, "past_kv": batch["past_kv"]})
-    close(graphs.run("decode", {**inputs, "past_kv": dirty})["hidden"], clean["hidden"])
+    close(graphs.run({**inputs, "past_kv": dirty})["hidden"], graphs.run(inputs)["hidden"])
+
+
+def test_products_are_the_same_on_a_cpu_without_vnni(parts, batch, tmp_path_factory):
+    plain, old = (Graphs(parts, tmp_path_factory.mktemp("cpu"), INT8, without_vnni) for without_vnni in (False, True))
+    for name, value in plain.run(batch).items():
+        assert np.array_equal(value, old.run(batch)[name])
 
 
 @pytest.mark.parametrize("precision", [INT8, FLOAT16, INT4])
 def test_smaller_weights_stay_near_float32(parts, exact, batch, tmp_path, precision):
-    rough = Graphs(parts, tmp_path, precision).run("prefill", batch)["hidden"]
-    fine = exact.run("prefill", batch)["hidden"]
-    cosine = (rough * fine).sum(1) / np.linalg.norm(rough, axis=1) / np.linalg.norm(fine, axis=1)
+    rough = Graphs(parts, tmp_path, precision).run(batch)["hidden"]
+    fine = exact.run(batch)["hidden"]
+    cosine = (rough * fine).sum(-1) / np.linalg.norm(rough, axis=-1) / np.linalg.norm(fine, axis=-1)
     assert (cosine > 0.8).all()  # 4-bit noise of random weights; a trained bundle reports its own figure

@@ -63,16 +63,14 @@ class WeightFiles:
 
 
 class Graph:
-    """A graph under construction. Constants and weights of a body live in the outermost graph, which the body sees."""
+    """A graph under construction."""
 
-    def __init__(self, weights: WeightFiles, outer: Graph | None = None):
-        self.root: Graph = self if outer is None else outer.root
+    def __init__(self, weights: WeightFiles):
         self._weights = weights
-        self.nodes: list[onnx.NodeProto] = []
-        if outer is None:
-            self._count = 0
-            self._initializers: dict[str, TensorProto] = {}
-            self._constants: dict[tuple[str, tuple[int, ...], bytes], str] = {}
+        self._nodes: list[onnx.NodeProto] = []
+        self._count = 0
+        self._initializers: dict[str, TensorProto] = {}
+        self._constants: dict[tuple[str, tuple[int, ...], bytes], str] = {}
 
     def op(self, kind: str, *inputs: str, domain: str = "", **attributes: Any) -> str:
         """Add a node with one output; returns its name."""
@@ -87,42 +85,34 @@ class Graph:
         self._add("Identity", (value,), [name], "", {})
 
     def _add(self, kind: str, inputs: tuple[str, ...], outputs: list[str], domain: str, attributes: dict[str, Any]) -> list[str]:
-        self.nodes.append(helper.make_node(kind, list(inputs), outputs, domain=domain, **attributes))
+        self._nodes.append(helper.make_node(kind, list(inputs), outputs, domain=domain, **attributes))
         return outputs
 
     def constant(self, value: ArrayLike, dtype: DTypeLike = np.int64) -> str:
         """A small constant, stored once however often it is asked for."""
         array = np.asarray(value, dtype)
         key = (array.dtype.str, array.shape, array.tobytes())
-        if key not in self.root._constants:
-            name = self.root._constants[key] = self._fresh("constant")
-            self.root._initializers[name] = numpy_helper.from_array(array, name)
-        return self.root._constants[key]
+        if key not in self._constants:
+            name = self._constants[key] = self._fresh("constant")
+            self._initializers[name] = numpy_helper.from_array(array, name)
+        return self._constants[key]
 
     def weight(self, name: str) -> str:
         """An external weight placed before with `WeightFiles.add`."""
-        self.root._initializers[name] = self._weights.tensor(name)
+        self._initializers[name] = self._weights.tensor(name)
         return name
-
-    def body(self) -> Graph:
-        """A subgraph, e.g. of a Loop."""
-        return Graph(self._weights, self)
-
-    def proto(self, name: str, inputs: list[Value], outputs: list[Value]) -> onnx.GraphProto:
-        initializers = list(self._initializers.values()) if self.root is self else []
-        return helper.make_graph(self.nodes, name, _infos(inputs), _infos(outputs), initializers)
 
     def save(self, path: Path, inputs: list[Value], outputs: list[Value]) -> None:
         """Write the model file; external weights are referred to relative to it."""
         opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(CONTRIB, 1)]
-        model = helper.make_model(
-            self.proto(path.stem, inputs, outputs), opset_imports=opsets, ir_version=IR_VERSION, producer_name="segue"
-        )
+        weights = list(self._initializers.values())
+        graph = helper.make_graph(self._nodes, path.stem, _infos(inputs), _infos(outputs), weights)
+        model = helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION, producer_name="segue")
         path.write_bytes(model.SerializeToString(deterministic=True))
 
     def _fresh(self, kind: str) -> str:
-        self.root._count += 1
-        return f"{kind}_{self.root._count}"
+        self._count += 1
+        return f"{kind}_{self._count}"
 
 
 def _infos(values: list[Value]) -> list[onnx.ValueInfoProto]:
