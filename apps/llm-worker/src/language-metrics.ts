@@ -6,6 +6,7 @@ export class LanguageMetrics implements LanguageObserver {
   readonly #tokens: Counter;
   readonly #segments: Counter;
   readonly #rows: Histogram;
+  readonly #drafted: Counter;
   readonly #prefillTokens: Counter;
   readonly #prefill: Histogram;
   readonly #onPrefixLookup: (hit: boolean) => void;
@@ -17,8 +18,14 @@ export class LanguageMetrics implements LanguageObserver {
     this.#segments = new Counter({ name: 'segue_segments_total', help: '<SEG> tokens written.', registers });
     this.#rows = new Histogram({
       name: 'segue_batch_rows',
-      help: 'Answers in one chunk of decoding.',
+      help: 'Answers in one step of decoding.',
       buckets: [1, 2, 4, 8, 16, 32],
+      registers,
+    });
+    this.#drafted = new Counter({
+      name: 'segue_draft_tokens_total',
+      help: 'Tokens that were guessed while decoding, by whether the model chose them.',
+      labelNames: ['outcome'],
       registers,
     });
     this.#prefillTokens = new Counter({
@@ -54,8 +61,18 @@ export class LanguageMetrics implements LanguageObserver {
     this.#prefill.observe({ part }, seconds);
   }
 
-  onChunk({ rows }: { readonly rows: number }): void {
+  onDecode({
+    rows,
+    drafted,
+    accepted,
+  }: {
+    readonly rows: number;
+    readonly drafted: number;
+    readonly accepted: number;
+  }): void {
     this.#rows.observe(rows);
+    this.#drafted.inc({ outcome: 'accepted' }, accepted);
+    this.#drafted.inc({ outcome: 'rejected' }, drafted - accepted);
   }
 
   onAnswer({ tokens, segments }: { readonly tokens: number; readonly segments: number }): void {

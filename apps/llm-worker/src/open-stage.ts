@@ -9,7 +9,7 @@ export async function openStage(context: StageContext<LlmConfig>): Promise<OpenS
   const { bundle, config, metrics, registry, tensors } = context;
   const sessions = await context.openGraphs(languageGraphs(bundle.manifest));
   const model = await LanguageModel.create(bundle, sessions, {
-    chunkTokens: config.chunkTokens,
+    draftTokens: config.draftTokens,
     prefixCacheBytes: config.prefixCacheBytes,
     observer: new LanguageMetrics(registry, (hit) => metrics.cacheLookup('prefix', hit)),
   });

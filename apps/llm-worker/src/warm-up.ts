@@ -13,7 +13,7 @@ export async function warmUp(model: LanguageModel, { graphs, encoder, language }
     instruction: 'What is this?',
     history: [],
     mode: 'answer',
-    maxTokens: language.limits.chunkTokens,
+    maxTokens: 4,
     signal: new AbortController().signal,
   });
 }

@@ -52,7 +52,7 @@ async function start(options: Partial<LanguageModelOptions> = {}) {
     return { answer, embeddings, prefixCached };
   };
   const rows = (): number[] =>
-    stages.runs.filter(({ graph }) => graph === 'decode').map(({ feeds }) => feeds['token']?.shape[0] ?? 0);
+    stages.runs.filter(({ isStep }) => isStep).map(({ feeds }) => feeds['input_ids']?.shape[0] ?? 0);
   return { ask, rows };
 }
 

@@ -11,6 +11,19 @@ import { Pipeline } from '@segue/pipeline';
 export interface Run {
   readonly graph: string;
   readonly feeds: Feeds;
+  /** Whether it was a step of answers that are being written: those keep their cache. */
+  readonly isStep: boolean;
+}
+
+/** The tokens of the prompts that runs have read, in order; guesses of what follows are left out. */
+export function promptIds(runs: readonly Run[]): number[] {
+  return runs
+    .filter(({ feeds, isStep }) => feeds['input_ids'] && !isStep)
+    .flatMap(({ feeds }) => {
+      const ids = Array.from(feeds['input_ids']?.data ?? [], Number);
+      const start = Number(feeds['answer_starts']?.data[0]);
+      return start < 0 ? ids : ids.slice(0, start + 1);
+    });
 }
 
 /** The three stages of a bundle over ONNX Runtime in this process. */
@@ -43,7 +56,7 @@ export async function openStages(dir: string, options: Partial<LanguageModelOpti
       {
         run: (feeds, runOptions) => {
           const { past_kv: _, ...small } = feeds;
-          runs.push({ graph, feeds: small });
+          runs.push({ graph, feeds: small, isStep: runOptions?.lend?.includes('past_kv') ?? false });
           return session.run(feeds, runOptions);
         },
       },

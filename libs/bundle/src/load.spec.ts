@@ -79,7 +79,8 @@ describe('loadBundle', () => {
 
   it('checks both entries when two graphs disagree on a shared file', async () => {
     const manifest = JSON.parse(await readFile(join(dir, 'manifest.json'), 'utf8'));
-    manifest.graphs.decode.externalData[0].sha256 = '0'.repeat(64);
+    const [file] = manifest.graphs.language.externalData;
+    manifest.graphs.seg_head.externalData = [{ ...file, sha256: '0'.repeat(64) }];
     await writeFile(join(dir, 'manifest.json'), JSON.stringify(manifest));
     expect((await failure(loadBundle(dir))).message).toMatch(/language\.bin has SHA-256/);
   });

@@ -27,7 +27,6 @@ describe('ManifestSchema', () => {
   });
 
   const fields: [string, (manifest: Loose) => void, string][] = [
-    ['another schema version', (m) => (m.schemaVersion = 2), 'schemaVersion'],
     ['a field it does not know', (m) => (m.language.temperature = 0.7), 'temperature'],
     ['a missing field', (m) => delete m.decoder.scoreCalibrated, 'decoder.scoreCalibrated'],
     [
@@ -127,23 +126,23 @@ describe('ManifestSchema', () => {
     ],
     [
       'a language graph that is missing',
-      (m) => (m.language.decode = 'step'),
-      'language.decode: names "step", which is not in graphs',
+      (m) => (m.language.graph = 'step'),
+      'language.graph: names "step", which is not in graphs',
     ],
     [
       'a language graph without an output',
-      (m) => m.graphs.prefill.outputs.pop(),
-      'graphs.prefill.outputs: must hold "logprob"',
+      (m) => m.graphs.language.outputs.pop(),
+      'graphs.language.outputs: must hold "logprobs"',
     ],
     [
       'a cache of another geometry',
       (m) => (m.language.kv.heads = 9),
-      'graphs.prefill.inputs: "past_kv" must be float32[60, *, 9, *, 64], not float32[60, batch, 3, past, 64]',
+      'graphs.language.inputs: "past_kv" must be float32[60, *, 9, *, 64], not float32[60, batch, 3, past, 64]',
     ],
     [
       'an input of another type',
-      (m) => (m.graphs.decode.inputs[0].dtype = 'float32'),
-      'graphs.decode.inputs: "token" must be int64[*], not float32[batch]',
+      (m) => (m.graphs.language.inputs[1].dtype = 'float32'),
+      'graphs.language.inputs: "lengths" must be int64[*], not float32[batch]',
     ],
     ['a decoder image that is missing', (m) => (m.decoder.image = 'sam'), 'decoder.image: names "sam"'],
     [
@@ -152,9 +151,9 @@ describe('ManifestSchema', () => {
       'language.limits.contextTokens: must hold maxQuestionTokens and maxNewTokens',
     ],
     [
-      'chunks above the limit',
-      (m) => (m.language.limits.chunkTokens = 97),
-      'language.limits.chunkTokens: must not be above maxNewTokens',
+      'a bundle of before',
+      (m) => (m.schemaVersion = 1),
+      'schemaVersion: must be 2; export the bundle again with this version of training/',
     ],
     ['no padding around the longest side', (m) => (m.images.main.pad = null), 'images.main.pad: must be set'],
     [
@@ -196,7 +195,7 @@ describe('ManifestSchema', () => {
 
   it('lists every problem at once', () => {
     const problems = problemsAfter((m) => {
-      m.language.decode = 'step';
+      m.language.graph = 'step';
       m.decoder.image = 'sam';
     });
     expect(problems).toHaveLength(2);

@@ -60,8 +60,7 @@ const questionTemplate = z
 const ModeSchema = z.strictObject({ answerPrefix: z.string() });
 
 const LanguageSchema = z.strictObject({
-  prefill: z.string(),
-  decode: z.string(),
+  graph: z.string(),
   segHead: z.string(),
   tokenizer: BundleFileSchema,
   ids: z.strictObject({
@@ -81,6 +80,8 @@ const LanguageSchema = z.strictObject({
   }),
   /** `null`: the bundle does not support the mode. */
   modes: z.strictObject({ answer: ModeSchema, maskOnly: ModeSchema.nullable() }),
+  /** Answers as the model usually writes them, `segToken` written out: what it is expected to write before it has. */
+  usualAnswers: z.array(z.string()),
   /** Which state is the segment's: the one that predicted `<SEG>` or the one at it. */
   segState: z.enum(['before', 'at']),
   phrasePattern: z.string().refine(isPattern, 'must be a regular expression'),
@@ -93,7 +94,6 @@ const LanguageSchema = z.strictObject({
     maxNewTokens: count,
     maxSegments: count,
     maxBatch: count,
-    chunkTokens: count,
   }),
 });
 
@@ -117,7 +117,7 @@ const DecoderSchema = z.strictObject({
 /** `manifest.json` of a model bundle: everything that differs between checkpoints. */
 export const ManifestSchema = z
   .strictObject({
-    schemaVersion: z.literal(1),
+    schemaVersion: z.literal(2, 'must be 2; export the bundle again with this version of training/'),
     name: z.string().regex(/^[a-z0-9][a-z0-9._-]*$/, 'must be lower-case letters, digits, dots and dashes'),
     version: z.string().regex(/^\d+\.\d+\.\d+(?:[-+][\w.+-]+)?$/, 'must be a semantic version'),
     /** `test-only`: random weights. */

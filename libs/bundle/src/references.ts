@@ -150,9 +150,6 @@ function checkLimits({ language: { limits } }: Manifest): Problem[] {
   if (limits.maxQuestionTokens + limits.maxNewTokens > limits.contextTokens) {
     problems.push({ path: [...path, 'contextTokens'], message: 'must hold maxQuestionTokens and maxNewTokens' });
   }
-  if (limits.chunkTokens > limits.maxNewTokens) {
-    problems.push({ path: [...path, 'chunkTokens'], message: 'must not be above maxNewTokens' });
-  }
   return problems;
 }
 

@@ -28,26 +28,22 @@ export function signaturesOf({ language, decoder, encoder }: Manifest): Signatur
   const cache = (name: string): Value => float(name, [2 * kv.layers, null, kv.heads, null, kv.headDim]);
   return [
     {
-      path: ['language', 'prefill'],
-      key: language.prefill,
+      path: ['language', 'graph'],
+      key: language.graph,
       inputs: [
         int('input_ids', [null, null]),
         int('lengths', [null]),
         float('visual_tokens', [null, null, hiddenSize]),
         cache('past_kv'),
         int('past_lengths', [null]),
+        int('answer_starts', [null]),
+        int('last', []),
       ],
-      outputs: [cache('kv'), float('hidden', [null, hiddenSize]), int('token', [null]), float('logprob', [null])],
-    },
-    {
-      path: ['language', 'decode'],
-      key: language.decode,
-      inputs: [int('token', [null]), cache('past_kv'), int('past_lengths', [null]), int('steps', [])],
       outputs: [
-        int('tokens', [null, null]),
-        float('hidden', [null, null, hiddenSize]),
-        float('logprobs', [null, null]),
         cache('kv'),
+        float('hidden', [null, null, hiddenSize]),
+        int('tokens', [null, null]),
+        float('logprobs', [null, null]),
       ],
     },
     {

@@ -1,36 +1,44 @@
 import { performance } from 'node:perf_hooks';
 import type { Manifest } from '@segue/bundle';
-import type { Fetches, Session } from '@segue/inference';
+import type { Fetches, RunOptions, Session } from '@segue/inference';
 import { releaseMemory, type DType, type Tensor } from '@segue/tensors';
 import { SegueError } from '@segue/core';
 import type { Step } from './answer.js';
-import { packKv, sliceLength, type KvBatch, type KvSlice } from './kv.js';
+import { packKv, sliceLength, type KvBatch, type KvSlice, type KvTensor } from './kv.js';
 import type { LanguageObserver } from './observer.js';
 
-/** New positions of one row behind what its cache holds. */
-export interface PrefillRow {
+/** New tokens of one row. */
+export interface NewTokens {
   readonly ids: readonly number[];
-  readonly past: readonly KvSlice[];
+  /** How many of the ids, at their end, are a guess of what the model would write. */
+  readonly drafted?: number;
+  /** Whether the answer begins behind the ids that are no guess. */
+  readonly startsAnswer?: boolean;
   /** `float32[1, visual, hidden]`, one for each image placeholder among the ids. */
   readonly visualTokens?: Tensor<'float32'>;
 }
 
-export interface Prefilled<R extends PrefillRow> {
+/** New tokens behind what a row's cache holds. */
+export interface PrefillRow extends NewTokens {
+  readonly past: readonly KvSlice[];
+}
+
+export interface Read<R extends NewTokens> {
   readonly row: R;
-  /** The first step of what follows. */
-  readonly step: Step;
-  /** Cache of the new positions. */
+  /** What the model chose: behind the ids that are no guess, and behind each guessed one that it would have chosen itself. */
+  readonly steps: readonly Step[];
+  /** Cache of the new tokens that count. */
   readonly kv: KvSlice;
 }
 
 /** Keys of the graphs that the language stage runs. */
 export function languageGraphs({ language }: Manifest): string[] {
-  return [language.prefill, language.decode, language.segHead];
+  return [language.graph, language.segHead];
 }
 
-/** The three graphs of the language stage as functions on rows. */
+/** The graphs of the language stage as functions on rows. */
 export class LanguageGraphs {
-  readonly #sessions: { readonly prefill: Session; readonly decode: Session; readonly segHead: Session };
+  readonly #sessions: { readonly graph: Session; readonly segHead: Session };
   readonly #language: Manifest['language'];
   readonly #observer: LanguageObserver;
 
@@ -40,88 +48,93 @@ export class LanguageGraphs {
       if (!found) throw new SegueError('INTERNAL', `No session is open for the graph "${key}". Open languageGraphs().`);
       return found;
     };
-    this.#sessions = {
-      prefill: session(language.prefill),
-      decode: session(language.decode),
-      segHead: session(language.segHead),
-    };
+    this.#sessions = { graph: session(language.graph), segHead: session(language.segHead) };
     this.#language = language;
     this.#observer = observer;
   }
 
   /** Feeds each row's ids behind its past, all rows in one run. */
-  async prefill<R extends PrefillRow>(rows: readonly R[]): Promise<Prefilled<R>[]> {
-    const { kv, ids, hiddenSize } = this.#language;
-    const lengths = rows.map((row) => row.ids.length);
-    const longest = Math.max(...lengths);
+  async prefill<R extends PrefillRow>(rows: readonly R[]): Promise<Read<R>[]> {
     const pastLengths = rows.map((row) => sliceLength(row.past));
-    const padded = rows.flatMap((row) => [...row.ids, ...new Array<number>(longest - row.ids.length).fill(ids.pad)]);
+    const past = packKv(
+      this.#language.kv,
+      rows.map((row) => row.past),
+      Math.max(...pastLengths),
+    );
     const startedAt = performance.now();
-    const fetches = await this.#sessions.prefill.run(
+    const { read } = await this.#run(rows, past, pastLengths, { transfer: ['past_kv', 'visual_tokens'] });
+    this.#observer.onPrefill?.({
+      prefix: rows.some((row) => row.visualTokens !== undefined),
+      rows: rows.length,
+      tokens: rows.reduce((sum, { ids }) => sum + ids.length, 0),
+      seconds: secondsSince(startedAt),
+    });
+    return read;
+  }
+
+  /** Goes on from each row of the batch, and writes the new positions into it. */
+  async decode<R extends NewTokens>(rows: readonly R[], batch: KvBatch): Promise<Read<R>[]> {
+    const startedAt = performance.now();
+    const { read, past } = await this.#run(rows, batch.tensor, batch.lengths, { lend: ['past_kv'] });
+    this.#observer.onDecode?.({
+      rows: rows.length,
+      drafted: rows.reduce((sum, { drafted = 0 }) => sum + drafted, 0),
+      accepted: read.reduce((sum, { steps }) => sum + steps.length - 1, 0),
+      seconds: secondsSince(startedAt),
+    });
+    batch.append(
+      past(),
+      read.map(({ kv }) => kv),
+    );
+    const [first] = read;
+    if (first) releaseMemory(first.kv.tensor.data);
+    return read;
+  }
+
+  async #run<R extends NewTokens>(
+    rows: readonly R[],
+    pastKv: KvTensor,
+    pastLengths: readonly number[],
+    options: RunOptions,
+  ): Promise<{ readonly read: Read<R>[]; readonly past: () => KvTensor }> {
+    const { ids: special, hiddenSize } = this.#language;
+    const lengths = rows.map(({ ids }) => ids.length);
+    const longest = Math.max(...lengths);
+    const last = 1 + Math.max(...rows.map(({ drafted = 0 }) => drafted));
+    const padded = rows.flatMap(({ ids }) => [...ids, ...new Array<number>(longest - ids.length).fill(special.pad)]);
+    const starts = rows.map(({ ids, drafted = 0, startsAnswer }) => (startsAnswer ? ids.length - drafted - 1 : -1));
+    const fetches = await this.#sessions.graph.run(
       {
         input_ids: int64(padded, [rows.length, longest]),
         lengths: int64(lengths, [rows.length]),
         visual_tokens: joinVisualTokens(rows, hiddenSize),
-        past_kv: packKv(
-          kv,
-          rows.map((row) => row.past),
-          Math.max(...pastLengths),
-        ),
+        past_kv: pastKv,
         past_lengths: int64(pastLengths, [rows.length]),
+        answer_starts: int64(starts, [rows.length]),
+        last: int64([last], []),
       },
-      { transfer: ['past_kv', 'visual_tokens'] },
+      options,
     );
-    this.#observer.onPrefill?.({
-      prefix: rows.some((row) => row.visualTokens !== undefined),
-      rows: rows.length,
-      tokens: lengths.reduce((sum, length) => sum + length, 0),
-      seconds: secondsSince(startedAt),
-    });
-    const newKv = output(fetches, 'kv', 'float32');
-    const tokens = output(fetches, 'token', 'int64').data;
-    const logprobs = output(fetches, 'logprob', 'float32').data;
-    const hidden = output(fetches, 'hidden', 'float32').data;
-    return rows.map((row, at) => ({
-      row,
-      step: { token: Number(tokens[at]), logprob: logprobs[at] ?? NaN, state: vector(hidden, at, hiddenSize) },
-      kv: { tensor: newKv, row: at, length: row.ids.length },
-    }));
-  }
-
-  /** Goes `steps` greedy steps on from each row's last token and writes the new positions into the batch. */
-  async decode<R extends { readonly lastToken: number }>(
-    rows: readonly R[],
-    batch: KvBatch,
-    steps: number,
-  ): Promise<{ readonly row: R; readonly steps: Step[] }[]> {
-    const { hiddenSize } = this.#language;
-    const startedAt = performance.now();
-    const fetches = await this.#sessions.decode.run(
-      {
-        token: int64(
-          rows.map((row) => row.lastToken),
-          [rows.length],
-        ),
-        past_kv: batch.tensor,
-        past_lengths: int64(batch.lengths, [rows.length]),
-        steps: int64([steps], []),
-      },
-      { lend: ['past_kv'] },
-    );
-    this.#observer.onChunk?.({ rows: rows.length, steps, seconds: secondsSince(startedAt) });
     const kv = output(fetches, 'kv', 'float32');
-    batch.append(output(fetches, 'past_kv', 'float32'), kv, steps);
-    releaseMemory(kv.data);
     const tokens = output(fetches, 'tokens', 'int64').data;
     const logprobs = output(fetches, 'logprobs', 'float32').data;
     const hidden = output(fetches, 'hidden', 'float32').data;
-    return rows.map((row, place) => ({
-      row,
-      steps: Array.from({ length: steps }, (_, step) => {
-        const at = place * steps + step;
+    const read = rows.map((row, place): Read<R> => {
+      const { ids, drafted = 0 } = row;
+      const chosen = Array.from({ length: drafted + 1 }, (_, step): Step => {
+        const at = (place + 1) * last - drafted - 1 + step;
         return { token: Number(tokens[at]), logprob: logprobs[at] ?? NaN, state: vector(hidden, at, hiddenSize) };
-      }),
-    }));
+      });
+      const guessed = ids.slice(ids.length - drafted);
+      const wrong = guessed.findIndex((token, at) => token !== chosen[at]?.token);
+      const accepted = wrong < 0 ? drafted : wrong;
+      return {
+        row,
+        steps: chosen.slice(0, accepted + 1),
+        kv: { tensor: kv, row: place, length: ids.length - drafted + accepted },
+      };
+    });
+    return { read, past: () => output(fetches, 'past_kv', 'float32') };
   }
 
   /** `float32[promptSize]` for each `<SEG>` state, in one run (text_hidden_fcs of LISA). */
@@ -139,7 +152,7 @@ export class LanguageGraphs {
 }
 
 /** `float32[rows, visual, hidden]`, padded to the row with the most; one zero vector each when no row has placeholders. */
-function joinVisualTokens(rows: readonly PrefillRow[], hiddenSize: number): Tensor<'float32'> {
+function joinVisualTokens(rows: readonly NewTokens[], hiddenSize: number): Tensor<'float32'> {
   const visual = Math.max(...rows.map((row) => row.visualTokens?.shape[1] ?? 1));
   const data = new Float32Array(rows.length * visual * hiddenSize);
   rows.forEach((row, index) => {

@@ -42,6 +42,11 @@ function expectRows(tensor: KvTensor, names: readonly number[], lengths: readonl
   expect(at).toBe(tensor.data.length);
 }
 
+/** The first positions of each row. */
+function sliced(tensor: KvTensor, lengths: readonly number[]): KvSlice[] {
+  return lengths.map((length, row) => ({ tensor, row, length }));
+}
+
 describe('packKv', () => {
   it('puts slices behind one another and zeros behind them', () => {
     const rows: KvSlice[][] = [
@@ -74,21 +79,21 @@ describe('KvBatch', () => {
   it('appends in place while there is room', () => {
     const batch = joined();
     const before = batch.tensor;
-    const rows: KvSlice[][] = [[{ tensor: named([1], 6), row: 0, length: 6 }], [wholeRow(named([2], 8))]];
+    const rows: KvSlice[][] = [[{ tensor: named([1], 6), row: 0, length: 6 }], [wholeRow(named([2], 7))]];
     const fresh: KvTensor = {
       ...packKv(shape, [[], []], 3),
       data: packKv(shape, [[wholeRow(named([1], 3, 3))], [wholeRow(named([2], 3, 5))]], 3).data,
     };
-    batch.append(before, fresh, 3);
+    batch.append(before, sliced(fresh, [3, 2]));
     expect(batch.tensor).toBe(before);
     expect(batch.lengths).toEqual(rows.map(sliceLength));
-    expectRows(batch.tensor, [1, 2], [6, 8]);
+    expectRows(batch.tensor, [1, 2], [6, 7]);
   });
 
   it('is laid out anew when the room is used up', () => {
     const batch = joined();
     const fresh = packKv(shape, [[wholeRow(named([1], 5, 3))], [wholeRow(named([2], 5, 5))]], 5);
-    batch.append(batch.tensor, fresh, 5);
+    batch.append(batch.tensor, sliced(fresh, [5, 5]));
     expect(batch.tensor.shape[3]).toBe(14);
     expectRows(batch.tensor, [1, 2], [8, 10]);
   });

@@ -59,8 +59,8 @@ function copyKv(from: KvSlice, target: KvTensor, row: number, position: number):
 }
 
 /**
- * The caches of all running rows as the one tensor that the decode graph takes. It keeps head-room behind every row, so
- * that while nobody joins or leaves a chunk of new positions is only written behind the old ones.
+ * The caches of all running rows as the one tensor that the graph takes. It keeps head-room behind every row, so that while
+ * nobody joins or leaves new positions are only written behind the old ones.
  */
 export class KvBatch {
   readonly #shape: KvShape;
@@ -91,16 +91,19 @@ export class KvBatch {
     this.#layOut([...kept.map((row) => [this.#slice(row)]), ...joining]);
   }
 
-  /** Writes the first `positions` positions of `kv` behind every row. `lent` is this batch's tensor, back from the run. */
-  append(lent: KvTensor, kv: KvTensor, positions: number): void {
+  /** Writes what is new of each row behind it. `lent` is this batch's tensor, back from the run. */
+  append(lent: KvTensor, added: readonly KvSlice[]): void {
     this.#tensor = lent;
     const [, , , capacity = 0] = lent.shape;
-    if (Math.max(...this.#lengths) + positions > capacity) {
-      this.#layOut(this.#lengths.map((_, row) => [this.#slice(row), { tensor: kv, row, length: positions }]));
+    const lengths = added.map(({ length }, row) => length + (this.#lengths[row] ?? 0));
+    if (Math.max(...lengths) > capacity) {
+      this.#layOut(added.map((slice, row) => [this.#slice(row), slice]));
       return;
     }
-    this.#lengths.forEach((length, row) => copyKv({ tensor: kv, row, length: positions }, lent, row, length));
-    this.#lengths = this.#lengths.map((length) => length + positions);
+    added.forEach((slice, row) => {
+      copyKv(slice, lent, row, this.#lengths[row] ?? 0);
+    });
+    this.#lengths = lengths;
   }
 
   #slice(row: number): KvSlice {

@@ -22,7 +22,7 @@ async function start(
 ): Promise<Harness> {
   const echo = new EchoLanguageModel(language);
   echoes.push(echo);
-  const model = await LanguageModel.create(echo, echo.sessions, { chunkTokens: 4, prefixCacheBytes: 1e6, ...options });
+  const model = await LanguageModel.create(echo, echo.sessions, { prefixCacheBytes: 1e6, ...options });
   const pulled: number[] = [];
   return {
     echo,
@@ -82,12 +82,17 @@ describe('LanguageModel', () => {
     });
     // The state is that before <SEG>: 38 positions of prompt and 14 of the answer, picture 7, after a blank.
     const segment = { phrase: 'the cup', span: [6, 13], index: 0, embedding: [104, 14, 64, 2] };
-    expect(heard).toEqual([[0, 'I'], [1, 't is'], [5, ' the'], [9, ' cup'], [13, ' <SEG>'], segment, [19, '.']]);
+    expect(heard).toEqual([
+      ...[...'It is the cup '].map((letter, at) => [at, letter]),
+      [14, '<SEG>'],
+      segment,
+      [19, '.'],
+    ]);
   });
 
   it('reports a segment before the rest of the text is written', async () => {
     const harness = await start();
-    const hold = holdDecode(harness.echo, 2);
+    const hold = holdDecode(harness.echo, 3);
     const heard: string[] = [];
     const answer = harness.ask('a @ and much more', { onSegment: ({ phrase }) => void heard.push(phrase) });
     await hold.reached;
@@ -151,7 +156,7 @@ describe('continuous batching', () => {
     expect(runsOf(alone, 'decode')[0]).toBe(1);
   });
 
-  it('lets rows join and leave between chunks', async () => {
+  it('lets rows join and leave between steps', async () => {
     const harness = await start();
     const hold = holdDecode(harness.echo, 2);
     const long = harness.ask('a long answer with many letters in it', { picture: 1 });
@@ -164,7 +169,8 @@ describe('continuous batching', () => {
       'short',
       'tiny',
     ]);
-    expect(runsOf(harness, 'decode').slice(0, 5)).toEqual([1, 1, 3, 2, 1]);
+    // 'tiny' and its end are written with its prefill and four steps, 'short' takes one more.
+    expect(runsOf(harness, 'decode').slice(0, 8)).toEqual([1, 1, 3, 3, 3, 3, 2, 1]);
   });
 
   it('never runs more rows than allowed, and serves them in their order', async () => {
@@ -287,6 +293,56 @@ describe('continuous batching', () => {
   });
 });
 
+describe('drafts', () => {
+  const usualAnswers = ['It is the cup <SEG>.', 'It is the cat <SEG>.'];
+
+  it('change nothing in an answer, and save steps', async () => {
+    const [plain, quick] = [await start(), await start({ usualAnswers })];
+    for (const question of ['It is the cup @.', 'It is not there.', 'the', 'It is the cup @ and @.', '@']) {
+      const heard: { text: string; embeddings: number[][] }[] = [];
+      for (const { ask } of [plain, quick]) {
+        const said = { text: '', embeddings: [] as number[][] };
+        const answer = await ask(question, {
+          onText: ({ text }) => void (said.text += text),
+          onSegment: ({ embedding }) => void said.embeddings.push([...embedding]),
+        });
+        expect(said.text).toBe(answer.text);
+        heard.push({ ...answer, ...said });
+      }
+      expect(heard[1]).toEqual(heard[0]);
+    }
+    const steps = [plain, quick].map((harness) => runsOf(harness, 'decode').length);
+    expect(steps[1]).toBeLessThan(steps[0]! / 2);
+  });
+
+  it('are not fed beyond the tokens that were asked for', async () => {
+    const harness = await start({ usualAnswers });
+    expect(await harness.ask('It is the cup @.', { maxTokens: 3 })).toMatchObject({ text: 'It ', tokens: 3 });
+    expect(harness.echo.runs.map(({ graph }) => graph)).toEqual(['prefill', 'prefill']);
+  });
+
+  it('of different lengths go together', async () => {
+    const harness = await start({ usualAnswers });
+    const questions = ['It is the cup @.', 'Nobody says this.', 'It is the cat @.', 'It is'];
+    const answers = await Promise.all(questions.map((question, picture) => harness.ask(question, { picture })));
+    expect(answers.map(({ text }) => text)).toEqual(questions.map((question) => question.replace('@', '<SEG>')));
+  });
+
+  it('are told to the observer', async () => {
+    const told: { drafted: number; accepted: number }[] = [];
+    const observer: LanguageObserver = {
+      onDecode: ({ drafted, accepted }) => void told.push({ drafted, accepted }),
+    };
+    const { ask } = await start({ usualAnswers }, { observer, draftTokens: 2 });
+    await ask('It is a');
+    expect(told).toEqual([
+      { drafted: 2, accepted: 2 },
+      { drafted: 2, accepted: 0 },
+      { drafted: 0, accepted: 0 },
+    ]);
+  });
+});
+
 describe('prefix cache', () => {
   it('computes the prefix of a picture once, with the same answer', async () => {
     const harness = await start();
@@ -342,7 +398,7 @@ it('tells its observer what it does', async () => {
   const observer: LanguageObserver = {
     onPrefix: (event) => void events.push(event),
     onPrefill: ({ seconds, ...event }) => void events.push({ ...event, timed: seconds >= 0 }),
-    onChunk: ({ seconds, ...event }) => void events.push({ ...event, timed: seconds >= 0 }),
+    onDecode: ({ seconds, ...event }) => void events.push({ ...event, timed: seconds >= 0 }),
     onAnswer: (event) => void events.push(event),
   };
   const { ask } = await start({}, { observer });
@@ -351,7 +407,7 @@ it('tells its observer what it does', async () => {
     { hit: false },
     { prefix: true, rows: 1, tokens: 8, timed: true },
     { prefix: false, rows: 1, tokens: 17, timed: true },
-    { rows: 1, steps: 4, timed: true },
+    ...Array.from({ length: 3 }, () => ({ rows: 1, drafted: 0, accepted: 0, timed: true })),
     { tokens: 3, segments: 1 },
   ]);
 });

@@ -3,6 +3,7 @@ import { SegueError, type FinishReason } from '@segue/core';
 import type { Session } from '@segue/inference';
 import type { Tensor } from '@segue/tensors';
 import { AnswerWriter, type SegmentDraft } from './answer.js';
+import { Drafts } from './drafts.js';
 import { LanguageGraphs } from './graphs.js';
 import type { LanguageObserver } from './observer.js';
 import { PicturePrefixes, type Picture } from './prefixes.js';
@@ -11,17 +12,14 @@ import { Row, abortError, type AnswerListener } from './row.js';
 import { Scheduler } from './scheduler.js';
 import { Tokenizer } from './tokenizer.js';
 
-/**
- * Tokens in one run of the decode graph unless something else is asked for. Few are better where a run costs little besides its
- * steps, as on a CPU: what is computed behind an answer's end is lost, and a mask begins when the run with its `<SEG>` has ended.
- */
-export const CHUNK_TOKENS = 2;
+/** Tokens that are guessed and checked in one step, unless something else is asked for. */
+export const DRAFT_TOKENS = 4;
 
 export interface LanguageModelOptions {
   /** Answers written at once; never above the bundle's own limit, which is the default. */
   readonly maxBatch?: number;
-  /** Tokens between two looks at who joins, who leaves and what is complete; never above the bundle's own limit. */
-  readonly chunkTokens?: number;
+  /** Tokens that are guessed and checked in one step at most; 0 writes token by token. The answers are the same. */
+  readonly draftTokens?: number;
   /** What cached picture prefixes may take. */
   readonly prefixCacheBytes: number;
   readonly observer?: LanguageObserver;
@@ -33,7 +31,7 @@ export interface GenerateRequest extends Question, AnswerListener {
   visualTokens(): Promise<Tensor>;
   /** Tokens of the answer at most; the bundle's limit applies besides. */
   readonly maxTokens: number;
-  /** Looked at between chunks. When its reason is a SegueError, `generate` rejects with that. */
+  /** Looked at between steps. When its reason is a SegueError, `generate` rejects with that. */
   readonly signal: AbortSignal;
 }
 
@@ -57,6 +55,7 @@ export class LanguageModel {
   readonly #prompts: PromptBuilder;
   readonly #prefixes: PicturePrefixes;
   readonly #scheduler: Scheduler;
+  readonly #drafts: Drafts;
   readonly #observer: LanguageObserver;
 
   private constructor(
@@ -66,7 +65,7 @@ export class LanguageModel {
     options: LanguageModelOptions,
   ) {
     const { kv: shape, limits } = language;
-    const { maxBatch = limits.maxBatch, chunkTokens = CHUNK_TOKENS, prefixCacheBytes, observer = {} } = options;
+    const { maxBatch = limits.maxBatch, draftTokens = DRAFT_TOKENS, prefixCacheBytes, observer = {} } = options;
     const graphs = new LanguageGraphs(language, sessions, observer);
     this.#language = language;
     this.#tokenizer = tokenizer;
@@ -84,8 +83,9 @@ export class LanguageModel {
       prefixes: this.#prefixes,
       shape,
       maxBatch: Math.max(1, Math.min(maxBatch, limits.maxBatch)),
-      chunkTokens: Math.max(1, Math.min(chunkTokens, limits.chunkTokens)),
     });
+    const usual = language.usualAnswers.map((answer) => tokenizer.encode(answer));
+    this.#drafts = new Drafts(usual, draftTokens);
   }
 
   /**
@@ -119,7 +119,7 @@ export class LanguageModel {
       { ...this.#language, mode, maxTokens, maxSegments: limits.maxSegments },
       this.#tokenizer,
     );
-    const row = new Row({ picture, tail, writer, listener: request, signal });
+    const row = new Row({ picture, tail, writer, drafts: this.#drafts, listener: request, signal });
     this.#scheduler.add(row);
     const finishReason = await row.finished().finally(() => {
       this.#observer.onAnswer?.({ tokens: writer.tokens, segments: writer.segments.length });
@@ -134,7 +134,7 @@ export class LanguageModel {
     };
   }
 
-  /** Ends running answers at the next border between chunks (UNAVAILABLE, so that they are taken over elsewhere). */
+  /** Ends running answers before their next step (UNAVAILABLE, so that they are taken over elsewhere). */
   close(): Promise<void> {
     return this.#scheduler.close();
   }

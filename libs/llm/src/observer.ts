@@ -9,8 +9,13 @@ export interface LanguageObserver {
     readonly tokens: number;
     readonly seconds: number;
   }): void;
-  /** A chunk of `steps` greedy steps ran over a batch of `rows` answers. */
-  onChunk?(event: { readonly rows: number; readonly steps: number; readonly seconds: number }): void;
+  /** A step ran over a batch of `rows` answers: each wrote a token, and the `accepted` ones of those that were `drafted`. */
+  onDecode?(event: {
+    readonly rows: number;
+    readonly drafted: number;
+    readonly accepted: number;
+    readonly seconds: number;
+  }): void;
   /** An answer ended, complete or not. */
   onAnswer?(event: { readonly tokens: number; readonly segments: number }): void;
 }

@@ -2,6 +2,8 @@ import { SegueError, type FinishReason } from '@segue/core';
 import type { SegmentPrompt, TextPiece } from '@segue/stages';
 import { notFinite, type AnswerWriter, type Produced, type Step } from './answer.js';
 import { Delivery } from './delivery.js';
+import type { Drafts } from './drafts.js';
+import type { NewTokens } from './graphs.js';
 import type { Picture } from './prefixes.js';
 
 /** Who hears of an answer while it is written. A callback that throws ends its own answer only. */
@@ -15,6 +17,7 @@ export interface RowInput {
   /** Token ids behind the picture's prefix. */
   readonly tail: readonly number[];
   readonly writer: AnswerWriter;
+  readonly drafts: Drafts;
   readonly listener: AnswerListener;
   readonly signal: AbortSignal;
 }
@@ -28,8 +31,9 @@ export class Row {
   readonly writer: AnswerWriter;
   /** Whether the picture's prefix was there without a prefill for this row. */
   prefixCached = false;
-  /** The token to feed next. */
-  lastToken = 0;
+  readonly #drafts: Drafts;
+  /** Tokens of the answer. */
+  #tokens: number[] = [];
   readonly #listener: AnswerListener;
   readonly #signal: AbortSignal;
   readonly #delivery = new Delivery();
@@ -37,10 +41,11 @@ export class Row {
   readonly #ended: Promise<Outcome>;
   #end!: (outcome: Outcome) => void;
 
-  constructor({ picture, tail, writer, listener, signal }: RowInput) {
+  constructor({ picture, tail, writer, drafts, listener, signal }: RowInput) {
     this.picture = picture;
     this.tail = tail;
     this.writer = writer;
+    this.#drafts = drafts;
     this.#listener = listener;
     this.#signal = signal;
     this.#ended = new Promise((resolve) => (this.#end = resolve));
@@ -65,8 +70,19 @@ export class Row {
     return outcome.finishReason;
   }
 
+  /** What is fed next: the prompt's tail or the last token, and a guess of what follows. */
+  get next(): NewTokens {
+    const startsAnswer = this.#tokens.length === 0;
+    const guess = this.#drafts.after(this.#tokens, this.writer.wanted - 1);
+    return {
+      ids: [...(startsAnswer ? this.tail : this.#tokens.slice(-1)), ...guess],
+      drafted: guess.length,
+      startsAnswer,
+    };
+  }
+
   accept(steps: readonly Step[]): Produced[] {
-    this.lastToken = steps.at(-1)?.token ?? this.lastToken;
+    this.#tokens.push(...steps.map(({ token }) => token));
     return this.writer.accept(steps);
   }
 

@@ -13,8 +13,6 @@ export interface SchedulerParts {
   readonly shape: KvShape;
   /** Answers written at once. */
   readonly maxBatch: number;
-  /** Tokens between two looks at who joins and who leaves. */
-  readonly chunkTokens: number;
 }
 
 /** A row and the caches of its picture and conversation. */
@@ -27,14 +25,14 @@ interface Joining {
 const HEADROOM = 32;
 
 /**
- * Continuous batching: answers are written in one batch, chunk by chunk; between two chunks rows that are complete or
- * cancelled leave and waiting ones join, first come, first served. Newcomers are prefilled together.
+ * Continuous batching (Yu et al. 2022, "Orca", section 3.1): answers are written in one batch, step by step; between two steps
+ * rows that are complete or cancelled leave and waiting ones join, first come, first served. Newcomers are prefilled together.
  */
 export class Scheduler {
   readonly #parts: SchedulerParts;
   readonly #batch: KvBatch;
   #waiting: Row[] = [];
-  /** In the order of the batch's rows; settled ones leave before the next chunk. */
+  /** In the order of the batch's rows; settled ones leave before the next step. */
   #running: Row[] = [];
   #work: Promise<void> | undefined;
   #closed = false;
@@ -50,7 +48,7 @@ export class Scheduler {
     this.#work ??= this.#run();
   }
 
-  /** Ends the rows at the next border between chunks (UNAVAILABLE) and resolves when nothing runs any more. */
+  /** Ends the rows before the next step (UNAVAILABLE) and resolves when nothing runs any more. */
   async close(): Promise<void> {
     this.#closed = true;
     await this.#work;
@@ -84,11 +82,11 @@ export class Scheduler {
       const prepared = await prefixes.prepare(newcomers);
       for (const { row, cached } of prepared) row.prefixCached = cached;
       const prefilled = await graphs.prefill(
-        prepared.map(({ row, prefix }) => ({ request: row, ids: row.tail, past: [wholeRow(prefix)] })),
+        prepared.map(({ row, prefix }) => ({ request: row, ...row.next, past: [wholeRow(prefix)] })),
       );
-      const joining = prefilled.map(({ row, step, kv }) => ({
+      const joining = prefilled.map(({ row, steps, kv }) => ({
         row: row.request,
-        steps: [step],
+        steps,
         cache: [...row.past, kv],
       }));
       await this.#pass(joining);
@@ -99,9 +97,8 @@ export class Scheduler {
     }
   }
 
-  /** Changes the batch to those who stay and those who join, and writes the next chunk of each. */
+  /** Changes the batch to those who stay and those who join, and takes the next step of each. */
   async #advance(joining: readonly Joining[]): Promise<void> {
-    const { graphs, chunkTokens } = this.#parts;
     const staying = this.#running.flatMap((row, place) => (row.settled ? [] : [{ row, place }]));
     const rows = [...staying, ...joining].map(({ row }) => row);
     this.#running = rows;
@@ -113,8 +110,9 @@ export class Scheduler {
       // Each row's own part, which its prefill gave; what is before it is its picture's prefix, which is kept.
       for (const { cache } of joining) releaseMemory(cache.at(-1)?.tensor.data ?? new Float32Array());
       if (rows.length === 0) return;
-      const steps = Math.min(chunkTokens, Math.max(...rows.map((row) => row.writer.wanted)));
-      await this.#pass(await graphs.decode(rows, this.#batch, steps));
+      const fed = rows.map((row) => ({ request: row, ...row.next }));
+      const read = await this.#parts.graphs.decode(fed, this.#batch);
+      await this.#pass(read.map(({ row, steps }) => ({ row: row.request, steps })));
     } catch (error) {
       for (const row of rows) row.fail(error);
     }

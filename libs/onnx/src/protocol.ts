@@ -8,6 +8,8 @@ export interface ThreadData {
   readonly threads: number;
   readonly prepack: boolean;
   readonly device: Device;
+  /** Whether the CPU multiplies 8-bit numbers exactly by itself. */
+  readonly exactProducts: boolean;
 }
 
 export interface GraphFile {

@@ -2,10 +2,11 @@ import { Worker } from 'node:worker_threads';
 import { SegueError } from '@segue/core';
 import type { Feeds, Fetches, RunOptions } from '@segue/inference';
 import type { Tensor, TensorData } from '@segue/tensors';
+import { hasExactProducts } from './exact-products.js';
 import { watchRun } from './run-watch.js';
 import type { GraphIo, Reply, Request, ThreadData } from './protocol.js';
 
-export interface SessionThreadOptions extends ThreadData {
+export interface SessionThreadOptions extends Omit<ThreadData, 'exactProducts'> {
   /** Longest that one run may take, in milliseconds in which the machine had time for it. */
   readonly hardLimitMs: number;
   /**
@@ -37,7 +38,7 @@ export class SessionThread {
   constructor(options: SessionThreadOptions) {
     this.#options = options;
     const { graphs, threads, prepack, device } = options;
-    const workerData: ThreadData = { graphs, threads, prepack, device };
+    const workerData: ThreadData = { graphs, threads, prepack, device, exactProducts: hasExactProducts() };
     this.#worker = new Worker(new URL('./session-worker.js', import.meta.url), { workerData, execArgv: [] });
     this.ready = new Promise((resolve, reject) => {
       this.#worker.on('message', (reply: Reply) => {

@@ -16,7 +16,7 @@ const loaded = new Map();
 let closing = false;
 
 /** @param {ThreadData} data */
-async function load({ graphs, threads, prepack, device }) {
+async function load({ graphs, threads, prepack, device, exactProducts }) {
   for (const [graph, { path, outputs }] of Object.entries(graphs)) {
     if (closing) return;
     try {
@@ -31,6 +31,7 @@ async function load({ graphs, threads, prepack, device }) {
             // A spinning thread would take the core that another stage needs.
             intra_op: { allow_spinning: '0' },
             disable_prepacking: prepack ? '0' : '1',
+            x64quantprecision: exactProducts ? '0' : '1',
           },
         },
       });

@@ -6,7 +6,7 @@ import type { Feeds, Fetches, RunOptions, Session } from '@segue/inference';
 import { elementCount, type Tensor } from '@segue/tensors';
 import { BYTE_TOKENS, byteTokenizer } from './byte-tokenizer.js';
 
-/** One run of a graph, for counting. */
+/** One run of a graph, for counting; the language graph reads newcomers and writes the answers of a batch. */
 export interface EchoRun {
   readonly graph: 'prefill' | 'decode' | 'segHead';
   readonly rows: number;
@@ -22,7 +22,7 @@ const VISUAL = 1000;
 const PLANE = 2000;
 
 /**
- * A language model of three fake sessions that answers with the words of the last question, `@` read as `<SEG>`. All it
+ * A language model of two fake sessions that answers with the words of the last question, `@` read as `<SEG>`. All it
  * knows of the prompt it reads from the key/value cache it is fed, where it keeps one code per position; a cache that is
  * not as its graphs wrote it makes it throw. A `~` has the probability NaN, and the state behind a `^` is NaN. A state is
  * [positions so far, first visual value, last token, 1], and a segment's embedding is the state doubled.
@@ -60,9 +60,8 @@ export class EchoLanguageModel {
   }
 
   readonly sessions: Readonly<Record<string, Session>> = {
-    prefill: this.#session('prefill', (feeds) => this.#prefill(feeds)),
-    decode: this.#session('decode', (feeds) => this.#decode(feeds)),
-    seg_head: this.#session('segHead', (feeds) => {
+    language: this.#session((feeds) => this.#read(feeds)),
+    seg_head: this.#session((feeds) => {
       const hidden = read(feeds, 'hidden', 'float32');
       return {
         seg_embeddings: float32(
@@ -73,13 +72,13 @@ export class EchoLanguageModel {
     }),
   };
 
-  #session(graph: EchoRun['graph'], compute: (feeds: Feeds) => Fetches): Session {
+  #session(compute: (feeds: Feeds) => Fetches): Session {
     return {
       run: async (feeds: Feeds, { lend = [] }: RunOptions = {}): Promise<Fetches> => {
-        const main = feeds['input_ids'] ?? feeds['token'] ?? feeds['hidden'];
-        const [rows = 0, longest = 1] = main?.shape ?? [];
-        const positions = graph === 'decode' ? Number(feeds['steps']?.data[0]) : graph === 'prefill' ? longest : rows;
-        const run = { graph, rows, positions };
+        const [rows = 0, longest = 1] = (feeds['input_ids'] ?? feeds['hidden'])?.shape ?? [];
+        // A batch keeps its cache, newcomers give theirs away.
+        const graph = feeds['hidden'] ? 'segHead' : lend.includes('past_kv') ? 'decode' : 'prefill';
+        const run: EchoRun = { graph, rows, positions: graph === 'segHead' ? rows : longest };
         this.runs.push(run);
         await this.gate(run);
         const failure = this.failures.get(graph);
@@ -91,10 +90,11 @@ export class EchoLanguageModel {
     };
   }
 
-  #prefill(feeds: Feeds): Fetches {
+  #read(feeds: Feeds): Fetches {
     const ids = read(feeds, 'input_ids', 'int64');
     const lengths = read(feeds, 'lengths', 'int64').data;
     const visual = read(feeds, 'visual_tokens', 'float32');
+    const last = Number(read(feeds, 'last', 'int64').data[0]);
     const [rows = 0, longest = 0] = ids.shape;
     const pasts = readCodes(feeds);
     const codes = pasts.map((_, row) => {
@@ -106,47 +106,22 @@ export class EchoLanguageModel {
         return VISUAL + (visual.data[(row * perRow + seen++) * HIDDEN] ?? NaN);
       });
     });
-    const steps = pasts.map((past, row) => next([...past, ...(codes[row] ?? [])]));
+    const steps = pasts.flatMap((past, row) => {
+      const own = codes[row] ?? [];
+      return Array.from({ length: last }, (_, at) =>
+        next([...past, ...own.slice(0, Math.max(1, own.length - last + 1 + at))]),
+      );
+    });
     return {
       kv: writeCodes(codes, longest),
-      hidden: float32([rows, HIDDEN], Float32Array.from(steps.flatMap((step) => step.state))),
-      token: int64(
-        [rows],
+      hidden: float32([rows, last, HIDDEN], Float32Array.from(steps.flatMap((step) => step.state))),
+      tokens: int64(
+        [rows, last],
         steps.map((step) => step.token),
       ),
-      logprob: float32(
-        [rows],
-        Float32Array.from(steps, (step) => step.logprob),
-      ),
-    };
-  }
-
-  #decode(feeds: Feeds): Fetches {
-    const steps = Number(read(feeds, 'steps', 'int64').data[0]);
-    const first = read(feeds, 'token', 'int64').data;
-    const rows = readCodes(feeds).map((past, row) => {
-      const codes = [...past, Number(first[row])];
-      const taken = Array.from({ length: steps }, () => {
-        const step = next(codes);
-        codes.push(step.token);
-        return step;
-      });
-      return { taken, fed: codes.slice(past.length, -1) };
-    });
-    const all = rows.flatMap(({ taken }) => taken);
-    return {
-      tokens: int64(
-        [rows.length, steps],
-        all.map((step) => step.token),
-      ),
-      hidden: float32([rows.length, steps, HIDDEN], Float32Array.from(all.flatMap((step) => step.state))),
       logprobs: float32(
-        [rows.length, steps],
-        Float32Array.from(all, (step) => step.logprob),
-      ),
-      kv: writeCodes(
-        rows.map(({ fed }) => fed),
-        steps,
+        [rows, last],
+        Float32Array.from(steps, (step) => step.logprob),
       ),
     };
   }
@@ -221,8 +196,7 @@ function int64(shape: readonly number[], values: readonly number[]): Tensor<'int
 }
 
 const ECHO_LANGUAGE: Manifest['language'] = {
-  prefill: 'prefill',
-  decode: 'decode',
+  graph: 'language',
   segHead: 'seg_head',
   tokenizer: { file: 'tokenizer.json', sha256: '', bytes: 0 },
   ids: { seg: BYTE_TOKENS.seg, image: BYTE_TOKENS.image, end: [BYTE_TOKENS.end], bos: null, pad: BYTE_TOKENS.end },
@@ -234,6 +208,7 @@ const ECHO_LANGUAGE: Manifest['language'] = {
     nextQuestion: '<|im_start|>user\n{text}<|im_end|>\n<|im_start|>assistant\n',
   },
   modes: { answer: { answerPrefix: '' }, maskOnly: { answerPrefix: '' } },
+  usualAnswers: [],
   segState: 'before',
   phrasePattern: '(?:the|a|an) [^,.;:<>]*?$',
   kv: KV,
@@ -245,6 +220,5 @@ const ECHO_LANGUAGE: Manifest['language'] = {
     maxNewTokens: 60,
     maxSegments: 3,
     maxBatch: 4,
-    chunkTokens: 4,
   },
 };

@@ -109,8 +109,16 @@ def parts_of(model: SegueModel, facts: Facts, name: str) -> BundleParts:
 
 
 def usual_answers(names: list[str]) -> list[str]:
-    """How the model answers about each thing: found, all found, not there."""
-    forms = ("It is the {0} <SEG>.", "They are the {1} <SEG>.", "There is no {0} in this image.")
+    """How the model answers about each thing."""
+    forms = (
+        "It is the {0} <SEG>.",
+        "They are the {1} <SEG>.",
+        "There is no {0} in this image.",
+        "It is the {0} <SEG> and the {0} <SEG>.",
+        "I see a {0}, a {0} and a {0}.",
+        "Yes, there is a {0}.",
+        "No, there is no {0} in this image.",
+    )
     return [form.format(name, plural(name)) for form in forms for name in names]
 
 
