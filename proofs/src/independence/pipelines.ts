@@ -44,7 +44,7 @@ export async function openPipeline(bundle: Bundle, options: PipelineOptions): Pr
     maxBatch,
     prefixCacheBytes,
     observer: {
-      onChunk: (chunk) => void rows.push(chunk.rows),
+      onDecode: (step) => void rows.push(step.rows),
       onPrefix: ({ hit }) => void (hits += Number(hit)),
     },
   });
