@@ -68,11 +68,11 @@ build() {
   mkdir -p "$BIN"
   export CGO_ENABLED=0
   [ -x "$BIN/kube" ] || (cd "$HERE/programs/kube" &&
-    nice go build -trimpath -ldflags "-s -w -X k8s.io/component-base/version.gitVersion=$KUBERNETES" -o "$BIN/kube" .)
+    go build -p 2 -trimpath -ldflags "-s -w -X k8s.io/component-base/version.gitVersion=$KUBERNETES" -o "$BIN/kube" .)
   local program
   for program in operator adapter; do
     [ -x "$BIN/keda-$program" ] || (cd "$HERE/programs/keda" &&
-      nice go build -trimpath -ldflags '-s -w' -o "$BIN/keda-$program" "github.com/kedacore/keda/v2/cmd/$program")
+      go build -p 2 -trimpath -ldflags '-s -w' -o "$BIN/keda-$program" "github.com/kedacore/keda/v2/cmd/$program")
   done
 }
 

@@ -15,7 +15,7 @@ APPS='gateway encoder-worker llm-worker decoder-worker'
 export CONTAINERS_CONF=$HERE/containers.conf
 export CONTAINERS_STORAGE_CONF=$HOME_DIR/storage.conf
 
-buildah() { command nice buildah "$@"; }
+buildah() { command buildah "$@"; }
 exists() { buildah inspect --type image "localhost/$1" >/dev/null 2>&1; }
 
 # image NAME FOLDER [CONFIG…]: an image with one layer

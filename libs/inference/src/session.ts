@@ -15,7 +15,12 @@ export interface RunOptions {
    * is lost when the run fails.
    */
   readonly lend?: readonly string[];
+  /** Those for whom it runs, where they are others than the caller. */
+  readonly within?: readonly AsyncContext[];
 }
+
+/** Does something as if it were done where the context was taken, by `AsyncLocalStorage.snapshot()`. */
+export type AsyncContext = <T>(act: () => T) => T;
 
 /** A loaded graph. Runs of one session are serial; `run` never blocks the event loop. */
 export interface Session {

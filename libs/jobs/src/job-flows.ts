@@ -1,6 +1,7 @@
 import { STAGES } from '@segue/core';
 import { PREFIX, type RedisConnection } from '@segue/redis';
 import type { SegmentPrompt } from '@segue/stages';
+import { traceHeaders } from '@segue/tracing';
 import { FlowProducer, Queue } from 'bullmq';
 import {
   embeddingToText,
@@ -52,7 +53,7 @@ export class JobFlows {
 
   /** Adds the job's flow: `segment <- generate <- encode`. */
   async start(jobId: string, place: Place): Promise<void> {
-    const data: TaskData = { jobId };
+    const data = taskData(jobId);
     const opts = taskOptions(place, jobId);
     const encode = { name: 'encode', queueName: QUEUES.encode, data, opts };
     const generate = { name: 'generate', queueName: QUEUES.generate, data, opts, children: [encode] };
@@ -78,7 +79,14 @@ export class JobFlows {
     { index, phrase, span, embedding }: SegmentPrompt,
     origin: DecodeTaskOrigin,
   ): Promise<void> {
-    const data: DecodeTaskData = { jobId, index, phrase, span, embedding: embeddingToText(embedding), ...origin };
+    const data: DecodeTaskData = {
+      ...taskData(jobId),
+      index,
+      phrase,
+      span,
+      embedding: embeddingToText(embedding),
+      ...origin,
+    };
     await this.#ask(() =>
       this.#queues.decode.add('decode', data, {
         ...taskOptions(place, `${jobId}-${origin.epoch}-${index}`),
@@ -94,7 +102,7 @@ export class JobFlows {
     id: string,
     parent: { readonly id: string; readonly queue: string },
   ): Promise<void> {
-    const data: TaskData = { jobId };
+    const data = taskData(jobId);
     await this.#ask(() => this.#queues.encode.add('encode', data, { ...taskOptions(place, id), parent }));
   }
 
@@ -125,4 +133,9 @@ export class JobFlows {
   async close(): Promise<void> {
     await Promise.all([this.#flows.close(), ...QUEUE_KEYS.map((key) => this.#queues[key].close())]);
   }
+}
+
+function taskData(jobId: string): TaskData {
+  const trace = traceHeaders();
+  return { jobId, ...('traceparent' in trace && { trace }) };
 }

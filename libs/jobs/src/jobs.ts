@@ -1,5 +1,6 @@
 import { type JobEvent, type Periodic, type Priority, type Segment, type Stage } from '@segue/core';
 import { KEYS, LoadScripts, type RedisConnection } from '@segue/redis';
+import { inSpan, SpanKind } from '@segue/tracing';
 import { answerStage, type AnswerStageOptions } from './answer-stage.js';
 import { DeadLetters } from './dead-letters.js';
 import { EventLog, type ReadOptions } from './event-log.js';
@@ -49,14 +50,17 @@ export class Jobs {
    * @throws SegueError ALREADY_EXISTS for an idempotency key that was used with another request, RESOURCE_EXHAUSTED where too
    * many jobs are open, UNAVAILABLE without Redis.
    */
-  async submit(job: NewJob): Promise<{ readonly jobId: string; readonly created: boolean }> {
+  submit(job: NewJob): Promise<{ readonly jobId: string; readonly created: boolean }> {
     const { store, flows, redis } = this.#parts;
-    const { jobId, created, place } = await store.create(job);
-    if (created) {
-      await flows.start(jobId, place);
-      await Promise.all([redis.ask(() => redis.client.zrem(KEYS.unsent, jobId)), this.#list.add(jobId, job)]);
-    }
-    return { jobId, created };
+    return inSpan('submit', { kind: SpanKind.PRODUCER }, async (span) => {
+      const { jobId, created, place } = await store.create(job);
+      span.setAttribute('segue.job_id', jobId);
+      if (created) {
+        await flows.start(jobId, place);
+        await Promise.all([redis.ask(() => redis.client.zrem(KEYS.unsent, jobId)), this.#list.add(jobId, job)]);
+      }
+      return { jobId, created };
+    });
   }
 
   /** Whether a job was accepted under this idempotency key that a retry finds; one that may be tried anew does not count. */

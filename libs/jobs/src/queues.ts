@@ -15,7 +15,11 @@ export const QUEUES = {
 export type QueueKey = keyof typeof QUEUES;
 export const QUEUE_KEYS = Object.keys(QUEUES) as readonly QueueKey[];
 
-const taskData = z.object({ jobId: z.string().refine(isJobId) });
+const taskData = z.object({
+  jobId: z.string().refine(isJobId),
+  /** The trace that the task belongs to, where there is one. */
+  trace: z.record(z.string(), z.string()).optional(),
+});
 
 const decodeTaskData = taskData.extend({
   index: z.int().nonnegative(),

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { SegueError, startPeriodic } from '@segue/core';
 import { PREFIX, type LoadScripts, type RedisConnection } from '@segue/redis';
+import { inSpan, pastSpan, SpanKind, SpanStatusCode, type Span } from '@segue/tracing';
 import { UnrecoverableError, WaitingChildrenError, WaitingError, Worker, type Job as BullJob } from 'bullmq';
 import { DeadLetters } from './dead-letters.js';
 import { WORKER_ID } from './heartbeats.js';
@@ -83,7 +84,7 @@ export class TaskHost {
     const { redis } = options.parts;
     this.#options = options;
     this.#deadLetters = new DeadLetters(redis);
-    this.#worker = new Worker<unknown, void>(QUEUES[options.queue], (job, token = '') => this.#run(job, token), {
+    this.#worker = new Worker<unknown, void>(QUEUES[options.queue], (job, token = '') => this.#traced(job, token), {
       connection: redis.client,
       prefix: PREFIX,
       concurrency: options.concurrency,
@@ -133,10 +134,17 @@ export class TaskHost {
     limit.clear();
   }
 
-  async #run(bull: BullJob<unknown, void>, token: string): Promise<void> {
-    const { parts, onReport } = this.#options;
+  #traced(bull: BullJob<unknown, void>, token: string): Promise<void> {
+    const { queue } = this.#options;
+    const { jobId, trace = {} } = parseTaskData(bull.data) ?? {};
+    const attributes = { 'segue.job_id': jobId, 'segue.task_id': bull.id };
+    return inSpan(queue, { kind: SpanKind.CONSUMER, attributes, from: trace }, (span) => this.#run(bull, token, span));
+  }
+
+  async #run(bull: BullJob<unknown, void>, token: string, span: Span): Promise<void> {
+    const { parts, onReport, queue } = this.#options;
     const taskId = bull.id ?? '';
-    const jobId = readJobId(bull.data);
+    const { jobId, trace } = parseTaskData(bull.data) ?? {};
     if (jobId === undefined) {
       await this.#bury(bull, taskId, 'its data is not that of a task', 0);
       throw new UnrecoverableError('not a task');
@@ -147,8 +155,12 @@ export class TaskHost {
     this.#runs.set(taskId, run);
     const renewal = this.#renew(run, bull, token);
     let waitedMs = 0;
-    const report = (outcome: Outcome): void =>
+    const report = (outcome: Outcome): void => {
+      span.setAttribute('segue.outcome', outcome);
+      // Neither is a failure, though both leave by an exception.
+      if (outcome === 'recomputing' || outcome === 'handed_back') span.setStatus({ code: SpanStatusCode.OK });
       onReport?.({ outcome, waitedMs: Math.max(0, waitedMs), ranMs: performance.now() - startedAt });
+    };
     let leave: (() => void) | undefined;
     let stopListening: (() => void) | undefined;
     try {
@@ -159,6 +171,7 @@ export class TaskHost {
       const { record, deaths } = await this.#options.begin(jobId, taskId);
       if (!record || hasEnded(record)) return report('skipped');
       waitedMs = record.readAtMs - this.#options.readySinceMs(record, bull.data);
+      pastSpan(`wait for ${queue}`, trace, Math.max(0, waitedMs));
       if (deaths >= MAX_DEATHS) throw await this.#poison(bull, taskId, jobId, deaths);
       run.setDeadline(record.deadlineAtMs - record.readAtMs);
       run.signal.throwIfAborted();

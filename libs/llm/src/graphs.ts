@@ -1,6 +1,6 @@
 import { performance } from 'node:perf_hooks';
 import type { Manifest } from '@segue/bundle';
-import type { Fetches, RunOptions, Session } from '@segue/inference';
+import type { AsyncContext, Fetches, RunOptions, Session } from '@segue/inference';
 import { releaseMemory, type DType, type Tensor } from '@segue/tensors';
 import { SegueError } from '@segue/core';
 import type { Step } from './answer.js';
@@ -16,6 +16,12 @@ export interface NewTokens {
   readonly startsAnswer?: boolean;
   /** `float32[1, visual, hidden]`, one for each image placeholder among the ids. */
   readonly visualTokens?: Tensor<'float32'>;
+  /** Those for whom it is computed. */
+  readonly askers: readonly Asker[];
+}
+
+interface Asker {
+  readonly within: AsyncContext;
 }
 
 /** New tokens behind what a row's cache holds. */
@@ -113,7 +119,7 @@ export class LanguageGraphs {
         answer_starts: int64(starts, [rows.length]),
         last: int64([last], []),
       },
-      options,
+      { ...options, within: contextsOf(rows.flatMap(({ askers }) => askers)) },
     );
     const kv = output(fetches, 'kv', 'float32');
     const tokens = output(fetches, 'tokens', 'int64').data;
@@ -138,14 +144,13 @@ export class LanguageGraphs {
   }
 
   /** `float32[promptSize]` for each `<SEG>` state, in one run (text_hidden_fcs of LISA). */
-  async segEmbeddings(states: readonly Float32Array[]): Promise<Float32Array[]> {
+  async segEmbeddings(states: readonly Float32Array[], askers: readonly Asker[]): Promise<Float32Array[]> {
     if (states.length === 0) return [];
     const { hiddenSize, promptSize } = this.#language;
     const hidden = new Float32Array(states.length * hiddenSize);
     states.forEach((state, index) => hidden.set(state, index * hiddenSize));
-    const fetches = await this.#sessions.segHead.run({
-      hidden: { dtype: 'float32', shape: [states.length, hiddenSize], data: hidden },
-    });
+    const feeds = { hidden: { dtype: 'float32', shape: [states.length, hiddenSize], data: hidden } } as const;
+    const fetches = await this.#sessions.segHead.run(feeds, { within: contextsOf(askers) });
     const { data } = output(fetches, 'seg_embeddings', 'float32');
     return states.map((_, index) => vector(data, index, promptSize).slice());
   }
@@ -159,6 +164,10 @@ function joinVisualTokens(rows: readonly NewTokens[], hiddenSize: number): Tenso
     if (row.visualTokens) data.set(row.visualTokens.data, index * visual * hiddenSize);
   });
   return { dtype: 'float32', shape: [rows.length, visual, hiddenSize], data };
+}
+
+function contextsOf(askers: readonly Asker[]): AsyncContext[] {
+  return askers.map(({ within }) => within);
 }
 
 function int64(values: readonly number[], shape: readonly number[]): Tensor<'int64'> {

@@ -1,4 +1,5 @@
 import { LRUCache } from 'lru-cache';
+import type { AsyncContext } from '@segue/inference';
 import { releaseMemory, type Tensor } from '@segue/tensors';
 import type { LanguageGraphs, PrefillRow } from './graphs.js';
 import { packKv, type KvShape, type KvTensor } from './kv.js';
@@ -40,12 +41,12 @@ export class PicturePrefixes {
    * The prefixes of the rows' pictures, in any order; the missing ones are computed in one run, each picture once.
    * `cached`: it was there, or is computed for another row.
    */
-  async prepare<R extends { readonly picture: Picture }>(
+  async prepare<R extends { readonly picture: Picture; readonly within: AsyncContext }>(
     rows: readonly R[],
   ): Promise<{ readonly row: R; readonly prefix: KvTensor; readonly cached: boolean }[]> {
     const { graphs, prompts, shape, observer } = this.#parts;
     const prepared: { row: R; prefix: KvTensor; cached: boolean }[] = [];
-    const missing = new Map<string, PrefillRow & { readonly imageId: string; readonly askers: R[] }>();
+    const missing = new Map<string, Omit<PrefillRow, 'askers'> & { readonly imageId: string; readonly askers: R[] }>();
     for (const row of rows) {
       const { imageId } = row.picture;
       const prefix = 'prefix' in row.picture ? row.picture.prefix : this.find(imageId);

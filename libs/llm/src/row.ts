@@ -1,4 +1,6 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { SegueError, type FinishReason } from '@segue/core';
+import type { AsyncContext } from '@segue/inference';
 import type { SegmentPrompt, TextPiece } from '@segue/stages';
 import { notFinite, type AnswerWriter, type Produced, type Step } from './answer.js';
 import { Delivery } from './delivery.js';
@@ -34,6 +36,8 @@ export class Row {
   readonly #drafts: Drafts;
   /** Tokens of the answer. */
   #tokens: number[] = [];
+  /** Whoever asked: the batch runs for all its rows, and in the context of none. */
+  readonly within: AsyncContext = AsyncLocalStorage.snapshot();
   readonly #listener: AnswerListener;
   readonly #signal: AbortSignal;
   readonly #delivery = new Delivery();
@@ -78,6 +82,7 @@ export class Row {
       ids: [...(startsAnswer ? this.tail : this.#tokens.slice(-1)), ...guess],
       drafted: guess.length,
       startsAnswer,
+      askers: [this],
     };
   }
 

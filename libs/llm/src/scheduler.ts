@@ -122,7 +122,8 @@ export class Scheduler {
   async #pass(taken: readonly { readonly row: Row; readonly steps: readonly Step[] }[]): Promise<void> {
     const written = taken.flatMap(({ row, steps }) => attempt(row, () => [{ row, produced: row.accept(steps) }]) ?? []);
     const states = written.flatMap(({ produced }) => produced.flatMap((item) => ('state' in item ? [item.state] : [])));
-    const embeddings = await this.#parts.graphs.segEmbeddings(states);
+    const askers = written.flatMap(({ row, produced }) => (produced.some((item) => 'state' in item) ? [row] : []));
+    const embeddings = await this.#parts.graphs.segEmbeddings(states, askers);
     for (const { row, produced } of written) {
       const own = embeddings.splice(0, produced.filter((item) => item.type === 'segment').length);
       attempt(row, () => {

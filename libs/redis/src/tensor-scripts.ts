@@ -37,7 +37,8 @@ export class TensorScripts {
     return (owner as string | null) ?? undefined;
   }
 
-  async publish(key: string, owner: string, keepMs: number): Promise<void> {
-    await this.#publish([KEYS.tensors(key), KEYS.newTensors], [owner, keepMs, JSON.stringify({ key, owner })]);
+  /** @param news what is told of it. */
+  async publish(key: string, owner: string, keepMs: number, news: string): Promise<void> {
+    await this.#publish([KEYS.tensors(key), KEYS.newTensors], [owner, keepMs, news]);
   }
 }

@@ -5,6 +5,7 @@ import {
   Server,
   ServerCredentials,
   status as Status,
+  type Metadata,
   type sendUnaryData,
   type ServerUnaryCall,
   type ServerWritableStream,
@@ -12,6 +13,7 @@ import {
 } from '@grpc/grpc-js';
 import { grpcServiceDefinition } from '@segue/contracts';
 import { hostPort } from '@segue/core';
+import { inSpan, SpanKind } from '@segue/tracing';
 import { HealthImplementation } from 'grpc-health-check';
 import { admission, type Admit } from './admit.js';
 import { OpenCall, type CallContext, type EndedCall } from './call.js';
@@ -120,7 +122,7 @@ export class RpcServer {
           reply(toStatus(error));
         }
       };
-      void run();
+      void this.#traced(method, call.metadata, run);
     };
   }
 
@@ -144,8 +146,12 @@ export class RpcServer {
           call.emit('error', toStatus(reason));
         }
       };
-      void run();
+      void this.#traced(method, call.metadata, run);
     };
+  }
+
+  #traced({ name, parent }: DescMethod, metadata: Metadata, run: () => Promise<void>): Promise<void> {
+    return inSpan(`${parent.typeName}/${name}`, { kind: SpanKind.SERVER, from: metadata.getMap() }, run);
   }
 
   #watch(method: DescMethod, call: CallContext): (error?: unknown) => void {

@@ -112,6 +112,10 @@ export const serviceSettings = (defaults: { readonly httpPort: number }) => ({
   logLevel: oneOf(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], 'info'),
   /** `pretty` is for people, at a terminal. */
   logFormat: oneOf(['json', 'pretty'], 'json'),
+  /** Where traces are sent by OTLP over HTTP, e.g. `http://collector:4318/v1/traces`; nothing is traced unless it is set. */
+  tracesUrl: url(['http:', 'https:'], ''),
+  /** Share of the traces that are kept, up to 1; whoever begins one before us decides about it. */
+  traceShare: positive(1),
   /** How long a stopping process may take to finish or hand back what it holds, in milliseconds. */
   drainTimeoutMs: integer(25_000, { min: 1 }),
 });

@@ -1,4 +1,5 @@
 import type { LoggerService } from '@nestjs/common';
+import { traceIds } from '@segue/tracing';
 import { pino, stdSerializers, type Logger } from 'pino';
 import { PinoPretty } from 'pino-pretty';
 
@@ -9,14 +10,22 @@ export interface LoggerOptions {
   readonly name: string;
   readonly level: string;
   readonly format: 'json' | 'pretty';
+  /** Whether lines name the trace that they belong to. */
+  readonly traced?: boolean;
 }
 
 /**
  * A logger that writes one line per event to standard output. Log ids, sizes and durations, never a picture or a
  * person's words. An error goes under `err` and is written with its causes.
  */
-export function createLogger({ name, level, format }: LoggerOptions): Logger {
-  const options = { name, level, base: { name }, serializers: { err: stdSerializers.errWithCause } };
+export function createLogger({ name, level, format, traced = false }: LoggerOptions): Logger {
+  const options = {
+    name,
+    level,
+    base: { name },
+    serializers: { err: stdSerializers.errWithCause },
+    ...(traced && { mixin: traceIds }),
+  };
   if (format === 'json') return pino({ ...options, timestamp: pino.stdTimeFunctions.isoTime });
   return pino(options, PinoPretty({ ignore: 'name', translateTime: 'HH:MM:ss.l', singleLine: true, sync: true }));
 }

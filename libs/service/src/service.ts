@@ -9,6 +9,7 @@ import { Lifecycle } from './lifecycle.js';
 import { createLogger, type Logger } from './logging.js';
 import { createMetrics } from './metrics.js';
 import { ServiceModule } from './service.module.js';
+import type { Tracing } from './tracing.js';
 import { watchUnusedConnections } from './unused-connections.js';
 
 /** The settings that the kit itself reads; `serviceSettings()` declares them. */
@@ -19,6 +20,8 @@ export interface ServiceConfig {
   readonly adminPort?: number;
   readonly logLevel: string;
   readonly logFormat: 'json' | 'pretty';
+  readonly tracesUrl: string;
+  readonly traceShare: number;
   readonly drainTimeoutMs: number;
 }
 
@@ -69,6 +72,7 @@ export class Service {
   readonly lifecycle: Lifecycle;
   readonly #config: ServiceConfig;
   readonly #options: ServiceOptions;
+  readonly #tracing: Tracing | undefined;
   readonly #cutUnusedConnections: () => void;
   #listening: Promise<string> | undefined;
   #closing: Promise<boolean> | undefined;
@@ -77,6 +81,7 @@ export class Service {
     { app, admin }: { readonly app: NestFastifyApplication; readonly admin: NestFastifyApplication | undefined },
     context: ServiceContext,
     options: ServiceOptions,
+    tracing: Tracing | undefined,
   ) {
     this.app = app;
     this.admin = admin;
@@ -84,13 +89,19 @@ export class Service {
     this.lifecycle = context.lifecycle;
     this.#config = context.config;
     this.#options = options;
+    this.#tracing = tracing;
     this.#cutUnusedConnections = watchUnusedConnections(app.getHttpServer() as Server);
   }
 
   /** @param name the app's, in logs and metrics. */
   static async create<C extends ServiceConfig>(name: string, config: C, compose: Compose<C>): Promise<Service> {
     const lifecycle = new Lifecycle();
-    const logger = createLogger({ name, level: config.logLevel, format: config.logFormat });
+    const { logLevel: level, logFormat: format, tracesUrl, traceShare } = config;
+    const logger = createLogger({ name, level, format, traced: tracesUrl !== '' });
+    // Before anything asks for a span.
+    const tracing = tracesUrl
+      ? (await import('./tracing.js')).startTracing(name, tracesUrl, traceShare, logger)
+      : undefined;
     const metrics = createMetrics(name, lifecycle);
     lifecycle.onChange((state) => logger.info({ state }, state));
     const context = { config, logger, lifecycle, metrics };
@@ -99,7 +110,8 @@ export class Service {
     const parts = { lifecycle, ...(!admin && { metrics }), app: module };
     const app = await createHttp(ServiceModule.with(parts), context, fastify);
     const adminModule = admin && ServiceModule.with({ lifecycle, metrics, app: admin });
-    return new Service({ app, admin: adminModule && (await createHttp(adminModule, context)) }, context, options);
+    const apps = { app, admin: adminModule && (await createHttp(adminModule, context)) };
+    return new Service(apps, context, options, tracing);
   }
 
   /** Serves health at once, warms up, and returns the HTTP address when ready. */
@@ -157,6 +169,7 @@ export class Service {
       .finally(() => Promise.allSettled([this.#listening])) // Fastify never ends a close that overtakes its listen
       .finally(() => this.#closeHttp())
       .finally(() => this.#options.closed?.())
+      .finally(() => this.#tracing?.stop())
       .then(() => true);
     try {
       return await Promise.race([work, limit]);

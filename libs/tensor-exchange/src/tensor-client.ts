@@ -2,6 +2,7 @@ import { create } from '@bufbuild/protobuf';
 import {
   Client,
   credentials,
+  Metadata,
   status,
   type ChannelCredentials,
   type ChannelOptions,
@@ -11,6 +12,7 @@ import { TensorRefSchema, type TensorChunk } from '@segue/contracts';
 import { SegueError } from '@segue/core';
 import type { PullOptions } from '@segue/stages';
 import { releaseMemory, type Tensor } from '@segue/tensors';
+import { inSpan, SpanKind, traceHeaders } from '@segue/tracing';
 import { LRUCache } from 'lru-cache';
 
 import { CHUNK_BYTES, TensorAssembly } from './tensor-chunks.js';
@@ -62,7 +64,11 @@ export class TensorClient {
     const signal = options.signal ? AbortSignal.any([options.signal, failed.signal]) : failed.signal;
     try {
       const tensors = await Promise.all(
-        names.map((name) => this.#pullOne(owner, key, name, options.deadlineAtMs, signal)),
+        names.map((name) =>
+          inSpan('pull', { kind: SpanKind.CLIENT, attributes: { 'segue.tensor': name, 'server.address': owner } }, () =>
+            this.#pullOne(owner, key, name, options.deadlineAtMs, signal),
+          ),
+        ),
       );
       return Object.fromEntries(names.map((name, i) => [name, tensors[i]])) as Record<N, Tensor>;
     } catch (error) {
@@ -90,9 +96,8 @@ export class TensorClient {
       PULL.requestSerialize,
       PULL.responseDeserialize,
       request,
-      {
-        deadline: deadlineAtMs,
-      },
+      Metadata.fromHttp2Headers(traceHeaders()),
+      { deadline: deadlineAtMs },
     );
     // Errors reach the loop below; one that comes after it has ended, such as our own cancelling, has nobody to hear it.
     call.on('error', () => undefined);

@@ -2,12 +2,18 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { startPeriodic, type Periodic } from '@segue/core';
 import { KEYS, TensorScripts, type RedisConnection } from '@segue/redis';
 import type { TensorSetRef } from '@segue/stages';
+import { inSpan, traceHeaders, type TraceHeaders } from '@segue/tracing';
 
 export interface TensorDirectoryOptions {
   /** How long an entry is kept after its last use. */
   readonly keepMs?: number;
   /** How often an owner says that it lives; after three times as long without a word it counts as dead. */
   readonly beatMs?: number;
+}
+
+/** What is told of a set of tensors that has been published. */
+interface News extends Omit<TensorSetRef, 'cached'> {
+  readonly trace: TraceHeaders;
 }
 
 /** Who holds which tensors, in Redis. A hint: whoever follows it may find the tensors gone, and then says so by `drop`. */
@@ -26,7 +32,8 @@ export class TensorDirectory {
 
   /** Says that `owner` (`host:port`) holds the tensor set `key`. */
   publish(key: string, owner: string): Promise<void> {
-    return this.#scripts.publish(key, owner, this.#keepMs);
+    const news: News = { key, owner, trace: traceHeaders() };
+    return this.#scripts.publish(key, owner, this.#keepMs, JSON.stringify(news));
   }
 
   /** An owner that lives, if there is one. The entry lives on with every use. */
@@ -47,7 +54,9 @@ export class TensorDirectory {
       while (!stopped) {
         try {
           const [, news] = (await redis.brpop(KEYS.newTensors, 0)) ?? [];
-          if (news !== undefined) await listener({ ...(JSON.parse(news) as TensorSetRef), cached: false });
+          if (news === undefined) continue;
+          const { trace, ...ref } = JSON.parse(news) as News;
+          await inSpan('fetch ahead', { from: trace }, () => listener({ ...ref, cached: false }));
         } catch (error) {
           if (stopped) return;
           log.info({ err: error }, 'tensors could not be fetched ahead');

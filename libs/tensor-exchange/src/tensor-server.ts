@@ -4,6 +4,7 @@ import { Server, ServerCredentials, status, type ServerWritableStream } from '@g
 import type { TensorChunk, TensorRef } from '@segue/contracts';
 import { hostPort } from '@segue/core';
 
+import { inSpan, SpanKind } from '@segue/tracing';
 import { chunksOf } from './tensor-chunks.js';
 import { PULL, UNREADABLE } from './tensor-service.js';
 import type { TensorStore } from './tensor-store.js';
@@ -31,7 +32,8 @@ const MAX_REQUEST_BYTES = 16 << 10;
 export async function startTensorServer(store: TensorStore, options: TensorServerOptions): Promise<TensorServer> {
   const server = new Server({ 'grpc.max_receive_message_length': MAX_REQUEST_BYTES });
   const pull = (call: ServerWritableStream<TensorRef, TensorChunk>) => {
-    send(call, store).catch((error: unknown) => {
+    const span = { kind: SpanKind.SERVER, from: call.metadata.getMap() };
+    inSpan('send', span, () => send(call, store)).catch((error: unknown) => {
       if (call.cancelled) return;
       options.onError(error);
       call.emit('error', { code: status.INTERNAL, details: 'The tensor could not be sent.' });

@@ -1,8 +1,9 @@
 import type { Stage } from '@segue/core';
-import type { SessionGroup } from '@segue/inference';
+import type { AsyncContext, Session, SessionGroup } from '@segue/inference';
 import type { StageRunReport } from '@segue/jobs';
 import { Counter, Gauge, Histogram, SECONDS_BUCKETS, type Registry } from '@segue/service';
 import { byteLength, type Tensor } from '@segue/tensors';
+import { childSpan, failSpan, type Span } from '@segue/tracing';
 
 /** What every stage worker counts. */
 export class WorkerMetrics {
@@ -85,23 +86,31 @@ export class WorkerMetrics {
     this.#tensorBytes.inc({ from, to: this.#stage }, bytes);
   }
 
-  /** The same sessions, with the time of each run observed. */
+  /** The same sessions, with the time of each run observed, and a span of it in the trace of each task that it is for. */
   timed<K extends string>({ sessions, close }: SessionGroup<K>): SessionGroup<K> {
-    const timed = Object.entries(sessions as Record<string, SessionGroup['sessions'][string]>).map(
-      ([graph, session]) => [
-        graph,
-        {
-          run: async (...args: Parameters<typeof session.run>) => {
-            const end = this.#inference.startTimer({ graph });
-            try {
-              return await session.run(...args);
-            } finally {
-              end();
-            }
-          },
+    const timed = Object.entries(sessions as Record<string, Session>).map(([graph, session]): [string, Session] => [
+      graph,
+      {
+        run: async (feeds, options = {}) => {
+          const end = this.#inference.startTimer({ graph });
+          const spans = runSpans(graph, options.within);
+          try {
+            return await session.run(feeds, options);
+          } catch (error) {
+            for (const span of spans) failSpan(span, error);
+            throw error;
+          } finally {
+            end();
+            for (const span of spans) span.end();
+          }
         },
-      ],
-    );
+      },
+    ]);
     return { sessions: Object.fromEntries(timed) as SessionGroup<K>['sessions'], close };
   }
+}
+
+function runSpans(graph: string, within: readonly AsyncContext[] = [(act) => act()]): Span[] {
+  const attributes = { 'segue.graph': graph, 'segue.rows': within.length };
+  return within.flatMap((act) => act(() => childSpan('session.run', attributes)) ?? []);
 }

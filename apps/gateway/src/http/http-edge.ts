@@ -16,6 +16,7 @@ import { openApiDocument } from './openapi.js';
 import { guardOrigins } from './origins.js';
 import { addBodyParsers } from './request-body.js';
 import { serveStaticFiles } from './static-files.js';
+import { traceRequests } from './trace-requests.js';
 import { limitUploads } from './upload-budget.js';
 
 const CLIENT_GONE = 499;
@@ -101,6 +102,7 @@ export async function configureHttp(
     });
   });
 
+  if (config.tracesUrl) traceRequests(fastify);
   guardOrigins(app, config);
   requireKeys(fastify, access);
   refuseOtherMethods(fastify);
