@@ -88,6 +88,21 @@ describe('segue', () => {
     expect(JSON.parse(await readFile(join(folder, 'coco.json'), 'utf8'))).toMatchObject({ images: [{ id: 1 }] });
   });
 
+  it('shows operators what the stages do and what became of jobs', async () => {
+    await system.client.segment({ image: WIDE, instruction: MANY_SEGMENTS });
+    const { adminUrl } = system.app('gateway');
+    const shown = async () => (await segue(['top', '--once', '--admin-url', adminUrl])).stdout.split('\n');
+    await expect
+      .poll(shown, { timeout: 30_000 })
+      .toEqual(expect.arrayContaining([expect.stringMatching(/^completed +[1-9]/)]));
+    const lines = await shown();
+    for (const stage of ['encode', 'generate', 'decode'])
+      expect(lines).toContainEqual(expect.stringMatching(new RegExp(`^${stage} +1 +0 % +0 +[\\d.]+ +0\\.0 s`)));
+    expect(lines).toContainEqual(expect.stringMatching(/^mean( +[\d.]+ s){5}$/));
+    const { status, stderr } = await segue(['top', '--once', '--admin-url', 'http://127.0.0.1:9']);
+    expect([status, stderr]).toEqual([4, expect.stringContaining('SEGUE_ADMIN_URL')]);
+  });
+
   it('measures the service', async () => {
     const args = ['bench', system.httpUrl, '--clients', '2', '--rate', '20', '--questions', '3', '--json'];
     const { status, stdout, stderr } = await segue(args);

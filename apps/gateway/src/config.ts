@@ -12,6 +12,7 @@ import {
   serviceSettings,
   someOf,
   text,
+  textLike,
   url,
 } from '@segue/service';
 
@@ -23,6 +24,8 @@ export const readConfig = defineConfig({
   grpcPort: port(50051),
   /** For operators and what watches the service: metrics, the load of the stages, health. Clients need not reach it. */
   adminPort: port(8090),
+  /** Key of operators for `/queues` and `/stages` at the admin port, at least 16 characters; neither is there without one. */
+  adminKey: textLike(/^[\w.~+/=-]{16,200}$/, 'must have 16 to 200 letters, digits and signs of base64', ''),
   /** Where the API describes itself: at the admin port, or to all clients, with gRPC reflection. */
   apiDocs: oneOf(['admin', 'public'], 'admin'),
   /** File of the tenants and their API keys, read again when it changes; see docs/guides/tenants.md. */

@@ -10,9 +10,11 @@ import { DRAIN_SHARE, redisTlsOf, type ServiceContext, type ServiceOptions } fro
 import { BatchRunner, BatchStore } from '@segue/batches';
 import { followCertificates, grpcServerCredentials, tlsFilesOf, type Certificates } from '@segue/tls';
 import { WebhookQueue, type Webhooks } from '@segue/webhooks';
-import type { FastifyServerOptions } from 'fastify';
+import type { FastifyInstance, FastifyServerOptions } from 'fastify';
 import { AdminModule } from './admin/admin.module.js';
+import { serveBoard } from './admin/board.js';
 import { LoadReader } from './admin/load-reader.js';
+import { requireOperatorsKey } from './admin/operators.js';
 import { openAccess, type Access } from './access/access.js';
 import { RateLimits } from './access/rate-limits.js';
 import type { GatewayConfig } from './config.js';
@@ -87,7 +89,7 @@ export async function composeGateway(context: ServiceContext<GatewayConfig>): Pr
       labelStudioFiles: new LabelStudioFiles(config),
       problems,
     }),
-    admin: AdminModule.over(loads, problems),
+    admin: AdminModule.over(loads, problems, config.adminKey ? jobs : undefined),
     grpc: new GrpcEdge(
       { service, catalogue, infer },
       {
@@ -156,6 +158,11 @@ export class Gateway implements ServiceOptions {
     const { config } = this.#context;
     await configureHttp(app, this.#context, this.#parts);
     describeApi(app, config.apiDocs === 'public' ? app : admin);
+    if (config.adminKey) {
+      const fastify = admin.getHttpAdapter().getInstance() as unknown as FastifyInstance;
+      requireOperatorsKey(fastify, config.adminKey);
+      await serveBoard(fastify, this.#parts.jobs);
+    }
   }
 
   async start(): Promise<void> {

@@ -9,6 +9,7 @@ import type { DoctorOptions } from './doctor.js';
 import { FORMATS } from './formats.js';
 import type { ServiceOptions } from './connect.js';
 import type { ListOptions } from './service-commands.js';
+import type { TopOptions } from './top.js';
 
 // What a command needs is loaded when it is called, so that help comes at once.
 
@@ -138,6 +139,17 @@ program
   .addOption(models())
   .addOption(model())
   .action((options: DoctorOptions) => end(async () => (await import('./doctor.js')).doctor(options)));
+
+program
+  .command('top')
+  .description('show live what the stages have to do and where the time of jobs goes; ends with Ctrl-C')
+  .addOption(
+    new Option('--admin-url <url>', "address of a gateway's admin port")
+      .default('http://127.0.0.1:8090')
+      .env('SEGUE_ADMIN_URL'),
+  )
+  .option('--once', 'print what there is and end')
+  .action((options: TopOptions) => end(async () => (await import('./top.js')).top(options)));
 
 program
   .command('bench')

@@ -1,4 +1,4 @@
-import { STAGES } from '@segue/core';
+import { STAGES, type Stage } from '@segue/core';
 import { PREFIX, type RedisConnection } from '@segue/redis';
 import type { SegmentPrompt } from '@segue/stages';
 import { traceHeaders } from '@segue/tracing';
@@ -114,6 +114,20 @@ export class JobFlows {
   /** BullMQ's keys of the tasks that wait for the stages, in their order. */
   get waitingKeys(): readonly string[] {
     return STAGES.map((key) => this.#queues[key].toKey('prioritized'));
+  }
+
+  /** For who shows them to operators. */
+  get queues(): readonly Queue[] {
+    return QUEUE_KEYS.map((key) => this.#queues[key]);
+  }
+
+  /** Lets no worker take a task of the stage any more, until it is resumed. */
+  async pause(stage: Stage): Promise<void> {
+    await this.#ask(() => this.#queues[stage].pause());
+  }
+
+  async resume(stage: Stage): Promise<void> {
+    await this.#ask(() => this.#queues[stage].resume());
   }
 
   /** For metrics, scaling, and refusing work when too much waits. */

@@ -1,4 +1,4 @@
-import { type JobEvent, type Periodic, type Priority, type Segment, type Stage } from '@segue/core';
+import { STAGES, type JobEvent, type Periodic, type Priority, type Segment, type Stage } from '@segue/core';
 import { KEYS, LoadScripts, type RedisConnection } from '@segue/redis';
 import { inSpan, SpanKind } from '@segue/tracing';
 import { answerStage, type AnswerStageOptions } from './answer-stage.js';
@@ -129,6 +129,20 @@ export class Jobs {
     return this.#parts.flows.depth();
   }
 
+  /** BullMQ's own view of the queues. */
+  get queues(): JobFlows['queues'] {
+    return this.#parts.flows.queues;
+  }
+
+  /** Holds a stage: workers finish what they have and take nothing more until it is resumed. */
+  pause(stage: Stage): Promise<void> {
+    return this.#parts.flows.pause(stage);
+  }
+
+  resume(stage: Stage): Promise<void> {
+    return this.#parts.flows.resume(stage);
+  }
+
   /** Counts requests that have come, whether they were admitted or not: they are what workers are wanted for. */
   countArrivals(requests: number): Promise<void> {
     return this.#parts.load.arrive(requests);
@@ -136,8 +150,9 @@ export class Jobs {
 
   /** How much every stage has to do; the same whoever asks. @param seeds stand in until the workers have been measured. */
   async loads(seeds: SeedRates): Promise<Record<Stage, StageLoad>> {
-    const [depth, demand] = await Promise.all([this.depth(), this.#parts.load.demand()]);
-    return stageLoads(depth, demand, seeds);
+    const workers = Promise.all(STAGES.map((stage) => this.workers(stage)));
+    const [depth, demand, live] = await Promise.all([this.depth(), this.#parts.load.demand(), workers]);
+    return stageLoads(depth, demand, live.flat(), seeds);
   }
 
   /** What a further job of the tenant would find before it. */

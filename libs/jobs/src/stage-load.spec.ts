@@ -9,8 +9,29 @@ const DEPTH = { segment: EMPTY, encode: EMPTY, generate: EMPTY, decode: EMPTY };
 const fixture = useJobs();
 
 it('is nothing where nothing is, at the rates that were given', () => {
-  const loads = stageLoads(DEPTH, { arrivalsPerSecond: 0, work: () => NOTHING }, SEEDS);
-  expect(loads.generate).toEqual({ tasks: 0, tasksPerSecond: 2, backlogSeconds: 0, demandWorkers: 0 });
+  const loads = stageLoads(DEPTH, { arrivalsPerSecond: 0, work: () => NOTHING }, [], SEEDS);
+  expect(loads.generate).toEqual({
+    tasks: 0,
+    tasksPerSecond: 2,
+    backlogSeconds: 0,
+    demandWorkers: 0,
+    workers: 0,
+    busy: 0,
+  });
+});
+
+it('tells how many workers there are and how full their hands', () => {
+  const workers = [
+    { stage: 'encode', active: 3, concurrency: 4 },
+    { stage: 'encode', active: 0, concurrency: 8 },
+    { stage: 'decode', active: 0, concurrency: 4 },
+  ] as const;
+  const { encode, generate, decode } = stageLoads(DEPTH, { arrivalsPerSecond: 0, work: () => NOTHING }, workers, SEEDS);
+  expect([encode, generate, decode].map(({ workers: count, busy }) => [count, busy])).toEqual([
+    [2, 0.25],
+    [0, 0],
+    [1, 0],
+  ]);
 });
 
 it('counts what waits, what is in work, and what comes from the stage before', () => {
@@ -21,14 +42,14 @@ it('counts what waits, what is in work, and what comes from the stage before', (
   };
   // Two masks a job, as far as they were counted.
   const work = (stage: string) => ({ ...NOTHING, done: stage === 'decode' ? 190 : 90 });
-  const { encode, generate, decode } = stageLoads(depth, { arrivalsPerSecond: 0, work }, SEEDS);
+  const { encode, generate, decode } = stageLoads(depth, { arrivalsPerSecond: 0, work }, [], SEEDS);
   expect([encode.tasks, generate.tasks, decode.tasks]).toEqual([4, 6, 12]);
   expect([encode.backlogSeconds, generate.backlogSeconds, decode.backlogSeconds]).toEqual([0.4, 3, 1.5]);
 });
 
 it('goes by the measured rate of busy workers, and wants them 70 % busy', () => {
   const work = (stage: string) => (stage === 'generate' ? { done: 0, busyMs: 95_000, busyDone: 390 } : NOTHING);
-  const { generate } = stageLoads(DEPTH, { arrivalsPerSecond: 14, work }, SEEDS);
+  const { generate } = stageLoads(DEPTH, { arrivalsPerSecond: 14, work }, [], SEEDS);
   expect(generate.tasksPerSecond).toBe(4);
   expect(generate.demandWorkers).toBeCloseTo(5);
 });

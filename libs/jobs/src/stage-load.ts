@@ -1,5 +1,6 @@
 import type { Stage } from '@segue/core';
 import type { Demand } from '@segue/redis';
+import type { WorkerInfo } from './heartbeats.js';
 import type { QueueDepth } from './job-flows.js';
 import type { QueueKey } from './queues.js';
 
@@ -16,6 +17,10 @@ export interface StageLoad {
   readonly backlogSeconds: number;
   /** Workers that what comes lately keeps busy to `TARGET_UTILISATION`, refused requests included. */
   readonly demandWorkers: number;
+  /** Workers that are heard of. */
+  readonly workers: number;
+  /** Share of their hands that hold a task. */
+  readonly busy: number;
 }
 
 /** Share of its time that a worker should be busy: more of it, and a queue grows at every chance. */
@@ -29,6 +34,7 @@ const SEED_JOBS = 10;
 export function stageLoads(
   depth: Readonly<Record<QueueKey, QueueDepth>>,
   demand: Demand,
+  workers: readonly Pick<WorkerInfo, 'stage' | 'active' | 'concurrency'>[],
   seeds: SeedRates,
 ): Record<Stage, StageLoad> {
   const all = ({ waiting, active, coming }: QueueDepth): number => waiting + active + coming;
@@ -39,7 +45,11 @@ export function stageLoads(
     const tasksPerSecond = (busyDone + seeds[stage] * SEED_SECONDS) / (busyMs / 1000 + SEED_SECONDS);
     // What `encode` gives on waits in the queue of `generate` already; masks are asked for only as words are written.
     const tasks = all(depth[stage]) + (stage === 'decode' ? all(depth.generate) * visitsPerJob : 0);
+    const here = workers.filter((worker) => worker.stage === stage);
+    const hands = here.reduce((sum, { concurrency }) => sum + concurrency, 0);
     return {
+      workers: here.length,
+      busy: hands === 0 ? 0 : here.reduce((sum, { active }) => sum + active, 0) / hands,
       tasks,
       tasksPerSecond,
       backlogSeconds: tasks / tasksPerSecond,

@@ -7,6 +7,8 @@ interface LoadBody {
   readonly tasks_per_second: number;
   readonly backlog_seconds: number;
   readonly demand_workers: number;
+  readonly workers: number;
+  readonly busy: number;
 }
 
 /** The signal to scale by, for KEDA's metrics-api scaler. */
@@ -29,6 +31,8 @@ export class LoadController {
         tasks_per_second: rounded(load.tasksPerSecond),
         backlog_seconds: rounded(load.backlogSeconds),
         demand_workers: rounded(load.demandWorkers),
+        workers: load.workers,
+        busy: rounded(load.busy),
       },
     ]);
     return { stages: Object.fromEntries(stages) };

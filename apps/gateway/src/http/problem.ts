@@ -23,6 +23,7 @@ const REFUSALS: Readonly<Record<number, SegueError>> = {
     'INVALID_ARGUMENT',
     'The body cannot be read. Send valid JSON, or a form as multipart/form-data.',
   ),
+  401: new SegueError('UNAUTHENTICATED', "Send the operators' key, SEGUE_ADMIN_KEY, as 'Authorization: Bearer KEY'."),
   404: new SegueError('NOT_FOUND', 'There is nothing at this address. The addresses of the API begin with /v1.'),
   408: new SegueError('DEADLINE_EXCEEDED', 'The request took too long to arrive. Send it again.'),
   413: new SegueError('INVALID_ARGUMENT', 'The body is too large. Send a smaller picture.', { reason: 'TOO_LARGE' }),
