@@ -69,11 +69,14 @@ build() {
   export CGO_ENABLED=0
   [ -x "$BIN/kube" ] || (cd "$HERE/programs/kube" &&
     go build -p 2 -trimpath -ldflags "-s -w -X k8s.io/component-base/version.gitVersion=$KUBERNETES" -o "$BIN/kube" .)
-  local program
+  local program source=$HOME_DIR/keda
+  [ -x "$BIN/keda-adapter" ] && return
+  rm -rf "$source" && cp -r "$(module "github.com/kedacore/keda/v2@$KEDA")" "$source" && chmod -R u+w "$source"
+  command node "$HERE/programs/keda/prune.mjs" "$source"
   for program in operator adapter; do
-    [ -x "$BIN/keda-$program" ] || (cd "$HERE/programs/keda" &&
-      go build -p 2 -trimpath -ldflags '-s -w' -o "$BIN/keda-$program" "github.com/kedacore/keda/v2/cmd/$program")
+    (cd "$source" && go build -p 2 -trimpath -ldflags '-s -w' -o "$BIN/keda-$program" "./cmd/$program")
   done
+  rm -rf "$source"
 }
 
 # module PATH@VERSION: where Go keeps it
