@@ -26,6 +26,8 @@ export const readConfig = defineConfig({
   adminPort: port(8090),
   /** Key of operators for `/queues` and `/stages` at the admin port, at least 16 characters; neither is there without one. */
   adminKey: textLike(/^[\w.~+/=-]{16,200}$/, 'must have 16 to 200 letters, digits and signs of base64', ''),
+  /** Of Kubernetes' API, where busy workers' pods are marked to be taken away last (components/spare-busy-pods). */
+  kubernetesUrl: url(['https:', 'http:'], ''),
   /** Where the API describes itself: at the admin port, or to all clients, with gRPC reflection. */
   apiDocs: oneOf(['admin', 'public'], 'admin'),
   /** File of the tenants and their API keys, read again when it changes; see docs/guides/tenants.md. */

@@ -12,6 +12,7 @@ import { followCertificates, grpcServerCredentials, tlsFilesOf, type Certificate
 import { WebhookQueue, type Webhooks } from '@segue/webhooks';
 import type { FastifyInstance, FastifyServerOptions } from 'fastify';
 import { AdminModule } from './admin/admin.module.js';
+import { markBusyPods } from './admin/busy-pods.js';
 import { serveBoard } from './admin/board.js';
 import { LoadReader } from './admin/load-reader.js';
 import { requireOperatorsKey } from './admin/operators.js';
@@ -173,7 +174,12 @@ export class Gateway implements ServiceOptions {
     await answers.start();
     batches.start();
     const calling = webhooks?.start((jobId) => endedJob(service, jobId));
-    this.#periodic = [background.startSweeper(), counting.start(), arrivals.start(), ...(calling ? [calling] : [])];
+    const { kubernetesUrl } = config;
+    const marking = kubernetesUrl
+      ? markBusyPods({ url: kubernetesUrl, workers: (stage) => background.workers(stage), logger })
+      : undefined;
+    const started = [background.startSweeper(), counting.start(), arrivals.start(), calling, marking];
+    this.#periodic = started.filter((one) => one !== undefined);
     this.grpcPort = await grpc.start(config.host, config.grpcPort);
     logger.info({ port: this.grpcPort }, 'listening for gRPC');
   }

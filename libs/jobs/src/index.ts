@@ -1,3 +1,4 @@
+export type { WorkerInfo } from './heartbeats.js';
 export type { ListOptions } from './job-list.js';
 export { Jobs, type Outlook } from './jobs.js';
 export { QUEUE_KEYS } from './queues.js';
