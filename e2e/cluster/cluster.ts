@@ -37,7 +37,11 @@ export async function podsOf(app: string): Promise<readonly Pod[]> {
 }
 
 export interface Pod {
-  readonly metadata: { readonly name: string; readonly deletionTimestamp?: string };
+  readonly metadata: {
+    readonly name: string;
+    readonly deletionTimestamp?: string;
+    readonly annotations?: Readonly<Record<string, string>>;
+  };
   readonly status: { readonly podIP?: string; readonly conditions?: { type: string; status: string }[] };
 }
 

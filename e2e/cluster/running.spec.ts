@@ -93,13 +93,46 @@ it('answers all the while that the model is rolled out again', async () => {
   expect(ended).toBe(12);
 });
 
+it('marks a pod for an autoscaler to spare while its worker is busy', async () => {
+  await keepOneOfEach();
+  const cost = async () =>
+    (await podsOf('llm-worker')).map(
+      ({ metadata }) => metadata.annotations?.['controller.kubernetes.io/pod-deletion-cost'],
+    );
+  const { failed } = await whileJobsRun(24, () =>
+    expect
+      .poll(cost, { timeout: 60_000, interval: 500 })
+      .toEqual(['1'])
+      .then(() => tell('its deletion costs 1')),
+  );
+  expect(failed).toEqual([]);
+  await expect.poll(cost, { timeout: 60_000, interval: 500 }).toEqual(['0']);
+  tell('its deletion costs nothing any more');
+});
+
+it('starts a second llm-worker while there is enough for two, and loses no job when it goes again', async () => {
+  await keepOneOfEach();
+  const { ended, failed } = await whileJobsRun(60, async () => {
+    await kubectl('annotate', 'scaledobject/llm-worker', 'autoscaling.keda.sh/paused-replicas-');
+    tell('the autoscaler may have two llm-workers');
+    await expect.poll(() => readyOf('llm-worker'), { timeout: 180_000, interval: 1_000 }).toBe(2);
+    tell('two are ready');
+  });
+  expect(failed).toEqual([]);
+  expect(ended).toBe(60);
+  await expect.poll(() => readyOf('llm-worker'), { timeout: 180_000, interval: 1_000 }).toBe(1);
+  tell('one is left');
+});
+
 async function keepOneOfEach(): Promise<void> {
   const workers = Object.values(WORKERS);
   const objects = workers.map((name) => `scaledobject/${name}`);
   await kubectl('annotate', '--overwrite', ...objects, 'autoscaling.keda.sh/paused-replicas=1');
-  const ready = async (name: string) =>
-    Number(await kubectl('get', 'deployment', name, '--output', 'jsonpath={.status.readyReplicas}'));
-  for (const name of workers) await expect.poll(() => ready(name), { timeout: 180_000, interval: 1_000 }).toBe(1);
+  for (const name of workers) await expect.poll(() => readyOf(name), { timeout: 180_000, interval: 1_000 }).toBe(1);
+}
+
+async function readyOf(deployment: string): Promise<number> {
+  return Number(await kubectl('get', 'deployment', deployment, '--output', 'jsonpath={.status.readyReplicas}'));
 }
 
 /** Submits jobs, does something in the middle, and waits until all have ended. */
