@@ -1,5 +1,6 @@
 import { SegueError } from '@segue/core';
 import type { ConfigReader } from './config.js';
+import { collectGarbageLessOften } from './garbage-collection.js';
 import { createLogger } from './logging.js';
 import { Service, type Compose, type ServiceConfig } from './service.js';
 
@@ -15,6 +16,7 @@ export interface App<C extends ServiceConfig> {
  * signal exits at once.
  */
 export async function runService<C extends ServiceConfig>(app: App<C>, compose: Compose<C>): Promise<void> {
+  collectGarbageLessOften();
   const service = await create(app, compose);
   const { logger } = service;
 
