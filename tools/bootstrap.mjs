@@ -13,7 +13,9 @@ const COMMANDS = {
   bench: ['bench/dist/main.js'],
   rehearse: ['tools/dist/rehearse.js'],
   chaos: ['proofs/dist/chaos/main.js'],
+  hostile: ['proofs/dist/hostile/main.js'],
   independence: ['proofs/dist/independence/main.js'],
+  overload: ['proofs/dist/overload/main.js'],
   keys: ['apps/gateway/dist/keys.js'],
   'dead-letters': ['tools/dist/dead-letters.js'],
 };

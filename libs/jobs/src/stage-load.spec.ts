@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest';
 import { stageLoads } from './stage-load.js';
-import { until, useJobs, newJob } from './jobs.fixture.js';
+import { KEYS } from '@segue/redis';
+import { lastEvent, until, useJobs, newJob } from './jobs.fixture.js';
 
 const SEEDS = { encode: 10, generate: 2, decode: 8 };
 const NOTHING = { done: 0, busyMs: 0, busyDone: 0 };
@@ -71,4 +72,34 @@ it('is the same for all who ask: workers tell Redis what they did, gateways what
     return encode > 12 / 30 / 10 / 0.7 - 0.001 && visits / encode > 10 / 8;
   });
   expect(await one.loads(SEEDS)).toMatchObject({ encode: { tasks: 0, backlogSeconds: 0 } });
+});
+
+it.each(['NaN', '', '-1', 'x', '1e400'])('begins anew where Redis holds %j in the place of a figure', async (wrong) => {
+  const jobs = fixture.open();
+  const figures = [
+    'encode',
+    'generate',
+    'decode',
+    'reached',
+    'after.',
+    'encode.done',
+    'generate.busyMs',
+    'decode.busyDone',
+  ];
+  const spoilt = Object.fromEntries(figures.map((name) => [name, wrong]));
+  for (const key of [KEYS.pace, KEYS.turns, KEYS.work, KEYS.arrivals]) await jobs.redis.hset(key, spoilt);
+  const finite = (value: object) => Object.values(value).every((figure) => Number.isFinite(figure));
+
+  const { paceMs } = await jobs.outlook('', 'normal');
+  expect(paceMs).toSatisfy(finite);
+  for (const load of Object.values(await jobs.loads(SEEDS))) expect(load).toSatisfy(finite);
+
+  // One is open while another is created, answered, and counted: nothing of it fails, and figures are there again.
+  await jobs.submit(newJob());
+  const { jobId } = await jobs.submit(newJob());
+  await jobs.countArrivals(1);
+  fixture.startWorkers();
+  expect((await lastEvent(jobs, jobId)).type).toBe('completed');
+  await until(async () => Number(await jobs.redis.hget(KEYS.work, 'encode.done')) > 0);
+  expect(Number(await jobs.redis.hget(KEYS.pace, 'encode'))).toBeGreaterThanOrEqual(0);
 });

@@ -17,8 +17,9 @@ local function emit(body)
 end
 -- Milliseconds that one job takes of a stage, as of late.
 local function keepPace(pace, stage, ms)
-  local before = redis.call('HGET', pace, stage)
-  redis.call('HSET', pace, stage, tostring(before and before * 0.9 + ms * 0.1 or tonumber(ms)))
+  local before = tonumber(redis.call('HGET', pace, stage))
+  -- One that is no number would stay for ever: NaN and everything compares as false.
+  redis.call('HSET', pace, stage, tostring(before and before >= 0 and before < math.huge and before * 0.9 + ms * 0.1 or tonumber(ms)))
   redis.call('PEXPIRE', pace, 600000)
 end
 local function epoch()

@@ -1,6 +1,6 @@
 import { JOB_LUA, type JobScriptName } from './job-lua.js';
 import { KEYS } from './keys.js';
-import { defineScript, fromPairs, type Script } from './lua.js';
+import { defineScript, figureOf, fromPairs, type Script } from './lua.js';
 import type { RedisConnection } from './open-redis.js';
 
 /** A hash as Redis has it, and Redis' time in milliseconds since the epoch. */
@@ -222,7 +222,7 @@ export class JobScripts {
     const keys = [KEYS.pace, KEYS.turns, ...open, ...queues];
     const args = ['', tenant, PRIORITIES.indexOf(priority) + 1, KEYS.deadlines];
     const [ahead, pace] = (await this.#scripts.segueOutlook(keys, args)) as [number[], string[]];
-    const paceMs = Object.entries(fromPairs(pace)).map(([stage, ms]) => [stage, Number(ms)] as const);
+    const paceMs = Object.entries(fromPairs(pace)).map(([stage, ms]) => [stage, figureOf(ms) ?? 0] as const);
     return { ahead, paceMs: Object.fromEntries(paceMs) };
   }
 

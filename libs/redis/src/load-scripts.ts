@@ -1,5 +1,5 @@
 import { KEYS } from './keys.js';
-import { defineScript, fromPairs, NOW_LUA, type Script } from './lua.js';
+import { defineScript, figureOf, fromPairs, NOW_LUA, type Script } from './lua.js';
 import type { RedisConnection } from './open-redis.js';
 
 /** Counts ARGV[1] requests at this time, in steps of 5 s; those older than a minute are forgotten. */
@@ -7,7 +7,8 @@ const ARRIVE = `${NOW_LUA}
 local time = now()
 local step = math.floor(time / 5000)
 for _, field in ipairs(redis.call('HKEYS', KEYS[1])) do
-  if tonumber(field) < step - 12 then redis.call('HDEL', KEYS[1], field) end
+  local counted = tonumber(field)
+  if not counted or counted < step - 12 then redis.call('HDEL', KEYS[1], field) end
 end
 redis.call('HINCRBY', KEYS[1], string.format('%d', step), ARGV[1])
 return redis.call('PEXPIRE', KEYS[1], 120000)
@@ -18,15 +19,22 @@ return redis.call('PEXPIRE', KEYS[1], 120000)
  * work counts less and less: the sums are halved whenever they have grown large, those of tasks for all stages at once.
  */
 const ADD_WORK = `
+-- A sum that is no whole number is begun anew.
+local function add(field, more)
+  local sum = redis.pcall('HINCRBY', KEYS[1], field, more)
+  if type(sum) == 'number' then return sum end
+  redis.call('HSET', KEYS[1], field, more)
+  return tonumber(more)
+end
 local function halve(fields)
   for _, field in ipairs(fields) do
-    redis.call('HSET', KEYS[1], field, math.floor((redis.call('HGET', KEYS[1], field) or 0) / 2))
+    redis.call('HSET', KEYS[1], field, math.floor((tonumber(redis.call('HGET', KEYS[1], field)) or 0) / 2))
   end
 end
 local stage = ARGV[1]
-if redis.call('HINCRBY', KEYS[1], stage .. '.done', ARGV[2]) > 2000 then halve({'encode.done', 'generate.done', 'decode.done'}) end
-redis.call('HINCRBY', KEYS[1], stage .. '.busyDone', ARGV[4])
-if redis.call('HINCRBY', KEYS[1], stage .. '.busyMs', ARGV[3]) > 120000 then halve({stage .. '.busyDone', stage .. '.busyMs'}) end
+if add(stage .. '.done', ARGV[2]) > 2000 then halve({'encode.done', 'generate.done', 'decode.done'}) end
+add(stage .. '.busyDone', ARGV[4])
+if add(stage .. '.busyMs', ARGV[3]) > 120000 then halve({stage .. '.busyDone', stage .. '.busyMs'}) end
 return 1
 `;
 
@@ -35,7 +43,9 @@ const DEMAND = `${NOW_LUA}
 local time = now()
 local step = math.floor(time / 5000)
 local came = 0
-for back = 0, 5 do came = came + (redis.call('HGET', KEYS[1], string.format('%d', step - back)) or 0) end
+for back = 0, 5 do
+  came = came + (tonumber(redis.call('HGET', KEYS[1], string.format('%d', step - back))) or 0)
+end
 return {came, 25000 + time % 5000, redis.call('HGETALL', KEYS[2])}
 `;
 
@@ -79,7 +89,7 @@ export class LoadScripts {
     const reply = await this.#demand([KEYS.arrivals, KEYS.work], []);
     const [came, withinMs, flat] = reply as [number, number, string[]];
     const sums = fromPairs(flat);
-    const sum = (field: string): number => Number(sums[field] ?? 0);
+    const sum = (field: string): number => figureOf(sums[field]) ?? 0;
     return {
       arrivalsPerSecond: (came * 1000) / withinMs,
       work: (stage) => ({

@@ -34,3 +34,9 @@ export function fromPairs(flat: readonly string[]): Record<string, string> {
   for (let i = 0; i + 1 < flat.length; i += 2) hash[flat[i] ?? ''] = flat[i + 1] ?? '';
   return hash;
 }
+
+/** A figure that Redis holds; nothing where it is none, which must not spoil what is computed from it. */
+export function figureOf(text: string | undefined): number | undefined {
+  const figure = Number(text);
+  return text !== undefined && text !== '' && figure >= 0 && figure < Infinity ? figure : undefined;
+}

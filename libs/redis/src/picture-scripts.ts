@@ -14,7 +14,7 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], 0, at)) do
   redis.call('ZREM', KEYS[1], id)
 end
 if redis.call('HEXISTS', KEYS[2], ARGV[1]) == 0 then
-  local total = tonumber(redis.call('HGET', KEYS[2], 'total') or 0)
+  local total = tonumber(redis.call('HGET', KEYS[2], 'total')) or 0
   if total + ARGV[2] > tonumber(ARGV[4]) then
     local first = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')
     return first[2] and math.max(0, first[2] - at) or 0

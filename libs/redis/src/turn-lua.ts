@@ -8,8 +8,13 @@
  * that a tenant may have after what it was given.
  */
 export const TURN_LUA = `
+-- Nothing, and what is no number (NaN compares as false), counts as 0.
+local function count(value)
+  local number = tonumber(value)
+  return number and number >= 0 and number < math.huge and number or 0
+end
 local function highest(value, other)
-  return math.max(tonumber(value or 0), tonumber(other or 0))
+  return math.max(count(value), count(other))
 end
 local function nextTurn(turns, deadlines, tenant, open)
   if redis.call('ZCARD', deadlines) == 0 then return 0 end

@@ -31,8 +31,9 @@ export interface WayReport {
 
 const ALONE: PipelineOptions = { threads: 1, maxBatch: 1, prefixCacheBytes: 0 };
 const CACHE_BYTES = 256 * 1024 * 1024;
-/** Questions in flight. */
-const BATCHES = [2, 3, 4, 5, 6, 7, 8];
+/** Questions in flight; few questions are all asked at once. */
+const BATCHES = [8, 7, 6, 5, 4, 3, 2];
+const QUESTIONS_A_BATCH = 10;
 
 interface Way {
   readonly way: string;
@@ -84,8 +85,9 @@ export async function runIndependence(options: IndependenceOptions): Promise<Way
 
   const alone = await answersOf({ options: ALONE, clients: [1] });
   const reports: WayReport[] = [];
-  for (const { way, ...how } of WAYS) {
-    const { answers, ...figures } = await answersOf(how);
+  const most = Math.ceil(questions.length / QUESTIONS_A_BATCH);
+  for (const { way, options: open, clients } of WAYS) {
+    const { answers, ...figures } = await answersOf({ options: open, clients: clients.slice(0, most) });
     const differing = (part: (answer: Answer) => unknown) =>
       answers.flatMap((answer, index) => (same(part(answer), part(alone.answers[index] as Answer)) ? [] : [index]));
     const words = differing(({ text, finishReason }) => [text, finishReason]);

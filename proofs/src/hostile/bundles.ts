@@ -1,0 +1,91 @@
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { loadBundle } from '@segue/bundle';
+import { SegueError } from '@segue/core';
+import { TINY_BUNDLE_DIR } from '@segue/testing';
+import { below, damaged, type Case, type Random } from './case.js';
+
+/** A bundle that differs from a good one; it must be refused by a sentence that names what is wrong, or be as good. */
+function bundle(name: string, spoil: (dir: string) => void, refused: boolean): Case {
+  return {
+    name: `bundle: ${name}`,
+    async run() {
+      const dir = mkdtempSync(join(tmpdir(), 'segue-hostile-'));
+      try {
+        cpSync(TINY_BUNDLE_DIR, dir, { recursive: true });
+        spoil(dir);
+        await loadBundle(dir);
+        return refused ? 'it was taken' : undefined;
+      } catch (error) {
+        if (error instanceof SegueError && error.message.length > 20) return undefined;
+        return `it was refused by ${String(error)}`;
+      } finally {
+        rmSync(dir, { recursive: true });
+      }
+    },
+  };
+}
+
+const VALUES: readonly unknown[] = [null, -1, 1e308, '', '../../etc/passwd', '/etc/passwd', [], {}, true];
+
+type Path = readonly (string | number)[];
+
+function leaves(value: unknown, path: Path = []): Path[] {
+  if (typeof value !== 'object' || value === null) return [path];
+  return Object.entries(value).flatMap(([key, inner]) => leaves(inner, [...path, key]));
+}
+
+function changed(value: unknown, [key, ...rest]: Path, to: unknown): unknown {
+  if (key === undefined) return to;
+  const copy = structuredClone(value) as Record<string, unknown>;
+  copy[key] = changed(copy[key], rest, to);
+  return copy;
+}
+
+export function bundleCases(random: Random): Case[] {
+  const manifest: unknown = JSON.parse(readFileSync(join(TINY_BUNDLE_DIR, 'manifest.json'), 'utf8'));
+  const paths = leaves(manifest);
+  const edit = (dir: string, path: Path, to: unknown) =>
+    writeFileSync(join(dir, 'manifest.json'), JSON.stringify(changed(manifest, path, to)));
+  const files = [
+    'encoder.onnx',
+    'prefill.onnx',
+    'decode.onnx',
+    'seg_head.onnx',
+    'decoder.onnx',
+    'tokenizer.json',
+    'language-base-0.bin',
+  ];
+  return [
+    ...Array.from({ length: 60 }, () => {
+      const path = paths[below(paths.length, random)] as Path;
+      const value = VALUES[below(VALUES.length, random)];
+      const isFile = path.at(-1) === 'file' || path.at(-1) === 'sha256';
+      return bundle(`${path.join('.')} is ${JSON.stringify(value)}`, (dir) => edit(dir, path, value), isFile);
+    }),
+    ...Array.from({ length: 15 }, () =>
+      bundle(
+        'a manifest that is cut',
+        (dir) => {
+          const text = readFileSync(join(dir, 'manifest.json'));
+          writeFileSync(join(dir, 'manifest.json'), text.subarray(0, below(text.length - 2, random)));
+        },
+        true,
+      ),
+    ),
+    ...files.flatMap((file) => [
+      bundle(
+        `${file} with damage`,
+        (dir) => {
+          const bytes = readFileSync(join(dir, file));
+          const spoilt = damaged(bytes, random);
+          spoilt[0] = ~(bytes[0] ?? 0);
+          writeFileSync(join(dir, file), spoilt);
+        },
+        true,
+      ),
+      bundle(`without ${file}`, (dir) => rmSync(join(dir, file)), true),
+    ]),
+  ];
+}
