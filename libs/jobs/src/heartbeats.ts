@@ -1,21 +1,24 @@
 import { hostname } from 'node:os';
-import { startPeriodic, type Periodic, type Stage } from '@segue/core';
+import { startPeriodic, STAGES, type Periodic, type Stage } from '@segue/core';
 import { KEYS, type JobScripts, type LoadScripts, type RedisConnection } from '@segue/redis';
+import { z } from 'zod';
 import type { WorkMeter } from './work-meter.js';
 
-/** What a worker says of itself. */
-export interface WorkerInfo {
+const workerInfo = z.object({
   /** Unique for its process. */
-  readonly id: string;
-  readonly stage: Stage;
+  id: z.string(),
+  stage: z.enum(STAGES),
   /** `name@version` of its bundle. */
-  readonly model: string;
+  model: z.string(),
   /** What its graphs run on: `cpu`, `cuda:0`. */
-  readonly device?: string;
+  device: z.string().optional(),
   /** Tasks in hand, and how many it takes at most. */
-  readonly active: number;
-  readonly concurrency: number;
-}
+  active: z.int().nonnegative(),
+  concurrency: z.int().positive(),
+});
+
+/** What a worker says of itself. */
+export type WorkerInfo = Readonly<z.infer<typeof workerInfo>>;
 
 const BEAT_MS = 1_000;
 /** A worker that is silent for so long counts no more: it is gone, frozen, or cut off. */
@@ -51,7 +54,15 @@ export function startHeartbeat(
   };
 }
 
-/** Workers of a stage that are heard of. */
+/** Workers of a stage that are heard of. What says of itself what no worker does, does not count as one. */
 export async function liveWorkers(scripts: JobScripts, stage: Stage): Promise<WorkerInfo[]> {
-  return (await scripts.liveWorkers(stage, SILENT_MS)).map((info) => JSON.parse(info) as WorkerInfo);
+  return (await scripts.liveWorkers(stage, SILENT_MS)).flatMap((info) => parseInfo(info) ?? []);
+}
+
+function parseInfo(info: string): WorkerInfo | undefined {
+  try {
+    return workerInfo.safeParse(JSON.parse(info)).data;
+  } catch {
+    return undefined; // no JSON
+  }
 }

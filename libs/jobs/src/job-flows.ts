@@ -111,9 +111,10 @@ export class JobFlows {
     await this.#ask(async () => (await this.#queues.segment.getJob(jobId))?.removeUnprocessedChildren());
   }
 
-  /** BullMQ's keys of the tasks that wait for the stages, in their order. */
-  get waitingKeys(): readonly string[] {
-    return STAGES.map((key) => this.#queues[key].toKey('prioritized'));
+  /** BullMQ's keys of the tasks that wait for the stages, and of those in work, in their order. */
+  get taskKeys(): { readonly waiting: readonly string[]; readonly inWork: readonly string[] } {
+    const keys = (state: string) => STAGES.map((key) => this.#queues[key].toKey(state));
+    return { waiting: keys('prioritized'), inWork: keys('active') };
   }
 
   /** For who shows them to operators. */

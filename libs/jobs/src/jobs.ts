@@ -25,6 +25,8 @@ export interface JobsOptions {
 export interface Outlook {
   /** Tasks that would be taken earlier. */
   readonly ahead: Readonly<Record<Stage, number>>;
+  /** Tasks in work. */
+  readonly active: Readonly<Record<Stage, number>>;
   /** What one job has taken of each stage of late, in milliseconds; 0 where nothing is known. */
   readonly paceMs: Readonly<Record<Stage, number>>;
 }
@@ -158,12 +160,13 @@ export class Jobs {
   /** What a further job of the tenant would find before it. */
   async outlook(tenant: string, priority: Priority): Promise<Outlook> {
     const { flows, store } = this.#parts;
-    const { ahead, paceMs } = await store.scripts.outlook(tenant, priority, flows.waitingKeys);
-    const [encode = 0, generate = 0, decode = 0] = ahead;
-    const pace = (stage: Stage): number => paceMs[stage] ?? 0;
+    const { ahead, active, paceMs } = await store.scripts.outlook(tenant, priority, flows.taskKeys);
+    const byStage = (of: (stage: Stage, index: number) => number | undefined) =>
+      Object.fromEntries(STAGES.map((stage, index) => [stage, of(stage, index) ?? 0])) as Record<Stage, number>;
     return {
-      ahead: { encode, generate, decode },
-      paceMs: { encode: pace('encode'), generate: pace('generate'), decode: pace('decode') },
+      ahead: byStage((_, index) => ahead[index]),
+      active: byStage((_, index) => active[index]),
+      paceMs: byStage((stage) => paceMs[stage]),
     };
   }
 

@@ -29,6 +29,14 @@ test('stops with a status of its own, and is killed when it does not', async () 
   expect(deaf.ended).toBe('was ended by SIGKILL');
 });
 
+test('has all the time that a stop is given', async () => {
+  const slow = run(
+    'process.on("SIGTERM", () => setTimeout(() => process.exit(3), 5_500)); console.log("up"); setInterval(() => {}, 1e6)',
+  );
+  await serves(slow, 'up');
+  expect(await slow.stop(15_000)).toBe(3);
+});
+
 test('is paused, resumed, and stopped while it is paused', async () => {
   const program = run('setInterval(() => {}, 1e6); console.log("up")');
   await serves(program, 'up');

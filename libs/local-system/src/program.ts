@@ -27,6 +27,8 @@ function spawn({ command: [program, ...args], env, cwd = process.cwd() }: Progra
     reject: false,
     // Its own process group: a terminal's Ctrl-C reaches only this program, which then stops the others in order.
     detached: true,
+    // How long a stop may take is said by stop().
+    forceKillAfterDelay: false,
   });
 }
 

@@ -220,20 +220,22 @@ return redis.call('HMGET', KEYS[2], unpack(ids))
 `;
 
 /**
- * How many tasks of each queue (KEYS[6] and on: BullMQ's sorted sets of those that wait) a further job of the tenant would stand
- * behind, and the pace of the stages. KEYS[1]: pace, [2]: turns, [3] to [5]: the tenant's open jobs. ARGV[2]: tenant, [3]: rank
+ * How many tasks of each queue a further job of the tenant would stand behind, how many are in work, and the pace of the stages.
+ * KEYS[6] and on: BullMQ's sorted sets of the tasks that wait, and as many lists of those in work. KEYS[1]: pace, [2]: turns, [3] to [5]: the tenant's open jobs. ARGV[2]: tenant, [3]: rank
  * of the job's priority, [4]: deadlines.
  */
 const OUTLOOK = `
-local ahead = {}
-for class = 1, tonumber(ARGV[3]) do ahead[class] = KEYS[2 + class] end
-local turn = nextTurn(KEYS[2], ARGV[4], ARGV[2], ahead)
+local open = {}
+for class = 1, tonumber(ARGV[3]) do open[class] = KEYS[2 + class] end
+local turn = nextTurn(KEYS[2], ARGV[4], ARGV[2], open)
 local place = turn * 3 + ARGV[3] + 1
-local counts = {}
-for queue = 6, #KEYS do
-  counts[queue - 5] = redis.call('ZCOUNT', KEYS[queue], '-inf', '(' .. string.format('%.0f', place * 4294967296))
+local ahead, active = {}, {}
+local queues = (#KEYS - 5) / 2
+for queue = 1, queues do
+  ahead[queue] = redis.call('ZCOUNT', KEYS[5 + queue], '-inf', '(' .. string.format('%.0f', place * 4294967296))
+  active[queue] = redis.call('LLEN', KEYS[5 + queues + queue])
 end
-return {counts, redis.call('HGETALL', KEYS[1])}
+return {ahead, active, redis.call('HGETALL', KEYS[1])}
 `;
 
 const BODIES = {

@@ -211,19 +211,24 @@ export class JobScripts {
 
   /**
    * What a further job of the tenant would find before it.
-   * @param queues BullMQ's keys of the tasks that wait.
+   * @param waiting BullMQ's keys of the tasks that wait. @param inWork and of those in work.
    */
   async outlook(
     tenant: string,
     priority: NewRecord['priority'],
-    queues: readonly string[],
-  ): Promise<{ readonly ahead: readonly number[]; readonly paceMs: Readonly<Record<string, number>> }> {
+    { waiting, inWork }: { readonly waiting: readonly string[]; readonly inWork: readonly string[] },
+  ): Promise<{
+    readonly ahead: readonly number[];
+    readonly active: readonly number[];
+    readonly paceMs: Readonly<Record<string, number>>;
+  }> {
     const open = PRIORITIES.map((each) => KEYS.openJobs(tenant, each));
-    const keys = [KEYS.pace, KEYS.turns, ...open, ...queues];
+    const keys = [KEYS.pace, KEYS.turns, ...open, ...waiting, ...inWork];
     const args = ['', tenant, PRIORITIES.indexOf(priority) + 1, KEYS.deadlines];
-    const [ahead, pace] = (await this.#scripts.segueOutlook(keys, args)) as [number[], string[]];
+    const reply = await this.#scripts.segueOutlook(keys, args);
+    const [ahead, active, pace] = reply as [number[], number[], string[]];
     const paceMs = Object.entries(fromPairs(pace)).map(([stage, ms]) => [stage, figureOf(ms) ?? 0] as const);
-    return { ahead, paceMs: Object.fromEntries(paceMs) };
+    return { ahead, active, paceMs: Object.fromEntries(paceMs) };
   }
 
   #job(name: JobScriptName, jobId: string, ...args: readonly (string | number)[]): Promise<unknown> {

@@ -26,6 +26,16 @@ afterEach(async () => {
 });
 afterAll(() => server.stop());
 
+it('tells once in a while of what a queue asks for again and again', async () => {
+  const { client, onError } = open('worker');
+  await expect.poll(() => client.status).toBe('ready');
+  for (let times = 0; times < 100; times++) onError(new Error('OOM command not allowed'));
+  expect(warned).toHaveLength(1);
+  onError(new Error('a defect'));
+  onError(new Error('a defect'));
+  expect(warned).toHaveLength(3);
+});
+
 /** Ways to make a real Redis refuse writes for a while, and how to end them. */
 const FAULTS = [
   ['full', ['maxmemory', '1'], ['maxmemory', '0']],

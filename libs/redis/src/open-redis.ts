@@ -66,6 +66,9 @@ const FAREWELL_MS = 1_000;
 const COMMAND_TIMEOUT_MS = 2_000;
 const LONGEST_RECONNECT_WAIT_MS = 1_000;
 
+/** Queues ask again and again while Redis refuses what they say; of those errors one is told in this time. */
+const TELL_EVERY_MS = 5_000;
+
 const ROLE_OPTIONS = {
   producer: { enableOfflineQueue: false, maxRetriesPerRequest: 0, commandTimeout: COMMAND_TIMEOUT_MS },
   worker: { maxRetriesPerRequest: null },
@@ -85,7 +88,12 @@ export function openRedis({ url, role, log, tls = {} }: RedisConnectionOptions):
   const security = url.startsWith('rediss:') ? { tls: readTls(tls) } : {};
   let [away, closed] = [false, false];
   const opened: Redis[] = [];
+  let toldAt = -Infinity;
   const onError = (error: Error): void => {
+    if (client.status === 'ready' && isStoreAway(redisError(error))) {
+      if (performance.now() - toldAt < TELL_EVERY_MS) return;
+      toldAt = performance.now();
+    }
     if (client.status === 'ready') log.warn({ err: error }, 'redis connection');
     else if (!away) log.warn({ err: error }, 'Redis is away; trying again until it is back');
     away ||= client.status !== 'ready';

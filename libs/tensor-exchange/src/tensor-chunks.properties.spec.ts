@@ -4,7 +4,7 @@ import { array, assert, float, integer, property } from 'fast-check';
 import { expect, it } from 'vitest';
 import { chunksOf, CHUNK_BYTES, serializeChunk, TensorAssembly } from './tensor-chunks.js';
 
-const sent = (data: Float32Array, shape: number[]) => {
+const sent = (data: Float32Array<ArrayBuffer>, shape: number[]) => {
   const assembly = new TensorAssembly();
   for (const chunk of chunksOf({ dtype: 'float32', shape, data }))
     assembly.add(fromBinary(TensorChunkSchema, Uint8Array.from(serializeChunk(chunk))));

@@ -6,8 +6,9 @@ const slots = { encode: 4, generate: 8, decode: 2 };
 
 describe('what a request may expect', () => {
   const paceMs = { encode: 100, generate: 800, decode: 200 };
+  const none = { encode: 0, generate: 0, decode: 0 };
   it('is its own work where nothing waits', () => {
-    expect(expectation({ ahead: { encode: 0, generate: 0, decode: 0 }, paceMs }, slots, 0)).toEqual({
+    expect(expectation({ ahead: none, active: none, paceMs }, slots, 0)).toEqual({
       waitMs: 0,
       workMs: 1_100,
     });
@@ -16,9 +17,14 @@ describe('what a request may expect', () => {
   it('is decided by the slowest stage, which has the jobs of the stages before it to do as well', () => {
     const ahead = { encode: 20, generate: 20, decode: 0 };
     // 40 jobs for eight slots of 0.8 s take 4 s, and two slots of 0.2 s as long.
-    expect(expectation({ ahead, paceMs }, slots, 0).waitMs).toBe(4_000);
-    expect(expectation({ ahead, paceMs: { ...paceMs, decode: 400 } }, slots, 0).waitMs).toBe(8_000);
-    expect(expectation({ ahead, paceMs }, slots, 40).waitMs).toBe(8_000);
+    expect(expectation({ ahead, active: none, paceMs }, slots, 0).waitMs).toBe(4_000);
+    expect(expectation({ ahead, active: none, paceMs: { ...paceMs, decode: 400 } }, slots, 0).waitMs).toBe(8_000);
+    expect(expectation({ ahead, active: none, paceMs }, slots, 40).waitMs).toBe(8_000);
+  });
+
+  it('counts what is in work: it will come to the stages after', () => {
+    const active = { ...none, generate: 8 };
+    expect(expectation({ ahead: none, active, paceMs: { ...paceMs, decode: 1_000 } }, slots, 0).waitMs).toBe(4_000);
   });
 });
 

@@ -124,12 +124,15 @@ export interface Expectation {
   readonly workMs: number;
 }
 
-/** It waits for the slowest stage to get through what is before it; a job that waits for one stage has those after it before it. */
-export function expectation({ ahead, paceMs }: Outlook, slots: Look['slots'], entering: number): Expectation {
+/**
+ * It waits for the slowest stage to get through what is before it; a job that waits for one stage, or is in work there, has
+ * those after it before it.
+ */
+export function expectation({ ahead, active, paceMs }: Outlook, slots: Look['slots'], entering: number): Expectation {
   let jobs = entering;
   let waitMs = 0;
   for (const stage of STAGES) {
-    jobs += ahead[stage];
+    jobs += ahead[stage] + active[stage];
     waitMs = Math.max(waitMs, (jobs * paceMs[stage]) / slots[stage]);
   }
   return { waitMs, workMs: STAGES.reduce((sum, stage) => sum + paceMs[stage], 0) };
