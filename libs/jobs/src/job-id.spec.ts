@@ -21,7 +21,7 @@ it('no two tenants and keys are remembered by the same digest', () => {
   assert(
     property(pair, pair, (a, b) => {
       const same = a.tenant === b.tenant && a.key === b.key;
-      return (idempotencyDigest(a.tenant, a.key) === idempotencyDigest(b.tenant, b.key)) === same;
+      expect(idempotencyDigest(a.tenant, a.key) === idempotencyDigest(b.tenant, b.key)).toBe(same);
     }),
   );
 });
@@ -30,7 +30,7 @@ it('requests that differ in their words have different digests', () => {
   assert(
     property(string(), string(), (a, b) => {
       const digest = (instruction: string) => requestDigest(request({ instruction }));
-      return (digest(a) === digest(b)) === (a === b);
+      expect(digest(a) === digest(b)).toBe(a === b);
     }),
   );
 });

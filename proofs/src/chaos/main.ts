@@ -5,6 +5,9 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import { FAULTS, type FaultName } from './faults.js';
 import { table, verdict } from './report.js';
 import { runChaos } from './run-chaos.js';
+import { endWithSignals } from '../end-with-signals.js';
+
+endWithSignals();
 
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
 

@@ -1,5 +1,8 @@
 import { Command } from 'commander';
 import { runHostile } from './run-hostile.js';
+import { endWithSignals } from '../end-with-signals.js';
+
+endWithSignals();
 
 const command = new Command('npm run hostile --')
   .description('What nobody should send, over every door: is it refused well, and does the service go on?')

@@ -2,6 +2,9 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
 import { runOverload } from './run-overload.js';
+import { endWithSignals } from '../end-with-signals.js';
+
+endWithSignals();
 
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
 

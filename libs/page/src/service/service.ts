@@ -1,4 +1,5 @@
 import { EventSourceParserStream } from 'eventsource-parser/stream';
+import { authorization, keyWanted } from './api-key.js';
 import type { Exchange, Job, JobEvent, Model } from './bodies.js';
 
 /** How often a broken event stream is taken up again, and the pause before each time. */
@@ -118,7 +119,10 @@ function pictureForm(blob: Blob): FormData {
 /** @param path relative to the page, which may lie behind a prefix. */
 async function send(path: string, request: RequestInit = {}): Promise<Response> {
   try {
-    return await fetch(path, request);
+    const headers = { ...(request.headers as Record<string, string> | undefined), ...authorization() };
+    const response = await fetch(path, { ...request, headers });
+    if (response.status === 401) keyWanted.value = true;
+    return response;
   } catch (error) {
     if (request.signal?.aborted) throw error;
     throw new Problem('The service cannot be reached. Check that it runs, then ask again.');

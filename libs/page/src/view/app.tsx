@@ -4,6 +4,7 @@ import { About } from './about.js';
 import { Announcer } from './announcer.js';
 import { AskForm } from './ask-form.js';
 import { Examples } from './examples.js';
+import { KeyForm } from './key-form.js';
 import { Stage } from './stage.js';
 import { Tray } from './tray.js';
 import { Turns } from './turns.js';
@@ -50,6 +51,7 @@ export function App() {
         <section class="talk" aria-label="Conversation">
           {current && <Turns conversation={current} key={current.key} />}
           <Problems album={album} />
+          <KeyForm onGiven={() => album.complain('')} />
           <AskForm album={album} />
           <Announcer album={album} />
         </section>
