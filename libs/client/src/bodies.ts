@@ -1,31 +1,7 @@
-import { SegueError, type Answer, type Job, type JobEvent, type Mode, type Segment } from '@segue/core';
-
-/** What people should know of a model before they ask. */
-export interface Knowledge {
-  /** Names of the kinds of things that it can find. */
-  readonly kinds: readonly string[];
-  /** Languages of its questions and answers, by their English names. */
-  readonly languages: readonly string[];
-  /** What it cannot do: one sentence each. */
-  readonly limits: readonly string[];
-}
+import { SegueError, type Answer, type Job, type JobEvent, type ModelFacts, type Segment } from '@segue/core';
 
 /** A model that the service can answer with. */
-export interface Model {
-  readonly name: string;
-  readonly version: string;
-  readonly description: string;
-  readonly modes: readonly Mode[];
-  /** Used when a request names no model. */
-  readonly isDefault: boolean;
-  /** False for random weights, which exist for tests alone. */
-  readonly trained: boolean;
-  /** Whether a segment's score is a calibrated probability. */
-  readonly scoreCalibrated: boolean;
-  readonly maxTokens: number;
-  readonly maxQuestionTokens: number;
-  /** What people should know of it before they ask. */
-  readonly knowledge?: Knowledge;
+export interface Model extends ModelFacts {
   /** What its workers run on at the moment, each once: `cpu`, `cuda:0`. Empty while none is heard of. */
   readonly devices: readonly string[];
 }

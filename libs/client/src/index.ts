@@ -22,6 +22,7 @@ export {
   type JobEvent,
   type JobEventBody,
   type JobState,
+  type Knowledge,
   type Mode,
   type Pixels,
   type Priority,
@@ -33,7 +34,7 @@ export {
   type Timings,
   type Turn,
 } from '@segue/core';
-export type { Knowledge, Model, StoredImage } from './bodies.js';
+export type { Model, StoredImage } from './bodies.js';
 export { SegueClient, type SegueClientOptions } from './client.js';
 export type { Jobs, ListOptions, WatchOptions } from './jobs.js';
 export { paintSegments } from './paint-segments.js';

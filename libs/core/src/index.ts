@@ -3,6 +3,7 @@ export * from './answer.js';
 export * from './errors.js';
 export * from './job.js';
 export * from './mask.js';
+export * from './model.js';
 export * from './paint.js';
 export * from './palette.js';
 export * from './follow.js';

@@ -26,12 +26,12 @@ import type {
   JobState,
   MaskFormat,
   Mode,
+  ModelFacts,
   Priority,
   Segment,
   Stage,
 } from '@segue/core';
 import { z } from 'zod';
-import type { Model } from '../models/model-catalogue.js';
 import type { EncodedMask, EncodeMask } from '../segmentation/encoded-mask.js';
 import { OPTIONS, toCommand, type Option, type SegmentationCommand } from '../segmentation/command.js';
 import { parseOptions } from '../segmentation/parse-options.js';
@@ -190,6 +190,6 @@ function toWireError({ code, message }: ErrorBody): { code: string; message: str
   return { code, message };
 }
 
-export function toWireModel(model: Model, devices: readonly string[]): WireModel {
+export function toWireModel(model: ModelFacts, devices: readonly string[]): WireModel {
   return create(ModelSchema, { ...model, devices: [...devices], modes: model.modes.map((mode) => MODES[mode]) });
 }

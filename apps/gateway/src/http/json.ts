@@ -1,5 +1,4 @@
-import type { Answer, Job, JobEvent, Segment } from '@segue/core';
-import type { Model } from '../models/model-catalogue.js';
+import type { Answer, Job, JobEvent, ModelFacts, Segment } from '@segue/core';
 import type { EncodedMask, EncodeMask } from '../segmentation/encoded-mask.js';
 import type { Body } from './schemas.js';
 
@@ -58,7 +57,7 @@ export async function toEventBody(event: JobEvent, encodeMask: EncodeMask): Prom
   }
 }
 
-export function toModelBody(model: Model, devices: readonly string[]): Body<'Model'> {
+export function toModelBody(model: ModelFacts, devices: readonly string[]): Body<'Model'> {
   return {
     name: model.name,
     version: model.version,
@@ -75,7 +74,7 @@ export function toModelBody(model: Model, devices: readonly string[]): Body<'Mod
 }
 
 /** A model as OpenAI's clients parse it. */
-export function toModelHead({ name }: Model): Body<'ModelHead'> {
+export function toModelHead({ name }: ModelFacts): Body<'ModelHead'> {
   return { id: name, object: 'model', created: 0, owned_by: 'segue' };
 }
 

@@ -1,26 +1,10 @@
 import { join } from 'node:path';
 import { loadBundle, type Manifest } from '@segue/bundle';
-import { SegueError, type Mode } from '@segue/core';
-
-/** A model as clients see it. */
-export interface Model {
-  readonly name: string;
-  readonly version: string;
-  readonly description: string;
-  readonly modes: readonly Mode[];
-  readonly isDefault: boolean;
-  readonly trained: boolean;
-  readonly scoreCalibrated: boolean;
-  /** Longest answer, and longest question with its conversation, in tokens. */
-  readonly maxTokens: number;
-  readonly maxQuestionTokens: number;
-  /** What people should know of it before they ask. */
-  readonly knowledge?: Manifest['knowledge'];
-}
+import { SegueError, type ModelFacts } from '@segue/core';
 
 /** The models that this installation answers with. The gateway reads manifests only: weights are the workers' business. */
 export class ModelCatalogue {
-  private constructor(readonly models: readonly Model[]) {}
+  private constructor(readonly models: readonly ModelFacts[]) {}
 
   /** @throws SegueError when the bundle cannot be read. */
   static async load(modelsDir: string, name: string): Promise<ModelCatalogue> {
@@ -32,7 +16,7 @@ export class ModelCatalogue {
    * @param name with or without its version, as answers give it (`name@version`); the default model when undefined.
    * @throws SegueError NOT_FOUND, naming the models that there are.
    */
-  get(name: string | undefined): Model {
+  get(name: string | undefined): ModelFacts {
     const model = this.models.find((known) =>
       name === undefined ? known.isDefault : name === known.name || name === `${known.name}@${known.version}`,
     );
@@ -42,7 +26,7 @@ export class ModelCatalogue {
   }
 }
 
-function toModel({ name, version, description, purpose, knowledge, language, decoder }: Manifest): Model {
+function toModel({ name, version, description, purpose, knowledge, language, decoder }: Manifest): ModelFacts {
   return {
     name,
     version,
