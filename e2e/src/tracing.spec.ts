@@ -63,7 +63,11 @@ describe('a request', () => {
         'llm-worker: session.run',
         'llm-worker: wait for generate',
       ]);
-    await expect.poll(() => trace.filter((span) => span.parentSpanId !== CLIENT_SPAN && !parentOf(span))).toEqual([]);
+    const orphans = (): readonly CollectedSpan[] => {
+      seen();
+      return trace.filter((span) => span.parentSpanId !== CLIENT_SPAN && !parentOf(span));
+    };
+    await expect.poll(orphans, { timeout: 30_000 }).toEqual([]);
     expect(trace.filter(({ status }) => status.code === 2)).toEqual([]);
   });
 
