@@ -9,6 +9,8 @@ export interface IndependenceOptions {
   /** Folder of photos. */
   readonly photos: string;
   readonly questions: number;
+  /** Names of ways; all unless given. */
+  readonly ways?: readonly string[];
   readonly onWay?: (report: WayReport) => void;
 }
 
@@ -87,6 +89,7 @@ export async function runIndependence(options: IndependenceOptions): Promise<Way
   const reports: WayReport[] = [];
   const most = Math.ceil(questions.length / QUESTIONS_A_BATCH);
   for (const { way, options: open, clients } of WAYS) {
+    if (options.ways && !options.ways.includes(way)) continue;
     const { answers, ...figures } = await answersOf({ options: open, clients: clients.slice(0, most) });
     const differing = (part: (answer: Answer) => unknown) =>
       answers.flatMap((answer, index) => (same(part(answer), part(alone.answers[index] as Answer)) ? [] : [index]));
