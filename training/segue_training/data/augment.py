@@ -88,10 +88,17 @@ def _random_frame(photo: Photo, rng: random.Random) -> Frame:
     return Frame(pixels, masks, [thing.label for thing in things], unsure)
 
 
+def worse(pixels: np.ndarray, rng: random.Random) -> np.ndarray:
+    """The picture uint8[h, w, 3] with fewer details and other colours."""
+    return _colour(_coarse(pixels, rng.uniform(0.3, 0.6) * min(1.0, _FRAME / max(pixels.shape))), rng)
+
+
 def _blur(pixels: np.ndarray, rng: random.Random) -> np.ndarray:
-    if rng.random() > 0.25:
-        return pixels
-    image, factor = Image.fromarray(pixels), rng.uniform(0.35, 0.8)
+    return pixels if rng.random() > 0.25 else _coarse(pixels, rng.uniform(0.35, 0.8))
+
+
+def _coarse(pixels: np.ndarray, factor: float) -> np.ndarray:
+    image = Image.fromarray(pixels)
     small = image.resize((max(8, int(image.width * factor)), max(8, int(image.height * factor))), Image.Resampling.BILINEAR)
     return np.asarray(small.resize(image.size, Image.Resampling.BILINEAR))
 

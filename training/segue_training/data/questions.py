@@ -9,7 +9,7 @@ from segue_training.model.config import COLOURS, RELATIONS
 from .bank import FollowUp, Thing, article, join, languages, plural
 from .kind_questions import KindQuestions
 from .kinds import load_kinds
-from .scene import SEG, Question, Scene, refusal, seen
+from .scene import SEG, Question, Scene, only_things, refusal, seen
 from .which import HELD_PHRASES, NEAR_PHRASES, phrases
 
 _EXPLICIT = (
@@ -29,6 +29,20 @@ _EXPLICIT = (
     "Please give me the mask of the {}.",
     "Highlight the {}.",
     "Select the {} here.",
+    "Point to the {}.",
+    "Point at the {}.",
+    "Locate the {}.",
+    "Where's the {}?",
+    "Circle the {}.",
+    "Cut out the {}.",
+    "Draw around the {}.",
+    "Tell me where the {} is.",
+    "Can you see the {}? Mark it.",
+    "There's {a} in this picture, highlight it.",
+    "There is {a} somewhere. Where?",
+    "I can see {a}. Can you mark it?",
+    "{a}, where is it?",
+    "Is this {a}? Show me.",
 )
 _PLURAL = (
     "Segment all the {}.",
@@ -42,6 +56,11 @@ _PLURAL = (
     "Segment the {}.",
     "Can you segment the {} in this image?",
     "Highlight each of the {}.",
+    "Point to the {}.",
+    "Locate all the {}.",
+    "There are some {} in this picture, highlight them.",
+    "Are there any {}? Show me.",
+    "{}, please",
 )
 _USE = (
     "What here could I use to {}?",
@@ -66,6 +85,9 @@ _IS = (
     "Which thing in the picture is the {}?",
     "Please mark the {}.",
     "I am looking for the {}.",
+    "Point to the {}.",
+    "Highlight the {}.",
+    "There must be the {} here. Where?",
 )
 _EXPLAIN = (
     " Please explain why.",
@@ -85,6 +107,9 @@ _PHRASE = (
     "Find {} in the picture.",
     "Could you mark {}?",
     "I mean {}. Where is it?",
+    "Point to {}.",
+    "Highlight {}.",
+    "Could you point out {}?",
 )
 _SEVERAL = (
     "Segment {}.",
@@ -123,25 +148,32 @@ _WHAT = (
     "Describe the picture.",
     "Which things are in the picture?",
     "What can be seen here?",
+    "What is this?",
+    "What is here?",
+    "Tell me what you see.",
+    "What is going on here?",
 )
 _COUNT = ("How many {} are there?", "How many {} do you see?", "Count the {}.", "What is the number of {} in the image?")
 _NUMBERS = ("none", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 
+_OPENINGS = ("Hi! ", "Hello, ", "Hey, ", "OK. ", "Please help me. ", "A question: ", "so, ")
+_CLOSINGS = (" Please.", " please", " Thanks.", " thx", " Thank you!", " Can you help?", " pls")
+
 _MIX = {
-    "explicit": 17,
-    "absent": 14,
-    "reasoning": 21,
+    "explicit": 15,
+    "absent": 13,
+    "reasoning": 19,
     "reasoning_absent": 4,
-    "kind": 18,
-    "referring": 9,
+    "kind": 26,
+    "referring": 8,
     "coloured": 2.5,
     "near": 3,
-    "plural": 6,
-    "several": 5,
-    "everything": 2,
-    "each": 1.5,
+    "plural": 5,
+    "several": 4,
+    "everything": 4,
+    "each": 2,
     "partly": 2,
-    "is_there": 5,
+    "is_there": 4,
     "what": 1.5,
     "count": 1.5,
     "and_another": 3,
@@ -150,11 +182,37 @@ _MIX = {
     "follow_up": 4,
     "why": 1.5,
     "foreign": 1.5,
+    "scenery": 1.5,
 }
 
 
 ONLY_ENGLISH = "I only read English. Please ask in English."
 """The answer to a question in another language."""
+
+
+_SCENERY = (
+    "background",
+    "foreground",
+    "sky",
+    "ground",
+    "floor",
+    "ceiling",
+    "grass",
+    "road",
+    "street",
+    "water",
+    "sea",
+    "beach",
+    "sand",
+    "snow",
+    "mountains",
+    "forest",
+    "landscape",
+    "room",
+    "shadow",
+    "horizon",
+)
+"""What surrounds things and is none itself."""
 
 
 class QuestionMaker:
@@ -207,7 +265,7 @@ class QuestionMaker:
         thing = self._present(scene, rng)
         if thing is None:
             return None
-        text = rng.choice(_EXPLICIT).format(self._word(thing, rng))
+        text = explicit(self._word(thing, rng), rng)
         if scene.captions and rng.random() < 0.1:
             text = f"This is a photo of: {rng.choice(scene.captions).strip().rstrip('.').lower()}. " + text
         return Question("explicit", text, f"It is the {self.things[thing].name} {SEG}.", [(thing, 0)])
@@ -226,7 +284,7 @@ class QuestionMaker:
         elif rng.random() < 0.15:
             text = rng.choice(_PLURAL).format(plural(word))
         else:
-            text = rng.choice(_EXPLICIT).format(word)
+            text = explicit(word, rng)
         return Question("absent", text, refusal(word) + self._seen(scene, thing))
 
     def _seen(self, scene: Scene, asked: int) -> str:
@@ -307,6 +365,11 @@ class QuestionMaker:
     def _foreign(self, scene: Scene, rng: random.Random) -> Question:
         return Question("foreign", rng.choice(self.foreign), ONLY_ENGLISH)
 
+    def _scenery(self, scene: Scene, rng: random.Random) -> Question:
+        """ "Segment the background." """
+        word = rng.choice(_SCENERY)
+        return Question("scenery", rng.choice(_EXPLICIT[:11]).format(word), only_things(word) + seen(scene, self.names))
+
     def _plural(self, scene: Scene, rng: random.Random) -> Question | None:
         several = [thing for thing, count in scene.present.items() if count > 1]
         if not several:
@@ -358,7 +421,7 @@ class QuestionMaker:
         earlier = rng.choice(
             [
                 (rng.choice(_PLURAL).format(many), f"They are the {many} {SEG}."),
-                (rng.choice(_EXPLICIT).format(name), f"It is the {name} {SEG}."),
+                (explicit(name, rng), f"It is the {name} {SEG}."),
             ]
         )
         text = rng.choice(_AND_WHICH).format(rng.choice(self.phrases[relation]).format("one"))
@@ -374,7 +437,7 @@ class QuestionMaker:
         earlier = rng.choice(
             [
                 (rng.choice(_IS_THERE).format(words), f"Yes, there {'is' if words != name else 'are'} {words}."),
-                (rng.choice(_EXPLICIT).format(name), f"It is the {name} {SEG}."),
+                (explicit(name, rng), f"It is the {name} {SEG}."),
             ]
         )
         return Question("follow_up", rng.choice(_SAME), f"It is the {name} {SEG}.", [(thing, 0)], [earlier])
@@ -391,7 +454,7 @@ class QuestionMaker:
         name = self.things[chosen.about].name
         earlier = rng.choice(
             [
-                (rng.choice(_EXPLICIT).format(name), f"It is the {name} {SEG}."),
+                (explicit(name, rng), f"It is the {name} {SEG}."),
                 (rng.choice(_IS_THERE).format(article(name)), f"Yes, there is {article(name)}."),
             ]
         )
@@ -426,8 +489,17 @@ class QuestionMaker:
         return Question("vqa", rng.choice(_COUNT).format(plural(self.things[thing].name)), f"I count {number}.")
 
 
+def explicit(word: str, rng: random.Random) -> str:
+    """A question that names what it asks for."""
+    return rng.choice(_EXPLICIT).format(word, a=article(word))
+
+
 def _casual(text: str, rng: random.Random) -> str:
-    """People also type without capitals and full stops."""
+    """People also greet and thank, and type without capitals and full stops."""
+    if rng.random() < 0.05:
+        text = rng.choice(_OPENINGS) + text
+    if rng.random() < 0.05 and text[-1] in ".?!":
+        text += rng.choice(_CLOSINGS)
     if rng.random() < 0.15:
         text = text.lower()
     return text.rstrip(".") if rng.random() < 0.1 else text

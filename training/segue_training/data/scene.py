@@ -49,6 +49,11 @@ def nothing(need: str) -> str:
     return f"There is nothing {need} in this image."
 
 
+def only_things(word: str) -> str:
+    """The answer when scenery is asked for, which has no mask."""
+    return f"I can only mark things, not the {word}."
+
+
 def seen(scene: Scene, names: list[str], asked: int | None = None, most: int = 3) -> str:
     """What is there instead, said after a refusal: things of the asked one's kind first, then the largest.
 

@@ -13,6 +13,7 @@ from segue_training.model.mixed_precision import autocast
 from segue_training.model.projector import Summary
 from segue_training.model.segue_model import SegueModel
 
+from .augment import worse
 from .bank import Thing
 from .photos import Photo
 from .scene import Scene
@@ -24,10 +25,10 @@ _OTHERS = 60
 
 @dataclass
 class CachedPhoto:
-    """What is kept of a photo: its visual summary and that of its mirror image, and its annotations."""
+    """What is kept of a photo: its visual summary, that of its mirror image, both again of a worse copy, and its annotations."""
 
     photo: Photo
-    summaries: tuple[Summary, Summary]
+    summaries: tuple[Summary, ...]
 
 
 @dataclass
@@ -40,17 +41,24 @@ class Picture:
 
 
 @torch.no_grad()
-def cache_photos(model: SegueModel, photos: list[Photo]) -> list[CachedPhoto]:
-    """Encodes every photo and its mirror image once."""
+def cache_photos(model: SegueModel, photos: list[Photo], worse_too: bool = False) -> list[CachedPhoto]:
+    """Encodes every photo and its mirror image once.
+
+    worse_too: a worse copy of each as well. The detector knows these photos too well; of a worse copy it is as unsure as of
+    others.
+    """
     cached = []
     for photo in photos:
-        pair = []
-        for pixels in (photo.pixels, photo.pixels[:, ::-1].copy()):
+        copies = [photo.pixels]
+        if worse_too:
+            copies.append(worse(photo.pixels, random.Random(photo.id)))
+        summaries = []
+        for pixels in (side for copy in copies for side in (copy, copy[:, ::-1].copy())):
             frame = letterbox(pixels)[0][None].to(model.device).contiguous(memory_format=torch.channels_last)
             with autocast(model.device):
                 features = model.encode(frame)
-            pair.append(model.summary({name: value.float() for name, value in features.items()}))
-        cached.append(CachedPhoto(photo, (pair[0], pair[1])))
+            summaries.append(model.summary({name: value.float() for name, value in features.items()}))
+        cached.append(CachedPhoto(photo, tuple(summaries)))
     return cached
 
 
@@ -89,14 +97,14 @@ class PictureSource:
     def real(self, rng: random.Random) -> Picture:
         """A photo or its mirror image; the detector's confidence is blurred, as it knows these photos too well."""
         source = rng.choice(self.cached)
-        summary = source.summaries[rng.randrange(2)]
+        summary = rng.choice(source.summaries)
         scene = real_scene(source.photo, summary, self.kinds)
         return Picture(blurred(summary, scene, 0.3, rng), self.names[: self.classes], scene)
 
     def simulated(self, rng: random.Random) -> Picture:
         """A photo whose classes carry other names; its features are mostly left out, as they would contradict."""
         source = rng.choice(self.cached)
-        summary = source.summaries[rng.randrange(2)]
+        summary = rng.choice(source.summaries)
         scene = real_scene(source.photo, summary, self.kinds)
         known = [i for i in range(self.classes) if not self.things[i].held_out]
         if rng.random() < 0.5:  # beside held-out ones no reasoning question is asked

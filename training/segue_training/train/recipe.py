@@ -60,7 +60,7 @@ def main() -> None:
     else:
         model = build_model(options.vision_base, frozen).to(device)
         _train_masks(model, photos, options)
-    cached = cache_photos(model, photos)
+    cached = cache_photos(model, photos, worse_too=True)
     things = load_things(model.names, held_out=ZERO_SHOT if options.zero_shot else ())
     stages = (("language", options.language_steps, 0.0), ("joint", options.joint_steps, 0.5))
     for name, steps, real_share in stages:

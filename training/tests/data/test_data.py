@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from segue_training.data.augment import augmented_batch
+from segue_training.data.augment import augmented_batch, worse
 from segue_training.data.photos import load_coco, split
 from segue_training.evaluate.question_set import build, load, save
 from segue_training.model.config import COCO_NAMES, ZERO_SHOT
@@ -108,6 +108,12 @@ def test_augmented_masks_stay_on_their_things(coco):
         for mask in frame.masks:
             inside = frame.pixels[mask > 0].astype(int)
             assert (inside[:, 0] > inside[:, 1] + 40).mean() > 0.9
+
+
+def test_a_worse_copy_has_the_same_size_and_fewer_details(coco):
+    sharp = np.indices((300, 400)).sum(0) % 2 * np.full((3, 1, 1), 255)
+    copy = worse(sharp.transpose(1, 2, 0).astype(np.uint8), random.Random(0))
+    assert copy.shape == (300, 400, 3) and copy.std() < sharp.std() / 4
 
 
 def test_the_evaluation_set_is_complete_and_survives_its_file(coco, tmp_path):

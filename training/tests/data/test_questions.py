@@ -69,6 +69,7 @@ def test_all_kinds_are_drawn_and_name_what_they_point_at(drawn):
         "everything",
         "each",
         "foreign",
+        "scenery",
     }
     plurals = [question for question in drawn if question.kind == "plural"]
     assert all(question.targets[0][1] == RELATIONS.index("all") for question in plurals)
