@@ -18,13 +18,16 @@ which each `<SEG>` is a mask. The architecture is LISA's (Lai et al., "LISA: Rea
 Model", CVPR 2024) at a small size.
 """
 
-_ABILITIES = """- It finds things of COCO's 80 classes, by their names and by questions that describe them. Other things are named as the
-  nearest class, or refused.
-- One mask for each thing an answer names, or one for all things of a kind ("all the cups"). It picks the one on the
-  left, on the right, or the largest; colours and other attributes mean nothing to it.
+_ABILITIES = """- It finds things of COCO's 80 classes, by their names, by questions that describe them, and by kinds and needs ("Where is
+  the animal?", "What could I eat?"). Other things are named as the nearest class, or refused.
+- One mask for each thing an answer names, or one for all things of a kind ("all the cups"). Asked for everything it names up to
+  six kinds of things, with a mask each.
+- It picks one of several by place, order, size, colour, or what it is next to. Clothes and other properties mean nothing to it.
 - A second question may lean on the first ("And what would I eat it with?", "Now only the one on the left").
-- It refuses when it does not see what was asked for. It refuses some things that are there as well, small ones above all.
+- It refuses when it does not see what was asked for, and says what it sees instead. It refuses some things that are there as
+  well, small ones above all.
 - Spoons, forks, straps and other thin things get coarse outlines, and crowded scenes lose members.
+- It reads English only; to other languages it answers with a sentence that says so. Scenery (sky, floor, background) has no mask.
 - Its sentences are short and their reasons may be wrong. It is no chat model, reads no text in pictures and knows no people.
 - `mask_only` always draws a mask: it cannot refuse.
 - Do not use it where a wrong mask harms someone. It has seen 302 photos, mostly of everyday scenes.

@@ -132,16 +132,24 @@ class KindQuestions:
 
     def kind(self, scene: Scene, rng: random.Random) -> Question | None:
         """ "Where is the animal?", "What could I eat?" """
-        shown = set(scene.present) | set(scene.unclear)
-        known = [kind for kind in self.kinds if kind.known_in(shown)]
-        here = [kind for kind in known if kind.of & set(scene.present)]
-        gone = [kind for kind in known if not kind.of & shown]
+        here, gone = self._known(scene)
         pool = here if here and (not gone or rng.random() < 0.68) else gone
         if not pool:
             return None
         if pool is gone and rng.random() < 0.4:  # the detector half believes in one of them
             pool = [kind for kind in gone if kind.of & set(scene.hinted)] or gone
         return self.ask(rng.choice(pool), scene, rng)
+
+    def each_kind(self, scene: Scene, rng: random.Random) -> list[Question]:
+        """A question about every kind that is surely there or not, in words that training never uses."""
+        return [self.ask(kind, scene, rng, test=True) for kinds in self._known(scene) for kind in kinds]
+
+    def _known(self, scene: Scene) -> tuple[list[Kind], list[Kind]]:
+        """Kinds of which something is there, and kinds of which surely nothing is."""
+        shown = set(scene.present) | set(scene.unclear)
+        known = [kind for kind in self.kinds if kind.known_in(shown)]
+        here = [kind for kind in known if kind.of & set(scene.present)]
+        return here, [kind for kind in known if not kind.of & shown]
 
     def ask(self, kind: Kind, scene: Scene, rng: random.Random, test: bool = False) -> Question:
         """A question about one kind; test: in words that training never uses."""

@@ -36,7 +36,7 @@ ORIGINS = [
     {
         "part": "projector, LoRA, seg head, mask decoder",
         "source": "trained by this project's training/",
-        "version": "0.3.0",
+        "version": "0.4.0",
         "license": "Apache-2.0",
         "note": "Trained on photos and annotations of COCO train2017 (annotations CC BY 4.0; photos under Flickr's terms)",
     },
@@ -51,7 +51,8 @@ LIMITS = [
     "It takes other things for the nearest of its kinds, or says that they are not there.",
     "It misses some things that are small or dim.",
     "Thin things, such as spoons and straps, get coarse outlines, and crowded scenes lose members.",
-    "It tells things of a kind apart by left, right and size; colours and other properties mean nothing to it.",
+    "It tells things of a kind apart by place, order, size, colour and neighbour; other properties mean nothing to it.",
+    "Sky, floor, background and other scenery have no mask.",
     "It reads no text in pictures, knows no people and no parts of things.",
 ]
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
@@ -86,7 +87,7 @@ def parts_of(model: SegueModel, facts: Facts, name: str) -> BundleParts:
         raise ValueError(f"{name!r} cannot be a bundle's name: use lower-case letters, digits, dots and dashes for the folder")
     return BundleParts(
         name=name,
-        version="0.3.2",
+        version="0.4.0",
         purpose="serving",
         description="A small LISA: SmolLM2-135M with LoRA in front of a mask decoder on a frozen CenterNet.",
         image=ImageInput(model.vision_config.frame, model.vision_config.fill),
