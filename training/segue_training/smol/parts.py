@@ -12,7 +12,10 @@ from torch import Tensor, nn
 from segue_training.bundle.graphs.border import Levels
 from segue_training.bundle.parts import BundleParts
 from segue_training.bundle.picture import ImageInput
-from segue_training.data.bank import plural
+from segue_training.data.bank import load_things, plural
+from segue_training.data.kinds import load_kinds
+from segue_training.data.questions import ONLY_ENGLISH
+from segue_training.data.scene import nothing
 from segue_training.model.checkpoint import Facts, load_facts
 from segue_training.model.segue_model import SegueModel, load_model
 
@@ -114,13 +117,15 @@ def usual_answers(names: list[str]) -> list[str]:
     forms = (
         "It is the {0} <SEG>.",
         "They are the {1} <SEG>.",
-        "There is no {0} in this image.",
+        "There is no {0} in this image. I see a {0}, a {0} and a {0}.",
         "It is the {0} <SEG> and the {0} <SEG>.",
+        "I see the {0} <SEG>, the {0} <SEG> and the {1} <SEG>.",
         "I see a {0}, a {0} and a {0}.",
         "Yes, there is a {0}.",
         "No, there is no {0} in this image.",
     )
-    return [form.format(name, plural(name)) for form in forms for name in names]
+    whole = (ONLY_ENGLISH, *(f"{nothing(kind.need)} I see a" for kind in load_kinds(load_things()) if kind.need))
+    return [form.format(name, plural(name)) for form in forms for name in names] + list(whole)
 
 
 def _quality(facts: Facts) -> dict[str, Any]:
