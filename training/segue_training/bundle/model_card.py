@@ -22,7 +22,8 @@ _ABILITIES = """- It finds things of COCO's 80 classes, by their names, by quest
   the animal?", "What could I eat?"). Other things are named as the nearest class, or refused.
 - One mask for each thing an answer names, or one for all things of a kind ("all the cups"). Asked for everything it names up to
   six kinds of things, with a mask each.
-- It picks one of several by place, order, size, colour, or what it is next to. Clothes and other properties mean nothing to it.
+- It picks the one on the left, on the right, or the largest. Order, colour and what a thing is next to were taught, but are not
+  measured; clothes and other properties mean nothing to it.
 - A second question may lean on the first ("And what would I eat it with?", "Now only the one on the left").
 - It refuses when it does not see what was asked for, and says what it sees instead. It refuses some things that are there as
   well, small ones above all.

@@ -54,7 +54,7 @@ LIMITS = [
     "It takes other things for the nearest of its kinds, or says that they are not there.",
     "It misses some things that are small or dim.",
     "Thin things, such as spoons and straps, get coarse outlines, and crowded scenes lose members.",
-    "It tells things of a kind apart by place, order, size, colour and neighbour; other properties mean nothing to it.",
+    "It tells things of a kind apart by left, right and size; order, colour and neighbour were taught, but are not measured.",
     "Sky, floor, background and other scenery have no mask.",
     "It reads no text in pictures, knows no people and no parts of things.",
 ]
