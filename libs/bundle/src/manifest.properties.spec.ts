@@ -6,7 +6,11 @@ import { ManifestSchema } from './manifest.js';
 const MANIFEST = new URL('../../../models/tiny-random/manifest.json', import.meta.url);
 
 it('anything that is no manifest is refused, and never by a crash', () => {
-  assert(property(anything(), (value) => expect(ManifestSchema.safeParse(value).success).toBe(false)));
+  assert(
+    property(anything(), (value) => {
+      expect(ManifestSchema.safeParse(value).success).toBe(false);
+    }),
+  );
 });
 
 it('a manifest in which a part is something else is refused or read, and never by a crash', () => {
