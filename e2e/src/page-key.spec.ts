@@ -34,6 +34,8 @@ describe.skipIf(withoutBrowser)('the page of a service that wants keys', () => {
 
     await page.reload();
     await driver.show(WIDE);
+    // The conversation of before is shown until the picture is there.
+    await expect.poll(() => page.locator('.turn').count()).toBe(0);
     await driver.ask(MANY_SEGMENTS);
     expect(await page.locator('#key').count()).toBe(0);
   });
