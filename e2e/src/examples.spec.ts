@@ -1,6 +1,6 @@
 import { execFile, spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -51,12 +51,11 @@ describe('examples/README.md', () => {
     const needs = missing(command);
     skip(needs !== undefined, `not tried, for want of ${needs}`);
     const here = command
+      .replace(/^python3 /, `${PYTHON} `)
       .replaceAll('http://localhost:8080', system.httpUrl)
       .replaceAll('localhost:50051', system.app('gateway').grpcAddress);
-    const path = PYTHON.includes('/') ? `${dirname(PYTHON)}:${process.env['PATH']}` : process.env['PATH'];
     const env = {
       ...process.env,
-      PATH: path,
       SEGUE_URL: system.httpUrl,
       SEGUE_GRPC: system.app('gateway').grpcAddress,
     };
