@@ -58,8 +58,12 @@ export function writeReport(results: Results, summaries: readonly Summary[], tar
         (results.idle.find((one) => one.contestant === contestant)?.cores ?? 0).toFixed(3),
       ]),
     ),
-    `The language model alone writes ${results.words.one.toFixed(1)} tokens/s for one answer and ${results.words.eight.toFixed(1)} ` +
-      'for eight in one batch.',
+    ...(Number.isFinite(results.words.one)
+      ? [
+          `The language model alone writes ${results.words.one.toFixed(1)} tokens/s for one answer and ` +
+            `${results.words.eight.toFixed(1)} for eight in one batch.`,
+        ]
+      : []),
     '',
   ].join('\n\n');
 }

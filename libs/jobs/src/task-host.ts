@@ -136,15 +136,21 @@ export class TaskHost {
 
   #traced(bull: BullJob<unknown, void>, token: string): Promise<void> {
     const { queue } = this.#options;
-    const { jobId, trace = {} } = parseTaskData(bull.data) ?? {};
-    const attributes = { 'segue.job_id': jobId, 'segue.task_id': bull.id };
-    return inSpan(queue, { kind: SpanKind.CONSUMER, attributes, from: trace }, (span) => this.#run(bull, token, span));
+    const data = parseTaskData(bull.data);
+    const attributes = { 'segue.job_id': data?.jobId, 'segue.task_id': bull.id };
+    const options = { kind: SpanKind.CONSUMER, attributes, from: data?.trace ?? {} };
+    return inSpan(queue, options, (span) => this.#run(bull, data, token, span));
   }
 
-  async #run(bull: BullJob<unknown, void>, token: string, span: Span): Promise<void> {
+  async #run(
+    bull: BullJob<unknown, void>,
+    data: ReturnType<typeof parseTaskData>,
+    token: string,
+    span: Span,
+  ): Promise<void> {
     const { parts, onReport, queue } = this.#options;
     const taskId = bull.id ?? '';
-    const { jobId, trace } = parseTaskData(bull.data) ?? {};
+    const { jobId, trace } = data ?? {};
     if (jobId === undefined) {
       await this.#bury(bull, taskId, 'its data is not that of a task', 0);
       throw new UnrecoverableError('not a task');

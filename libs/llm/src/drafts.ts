@@ -9,20 +9,26 @@ const ANY = -2;
  * alone, hence so does the way it is computed.
  */
 export class Drafts {
-  readonly #following = new Map<string, Map<number, number>>();
+  /** By context, what follows in at least half of all cases; nothing where no token does. */
+  readonly #likely = new Map<string, number | undefined>();
   readonly #atMost: number;
 
   /** `answers`: token ids of usual answers; nothing is guessed behind their end. `atMost`: tokens in one guess. */
   constructor(answers: readonly (readonly number[])[], atMost: number) {
     this.#atMost = atMost;
+    const following = new Map<string, Map<number, number>>();
     for (const answer of answers) {
       answer.forEach((token, at) => {
         const [before, last] = context(answer.slice(0, at));
         for (const key of keysOf(before, last)) {
-          const counts = this.#following.get(key) ?? new Map<number, number>();
-          this.#following.set(key, counts.set(token, (counts.get(token) ?? 0) + 1));
+          const counts = following.get(key) ?? new Map<number, number>();
+          following.set(key, counts.set(token, (counts.get(token) ?? 0) + 1));
         }
       });
+    }
+    for (const [key, counts] of following) {
+      const total = [...counts.values()].reduce((sum, count) => sum + count, 0);
+      this.#likely.set(key, [...counts].find(([, count]) => 2 * count >= total)?.[0]);
     }
   }
 
@@ -30,20 +36,13 @@ export class Drafts {
   after(tokens: readonly number[], room: number): number[] {
     const guess: number[] = [];
     while (guess.length < Math.min(room, this.#atMost)) {
-      const next = this.#likely([...tokens.slice(-2), ...guess]);
+      const keys = keysOf(...context([...tokens.slice(-2), ...guess]));
+      const known = keys.find((key) => this.#likely.has(key));
+      const next = known === undefined ? undefined : this.#likely.get(known);
       if (next === undefined) break;
       guess.push(next);
     }
     return guess;
-  }
-
-  /** What follows in at least half of all cases. */
-  #likely(tokens: readonly number[]): number | undefined {
-    const keys = keysOf(...context(tokens));
-    const counts = keys.map((key) => this.#following.get(key)).find((found) => found !== undefined);
-    if (!counts) return undefined;
-    const total = [...counts.values()].reduce((sum, count) => sum + count, 0);
-    return [...counts].find(([, count]) => 2 * count >= total)?.[0];
   }
 }
 

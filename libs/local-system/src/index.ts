@@ -1,4 +1,4 @@
-export { LocalSystem, type LocalSystemOptions } from './local-system.js';
+export { APPS, LocalSystem, type AppName, type LocalSystemOptions } from './local-system.js';
 export { LocalApp } from './local-app.js';
 export { missingModules } from './missing-modules.js';
 export { Program } from './program.js';

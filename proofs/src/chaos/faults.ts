@@ -1,9 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis } from 'ioredis';
+import { APPS, type AppName } from '@segue/local-system';
 import { KEYS } from '@segue/redis';
 import type { Asker, SeenEvent } from './askers.js';
 import { pick, type Random } from './plan.js';
-import { KINDS, type Kind, type Rig } from './rig.js';
+import type { Rig } from './rig.js';
 import type { TcpProxy } from './tcp-proxy.js';
 
 export interface Scene {
@@ -23,15 +24,15 @@ const PAST_LOCK_MS = 9_000;
 const WHILE_MS = 4_000;
 
 const kill =
-  (...kinds: readonly Kind[]): Fault =>
+  (...kinds: readonly AppName[]): Fault =>
   async ({ rig, random }) => {
     const victims =
-      kinds.length === 1 ? [pick(rig.apps(kinds[0] as Kind), random)] : kinds.flatMap((kind) => rig.apps(kind));
+      kinds.length === 1 ? [pick(rig.apps(kinds[0] as AppName), random)] : kinds.flatMap((kind) => rig.apps(kind));
     await Promise.all(victims.map((app) => app.kill()));
   };
 
 const terminate =
-  (kind: Kind): Fault =>
+  (kind: AppName): Fault =>
   async ({ rig, random }) => {
     const app = pick(rig.apps(kind), random);
     const status = await app.stop();
@@ -39,7 +40,7 @@ const terminate =
   };
 
 const freeze =
-  (kind: Kind): Fault =>
+  (kind: AppName): Fault =>
   async ({ rig, random }) => {
     const app = pick(rig.apps(kind), random);
     app.pause();
@@ -143,7 +144,7 @@ export const FAULTS = {
   'kill an llm-worker': kill('llm-worker'),
   'kill a decoder-worker': kill('decoder-worker'),
   'kill all workers': kill('encoder-worker', 'llm-worker', 'decoder-worker'),
-  'kill everything but Redis': kill(...KINDS),
+  'kill everything but Redis': kill(...APPS),
   'SIGTERM to a gateway': terminate('gateway'),
   'SIGTERM to an encoder-worker': terminate('encoder-worker'),
   'SIGTERM to an llm-worker': terminate('llm-worker'),

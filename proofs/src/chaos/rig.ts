@@ -1,10 +1,7 @@
 import { existsSync } from 'node:fs';
-import { LocalSystem, RedisServer, freePort, type LocalApp } from '@segue/local-system';
+import { APPS, LocalSystem, RedisServer, freePort, type AppName, type LocalApp } from '@segue/local-system';
 import { TcpProxy } from './tcp-proxy.js';
 import type { Transport } from './plan.js';
-
-export const KINDS = ['gateway', 'encoder-worker', 'llm-worker', 'decoder-worker'] as const;
-export type Kind = (typeof KINDS)[number];
 
 const REPLICAS = 2;
 /** Sabotage of requests that say so; see there. */
@@ -47,7 +44,7 @@ export class Rig {
 
   static async start(bundleDir: string, onLine?: (program: string, line: string) => void): Promise<Rig> {
     const redis = await RedisServer.start({ durable: true });
-    const names = KINDS.flatMap((kind) =>
+    const names = APPS.flatMap((kind) =>
       Array.from({ length: REPLICAS }, (_, at) => (at ? `${kind}-${at + 1}` : kind)),
     );
     const redisLinks = new Map<string, TcpProxy>();
@@ -64,7 +61,7 @@ export class Rig {
     const system = await LocalSystem.start({
       bundleDir,
       redis: redis.url,
-      replicas: Object.fromEntries(KINDS.map((kind) => [kind, REPLICAS])),
+      replicas: Object.fromEntries(APPS.map((kind) => [kind, REPLICAS])),
       env: { SEGUE_LOG_LEVEL: 'warn', SEGUE_RUN_LIMIT_MS: '4000', SEGUE_DRAIN_TIMEOUT_MS: '10000' },
       envOf: (name, kind) => ({
         SEGUE_REDIS_URL: `redis://127.0.0.1:${redisLinks.get(name)?.port}`,
@@ -90,7 +87,7 @@ export class Rig {
     return new Rig({ redis, system, redisLinks, tensorLinks, clientLinks });
   }
 
-  apps(kind: Kind): LocalApp[] {
+  apps(kind: AppName): LocalApp[] {
     return this.system.apps.filter((app) => app.kind === kind);
   }
 

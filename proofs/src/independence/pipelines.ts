@@ -16,7 +16,7 @@ export interface PipelineOptions {
 
 export interface OpenPipeline {
   readonly pipeline: Pipeline;
-  /** Rows of every chunk that was written. */
+  /** Rows of every step that was taken. */
   readonly rows: readonly number[];
   /** Requests whose picture's prefix was there. */
   readonly hits: () => number;

@@ -82,7 +82,7 @@ export async function runOverload(options: OverloadOptions): Promise<OverloadRep
     await closedLoop(() => ask(60_000), range(CAPACITY_QUESTIONS), CLIENTS); // warms up
     const { elapsedMs } = await closedLoop(() => ask(60_000), range(CAPACITY_QUESTIONS), CLIENTS);
     const capacity = CAPACITY_QUESTIONS / (elapsedMs / 1000);
-    const calmMs = Math.max(...(await Promise.all([once()])), await once(), await once());
+    const calmMs = Math.max(await once(), await once(), await once());
 
     const rates: RateReport[] = [];
     for (const rate of options.rates) {
