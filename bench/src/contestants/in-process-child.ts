@@ -3,13 +3,13 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { loadBundle, type Bundle } from '@segue/bundle';
-import { Decoder, decoderGraphs } from '@segue/decoder';
-import { Encoder, encoderGraphs } from '@segue/encoder';
+import { decoderGraphs } from '@segue/decoder';
+import { encoderGraphs } from '@segue/encoder';
 import { DEFAULT_PICTURE_LIMITS, decodePicture, preprocess } from '@segue/imaging';
 import type { SessionGroup } from '@segue/inference';
-import { LanguageModel, languageGraphs } from '@segue/llm';
+import { languageGraphs } from '@segue/llm';
 import { openSessions } from '@segue/onnx';
-import { Pipeline } from '@segue/pipeline';
+import { openModels, Pipeline } from '@segue/pipeline';
 import type { Question } from '../workload.js';
 import { BUNDLE, ROOT } from '../workspace.js';
 import type { Reply } from './contestant.js';
@@ -32,17 +32,16 @@ const LONG_QUESTION = 'Segment the cup, the spoon and the plate.';
 const mode = process.argv[2] as Mode;
 const bundle = await loadBundle(BUNDLE);
 const { manifest } = bundle;
-const [encoding, language, decoding] = await Promise.all(
+// A thread for each stage, as the workers have.
+const groups = await Promise.all(
   [encoderGraphs(manifest), languageGraphs(manifest), decoderGraphs(manifest)].map((keys) => open(bundle, keys)),
 );
-const encoder = new Encoder(bundle, encoding?.sessions ?? {}, preprocess);
-const decoder = new Decoder(bundle, decoding?.sessions ?? {});
-const languageModel = await LanguageModel.create(bundle, language?.sessions ?? {}, {
-  prefixCacheBytes: PREFIX_CACHE_BYTES,
-});
+const sessions = Object.assign({}, ...groups.map((group) => group.sessions));
+const models = await openModels(bundle, sessions, { preprocess, prefixCacheBytes: PREFIX_CACHE_BYTES });
+const { encoder, languageModel } = models;
 const { visualTokens } = manifest.encoder;
 const { maxNewTokens: maxTokens } = manifest.language.limits;
-const pipeline = new Pipeline(bundle, { encoder, languageModel, decoder });
+const pipeline = new Pipeline(bundle, models);
 
 process.on('message', ({ id, task }: { id: number; task: Task }) => {
   perform(task).then(
@@ -100,5 +99,5 @@ function open(of: Bundle, keys: readonly string[]): Promise<SessionGroup> {
 
 async function close(): Promise<void> {
   await languageModel.close();
-  for (const group of [encoding, language, decoding]) await group?.close();
+  for (const group of groups) await group.close();
 }

@@ -1,11 +1,9 @@
 import { loadBundle, type Bundle } from '@segue/bundle';
-import { Decoder, decoderGraphs } from '@segue/decoder';
-import { Encoder, encoderGraphs } from '@segue/encoder';
 import { preprocess } from '@segue/imaging';
 import type { Feeds, Session } from '@segue/inference';
-import { LanguageModel, languageGraphs, type LanguageModelOptions } from '@segue/llm';
+import type { LanguageModelOptions } from '@segue/llm';
 import { openSessions } from '@segue/onnx';
-import { Pipeline } from '@segue/pipeline';
+import { allGraphs, openModels, Pipeline, type OpenModels } from '@segue/pipeline';
 
 /** What was fed to a graph. */
 export interface Run {
@@ -27,11 +25,8 @@ export function promptIds(runs: readonly Run[]): number[] {
 }
 
 /** The three stages of a bundle over ONNX Runtime in this process. */
-export interface OpenStages {
+export interface OpenStages extends OpenModels {
   readonly bundle: Bundle;
-  readonly encoder: Encoder;
-  readonly languageModel: LanguageModel;
-  readonly decoder: Decoder;
   readonly pipeline: Pipeline;
   /** Every run since the start, in order. */
   readonly runs: Run[];
@@ -40,9 +35,7 @@ export interface OpenStages {
 
 export async function openStages(dir: string, options: Partial<LanguageModelOptions> = {}): Promise<OpenStages> {
   const bundle = await loadBundle(dir);
-  const { manifest } = bundle;
-  const keys = [...encoderGraphs(manifest), ...languageGraphs(manifest), ...decoderGraphs(manifest)];
-  const group = await openSessions(bundle, keys, {
+  const group = await openSessions(bundle, allGraphs(bundle.manifest), {
     threads: 1,
     hardLimitMs: 60_000,
     onFatal: (error) => {
@@ -62,18 +55,14 @@ export async function openStages(dir: string, options: Partial<LanguageModelOpti
       },
     ]),
   );
-  const encoder = new Encoder(bundle, sessions, preprocess);
-  const languageModel = await LanguageModel.create(bundle, sessions, { prefixCacheBytes: 2 ** 24, ...options });
-  const decoder = new Decoder(bundle, sessions);
+  const models = await openModels(bundle, sessions, { preprocess, prefixCacheBytes: 2 ** 24, ...options });
   return {
+    ...models,
     bundle,
-    encoder,
-    languageModel,
-    decoder,
-    pipeline: new Pipeline(bundle, { encoder, languageModel, decoder }),
+    pipeline: new Pipeline(bundle, models),
     runs,
     close: async () => {
-      await languageModel.close();
+      await models.languageModel.close();
       await group.close();
     },
   };

@@ -1,11 +1,8 @@
 import { createHash } from 'node:crypto';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import { Decoder, decoderGraphs } from '@segue/decoder';
-import { Encoder, encoderGraphs } from '@segue/encoder';
-import { LanguageModel, languageGraphs } from '@segue/llm';
 import { openSessions } from '@segue/onnx';
-import { Pipeline } from '@segue/pipeline';
+import { allGraphs, openModels, Pipeline } from '@segue/pipeline';
 import type { Source } from './source.js';
 
 const PREFIX_CACHE_BYTES = 64 * 1024 * 1024;
@@ -19,18 +16,16 @@ export async function inThisProcess(options: { readonly models: string; readonly
   const [{ loadBundle }, imaging] = await Promise.all([import('@segue/bundle'), import('@segue/imaging')]);
   const bundle = await loadBundle(join(options.models, options.model));
   const { manifest } = bundle;
-  const keys = [...encoderGraphs(manifest), ...languageGraphs(manifest), ...decoderGraphs(manifest)];
-  const group = await openSessions(bundle, keys, {
+  const group = await openSessions(bundle, allGraphs(manifest), {
     threads: Math.min(MAX_THREADS, availableParallelism()),
     hardLimitMs: HARD_LIMIT_MS,
     onFatal: (error) => {
       throw error;
     },
   });
-  const { sessions } = group;
-  const languageModel = await LanguageModel.create(bundle, sessions, { prefixCacheBytes: PREFIX_CACHE_BYTES });
-  const encoder = new Encoder(bundle, sessions, imaging.preprocess);
-  const pipeline = new Pipeline(bundle, { encoder, languageModel, decoder: new Decoder(bundle, sessions) });
+  const { preprocess } = imaging;
+  const models = await openModels(bundle, group.sessions, { preprocess, prefixCacheBytes: PREFIX_CACHE_BYTES });
+  const pipeline = new Pipeline(bundle, models);
   const { maxNewTokens: maxTokens } = manifest.language.limits;
   return {
     async ask(image, instruction, onEvent) {
@@ -41,7 +36,7 @@ export async function inThisProcess(options: { readonly models: string; readonly
       return { answer, width: picture.width, height: picture.height };
     },
     async close() {
-      await languageModel.close();
+      await models.languageModel.close();
       await group.close();
     },
   };

@@ -1,2 +1,2 @@
 export { EncodeStage, type EncodeStageParts } from './encode-stage.js';
-export { Encoder, encoderGraphs } from './encoder.js';
+export { Encoder, encoderGraphs, type Preprocess } from './encoder.js';

@@ -1,1 +1,2 @@
+export { allGraphs, openModels, type OpenModels } from './open-models.js';
 export { Pipeline } from './pipeline.js';

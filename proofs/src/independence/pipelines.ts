@@ -1,10 +1,7 @@
 import type { Bundle } from '@segue/bundle';
-import { Decoder, decoderGraphs } from '@segue/decoder';
-import { Encoder, encoderGraphs } from '@segue/encoder';
 import { preprocess } from '@segue/imaging';
-import { LanguageModel, languageGraphs } from '@segue/llm';
 import { openSessions } from '@segue/onnx';
-import { Pipeline } from '@segue/pipeline';
+import { allGraphs, openModels, Pipeline } from '@segue/pipeline';
 
 export interface PipelineOptions {
   /** Of one run of a graph. */
@@ -28,19 +25,17 @@ const HARD_LIMIT_MS = 300_000;
 /** All stages of a bundle in this process. */
 export async function openPipeline(bundle: Bundle, options: PipelineOptions): Promise<OpenPipeline> {
   const { threads, maxBatch, prefixCacheBytes } = options;
-  const { manifest } = bundle;
-  const keys = [...encoderGraphs(manifest), ...languageGraphs(manifest), ...decoderGraphs(manifest)];
-  const group = await openSessions(bundle, keys, {
+  const group = await openSessions(bundle, allGraphs(bundle.manifest), {
     threads,
     hardLimitMs: HARD_LIMIT_MS,
     onFatal: (error) => {
       throw error;
     },
   });
-  const { sessions } = group;
   const rows: number[] = [];
   let hits = 0;
-  const languageModel = await LanguageModel.create(bundle, sessions, {
+  const models = await openModels(bundle, group.sessions, {
+    preprocess,
     maxBatch,
     prefixCacheBytes,
     observer: {
@@ -48,13 +43,12 @@ export async function openPipeline(bundle: Bundle, options: PipelineOptions): Pr
       onPrefix: ({ hit }) => void (hits += Number(hit)),
     },
   });
-  const encoder = new Encoder(bundle, sessions, preprocess);
   return {
-    pipeline: new Pipeline(bundle, { encoder, languageModel, decoder: new Decoder(bundle, sessions) }),
+    pipeline: new Pipeline(bundle, models),
     rows,
     hits: () => hits,
     async close() {
-      await languageModel.close();
+      await models.languageModel.close();
       await group.close();
     },
   };
