@@ -1,7 +1,7 @@
 /// <reference lib="dom" />
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -12,14 +12,14 @@ import { promisify } from 'node:util';
 import type * as Client from '@segue/client';
 import { chromium } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { chromiumPath } from './chromium.js';
 import { MANY_SEGMENTS, WIDE } from './pictures.js';
 import { System } from './system.js';
 
 const run = promisify(execFile);
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const BIN = join(ROOT, 'node_modules/.bin');
-const executablePath = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find(existsSync);
-if (!executablePath) console.log('The client is not tested in a browser: there is no Chromium.');
+if (!chromiumPath) console.log('The client is not tested in a browser: there is no Chromium.');
 
 let system: System;
 let folder: string;
@@ -77,12 +77,12 @@ describe('the package of the client', () => {
     expect(stdout).toBe('SegueClient SegueError\n');
   });
 
-  it.skipIf(!executablePath)(
+  it.skipIf(!chromiumPath)(
     'runs in Chromium as docs/guides/clients.md shows',
     async () => {
       const site = await serve(blockOf('docs/guides/clients.md', 'html', 'SegueClient'));
       const browser = await chromium.launch({
-        executablePath: executablePath ?? '',
+        executablePath: chromiumPath ?? '',
         args: ['--no-sandbox', '--disable-background-networking'],
       });
       try {
@@ -122,6 +122,15 @@ describe('the package of the client', () => {
     },
     120_000,
   );
+
+  it.skipIf(!chromiumPath)('is refused in Chromium by a service that lets no other origin in', async () => {
+    const env = { ...process.env, SEGUE_URL: system.httpUrl, CHROMIUM: chromiumPath };
+    const { stdout } = await run(process.execPath, ['examples/other-origin.mjs', '0'], { cwd: ROOT, env });
+    const [refusal, shown, painted] = stdout.trim().split('\n');
+    expect(refusal).toMatch(/from origin 'http:\/\/localhost:\d+' has been blocked by CORS policy/);
+    expect(shown).toMatch(/^No answer from .* does it allow this page's origin \(CORS\)\?$/);
+    expect(painted).toBe('0 pixels painted');
+  });
 });
 
 /** The page's code in this language that names this. */

@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { missingModules } from '@segue/local-system';
+import { freePort, missingModules } from '@segue/local-system';
+import { chromiumPath } from './chromium.js';
 import { System } from './system.js';
 
 const run = promisify(execFile);
@@ -26,6 +27,7 @@ const EXAMPLES = [
 function missing(command: string): string | undefined {
   const program = command.includes('grpcurl') ? 'grpcurl' : (command.split(/\s/)[0] ?? '');
   const script = /\S+\.py/.exec(command)?.[0];
+  if (command.includes('other-origin') && !chromiumPath) return 'Chromium';
   if (script === undefined) {
     return spawnSync('which', [program], { cwd: ROOT }).status === 0 ? undefined : program;
   }
@@ -36,11 +38,18 @@ function missing(command: string): string | undefined {
 
 describe('examples/README.md', () => {
   let system: System;
+  let pagePort: number;
   beforeAll(async () => {
+    pagePort = await freePort();
     system = await System.start({
       bundleDir: join(ROOT, 'models/segue-smol'),
-      // As `npm start` does.
-      env: { SEGUE_API_DOCS: 'public', SEGUE_LIST_PUBLIC_JOBS: 'on' },
+      env: {
+        // As `npm start` does.
+        SEGUE_API_DOCS: 'public',
+        SEGUE_LIST_PUBLIC_JOBS: 'on',
+        // As the page says.
+        SEGUE_CORS_ORIGINS: `http://localhost:${pagePort}`,
+      },
     });
   }, 180_000);
   afterAll(() => system.stop());
@@ -52,12 +61,14 @@ describe('examples/README.md', () => {
     skip(needs !== undefined, `not tried, for want of ${needs}`);
     const here = command
       .replace(/^python3 /, `${PYTHON} `)
+      .replace(/(other-origin\.mjs) 3000$/, `$1 ${pagePort}`)
       .replaceAll('http://localhost:8080', system.httpUrl)
       .replaceAll('localhost:50051', system.app('gateway').grpcAddress);
     const env = {
       ...process.env,
       SEGUE_URL: system.httpUrl,
       SEGUE_GRPC: system.app('gateway').grpcAddress,
+      CHROMIUM: chromiumPath,
     };
     const { stdout } = await run('bash', ['-c', here], { cwd: ROOT, env });
     expectSame(stdout, output);

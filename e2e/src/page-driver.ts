@@ -1,13 +1,12 @@
 /// <reference lib="dom" />
-import { existsSync } from 'node:fs';
 import { chromium, type Browser, type BrowserContextOptions, type Locator, type Page } from 'playwright-core';
 import { afterEach, beforeAll, beforeEach } from 'vitest';
+import { chromiumPath } from './chromium.js';
 import { System, type SystemOptions } from './system.js';
 
-const executablePath = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find(existsSync);
-if (!executablePath) console.log('The page is not tested: there is no Chromium. Install the package chromium.');
+if (!chromiumPath) console.log('The page is not tested: there is no Chromium. Install the package chromium.');
 
-export const withoutBrowser = !executablePath;
+export const withoutBrowser = !chromiumPath;
 
 export interface ChosenFile {
   readonly name: string;
@@ -114,7 +113,7 @@ export function usePage(options: SystemOptions = {}) {
   }, 180_000);
   beforeAll(async () => {
     browser = await chromium.launch({
-      executablePath: executablePath ?? '',
+      executablePath: chromiumPath ?? '',
       args: ['--no-sandbox', '--disable-background-networking'],
     });
     return () => browser.close();
