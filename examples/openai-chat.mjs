@@ -16,6 +16,8 @@ const completion = await client.chat.completions.create({
     },
   ],
 });
-const { content, segments } = completion.choices[0].message;
+const { choices, usage } = completion;
+const { content, segments } = choices[0].message;
 console.log(content);
 for (const { phrase, area } of segments) console.log(`${phrase}: ${area} pixels`);
+console.log(`${usage.prompt_tokens} tokens read, ${usage.completion_tokens} written, ${usage.total_tokens} in all`);

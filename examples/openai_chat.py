@@ -20,12 +20,16 @@ stream = client.chat.completions.create(
         }
     ],
     stream=True,
+    stream_options={"include_usage": True},
 )
 masks = []
+usage = None
 for chunk in stream:
-    delta = chunk.choices[0].delta
-    print(delta.content or "", end="")
-    masks += (delta.model_extra or {}).get("segments", [])
+    usage = chunk.usage
+    for choice in chunk.choices:
+        print(choice.delta.content or "", end="")
+        masks += (choice.delta.model_extra or {}).get("segments", [])
 print()
 for segment in masks:
     print(f"{segment['phrase']}: {segment['area']} pixels, {len(segment['mask']['counts'])} bytes of run lengths")
+print(f"{usage.prompt_tokens} tokens read, {usage.completion_tokens} written, {usage.total_tokens} in all")

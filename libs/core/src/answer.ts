@@ -36,6 +36,12 @@ export interface CacheUse {
   readonly prefix: boolean;
 }
 
+/** Tokens that the language model has read, those of the picture included, and written. */
+export interface TokenUsage {
+  readonly promptTokens: number;
+  readonly completionTokens: number;
+}
+
 /** An answer with its masks in the canonical encoding (RLE); edges convert to the asked format. */
 export interface Answer {
   readonly jobId: string;
@@ -47,4 +53,6 @@ export interface Answer {
   readonly timingsMs: Timings;
   readonly cache: CacheUse;
   readonly imageId: string;
+  /** Absent where a gateway of an older version has put the answer together. */
+  readonly usage?: TokenUsage;
 }

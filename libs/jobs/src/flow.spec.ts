@@ -81,6 +81,7 @@ test('a job goes through all stages, and masks come before the text has ended', 
     finishReason: 'stop',
     cache: { image: false, prefix: false },
     imageId: request().imageId,
+    usage: { promptTokens: 12, completionTokens: 5 },
   });
   const { queue, encode, generate, decode, total } = answer!.timingsMs;
   expect([queue, encode, generate, decode].every((ms) => ms >= 0)).toBe(true);

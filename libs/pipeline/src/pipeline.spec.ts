@@ -62,6 +62,7 @@ describe('Pipeline', () => {
       finishReason: 'stop',
       cache: { image: false, prefix: true },
       imageId: 'p',
+      usage: { promptTokens: 3, completionTokens: 4 },
     });
     expect(timingsMs.total).toBeGreaterThanOrEqual(timingsMs.generate);
     expect(events.filter(({ type }) => type !== 'segment')).toEqual([

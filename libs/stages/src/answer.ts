@@ -29,5 +29,6 @@ export function assembleAnswer(parts: AnswerParts): Answer {
     timingsMs,
     cache: { image: imageCached, prefix: generated.prefixCached },
     imageId,
+    usage: { promptTokens: generated.promptTokens, completionTokens: generated.tokens },
   };
 }

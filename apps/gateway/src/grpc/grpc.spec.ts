@@ -43,6 +43,7 @@ describe('a question', () => {
   it('is answered', async () => {
     const answer = await gateway.grpc.segment(question());
     expect(answer).toMatchObject({ text: TEXT, finishReason: 'stop', cache: { image: false, prefix: false } });
+    expect(answer.usage).toMatchObject({ promptTokens: 9, completionTokens: 7 });
     const [height, width] = MASK.size;
     const mask = { height, width, encoding: { case: 'rle', value: { counts: MASK.counts } } };
     expect(answer.segments).toMatchObject([

@@ -110,6 +110,7 @@ export async function toWireAnswer(answer: Answer, encodeMask: EncodeMask): Prom
     timingsMs: { queue, encode, generate, decode, total },
     cache: { image: answer.cache.image, prefix: answer.cache.prefix },
     imageId: answer.imageId,
+    ...(answer.usage && { usage: answer.usage }),
   });
 }
 

@@ -128,7 +128,8 @@ describe('POST /v1/segment', () => {
     const { image_id, width, height } = SCHEMAS.Image.parse(await stored.json());
     expect([width, height]).toEqual([WIDTH, HEIGHT]);
     const response = await post('/v1/segment', { image_id, instruction: 'And the spoon?' });
-    expect(await response.json()).toMatchObject({ text: TEXT, image_id });
+    const usage = { prompt_tokens: 9, completion_tokens: 7 };
+    expect(await response.json()).toMatchObject({ text: TEXT, image_id, usage });
   });
 
   it.each(['png', 'jpeg', 'webp'] as const)('gives a stored picture back as it was sent (%s)', async (format) => {

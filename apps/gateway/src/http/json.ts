@@ -3,6 +3,7 @@ import type { EncodedMask, EncodeMask } from '../segmentation/encoded-mask.js';
 import type { Body } from './schemas.js';
 
 export async function toAnswerBody(answer: Answer, encodeMask: EncodeMask): Promise<Body<'Answer'>> {
+  const { usage } = answer;
   const { queue, encode, generate, decode, total } = answer.timingsMs;
   return {
     job_id: answer.jobId,
@@ -13,6 +14,7 @@ export async function toAnswerBody(answer: Answer, encodeMask: EncodeMask): Prom
     timings_ms: { queue, encode, generate, decode, total },
     cache: { image: answer.cache.image, prefix: answer.cache.prefix },
     image_id: answer.imageId,
+    ...(usage && { usage: { prompt_tokens: usage.promptTokens, completion_tokens: usage.completionTokens } }),
   };
 }
 

@@ -44,6 +44,10 @@ const AnswerSchema = z.strictObject({
   }),
   cache: z.strictObject({ image: z.boolean(), prefix: z.boolean() }).describe('What was taken from a cache.'),
   image_id: z.string().describe('Send it instead of the picture to ask again.'),
+  usage: z
+    .strictObject({ prompt_tokens: z.int(), completion_tokens: z.int() })
+    .optional()
+    .describe('Tokens that the language model has read, those of the picture included, and written.'),
 });
 
 const code = z.enum(Object.keys(ERROR_CODES) as [ErrorCode, ...ErrorCode[]]);
@@ -175,6 +179,7 @@ export const SCHEMAS = {
         finish_reason: z.string(),
       }),
     ),
+    usage: z.looseObject({ prompt_tokens: z.int(), completion_tokens: z.int(), total_tokens: z.int() }).optional(),
   }),
   Error: ErrorSchema,
   Problem: ProblemSchema,

@@ -7,6 +7,7 @@ import { Answers, Does, Fails, schemaOf } from '../http/api-docs.js';
 import { callerOf } from '../http/caller.js';
 import { sendFrames } from '../http/event-stream.js';
 import { toSegmentBody } from '../http/json.js';
+import type { Body } from '../http/schemas.js';
 import { commandOfAsked } from '../segmentation/command.js';
 import type { EncodeMask } from '../segmentation/encoded-mask.js';
 import { parseOptions } from '../segmentation/parse-options.js';
@@ -41,7 +42,9 @@ export class ChatController {
     const caller = callerOf(reply);
     if (chat.stream) {
       const events = this.#service.stream(command, caller);
-      return sendFrames(reply, framesOf(events, chat.model, encodeMask), { client: caller.signal });
+      const withUsage = chat.stream_options?.include_usage === true;
+      const stream = new CompletionStream(chat.model, { withUsage });
+      return sendFrames(reply, framesOf(events, stream, encodeMask), { client: caller.signal });
     }
     const answer = await this.#service.segment(command, caller);
     const segments = await Promise.all(answer.segments.map((segment) => toSegmentBody(segment, encodeMask)));
@@ -52,10 +55,9 @@ export class ChatController {
 /** A job's events as server-sent events of this protocol, which have no names and end with a mark. */
 async function* framesOf(
   events: AsyncIterable<JobEvent>,
-  model: string,
+  stream: CompletionStream<Body<'Segment'>>,
   encodeMask: EncodeMask,
 ): AsyncGenerator<string, void> {
-  const stream = new CompletionStream(model);
   for await (const event of events) {
     const segment = event.type === 'segment' ? await toSegmentBody(event.segment, encodeMask) : undefined;
     for (const chunk of stream.chunks(event, segment)) yield frame(chunk);

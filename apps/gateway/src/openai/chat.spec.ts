@@ -18,6 +18,9 @@ async function messages(url?: string): Promise<OpenAI.ChatCompletionMessageParam
   ];
 }
 
+/** What the workers of the fixture say. */
+const USAGE = { prompt_tokens: 9, completion_tokens: 7, total_tokens: 16 };
+
 interface WithSegments {
   readonly segments?: readonly { readonly phrase: string; readonly mask: unknown }[];
 }
@@ -30,6 +33,7 @@ describe("OpenAI's client", () => {
       finish_reason: 'stop',
     });
     expect(completion.id).toMatch(/^chatcmpl-[0-9a-f]{32}$/);
+    expect(completion.usage).toEqual(USAGE);
   });
 
   it('gets words and masks as they come', async () => {
@@ -47,6 +51,22 @@ describe("OpenAI's client", () => {
       for (const { mask } of (choice?.delta as WithSegments).segments ?? []) masks.push(mask);
     }
     expect([content, finish, masks]).toEqual([TEXT, 'stop', [MASK]]);
+  });
+
+  it.each([true, false])('hears in the last chunk how many tokens it took, where it asks: %s', async (asks) => {
+    const stream = await openai().chat.completions.create({
+      model: 'tiny-random',
+      messages: await messages(),
+      stream: true,
+      ...(asks && { stream_options: { include_usage: true } }),
+    });
+    const chunks: OpenAI.ChatCompletionChunk[] = [];
+    for await (const chunk of stream) chunks.push(chunk);
+    expect(chunks.map(({ choices }) => choices.length)).toEqual(
+      chunks.map((_, at) => (asks && at === chunks.length - 1 ? 0 : 1)),
+    );
+    expect(chunks.at(-1)?.usage).toEqual(asks ? USAGE : undefined);
+    expect(new Set(chunks.slice(0, -1).map(({ usage }) => usage))).toEqual(new Set([asks ? null : undefined]));
   });
 
   it('goes on with a conversation, about a picture that is stored', async () => {

@@ -22,6 +22,7 @@ export const ChatRequestSchema = z.object({
   model: z.string(),
   messages: z.array(Message).min(1),
   stream: z.boolean().nullish(),
+  stream_options: z.object({ include_usage: z.boolean().nullish() }).nullish(),
   max_tokens: z.int().min(1).nullish(),
   max_completion_tokens: z.int().min(1).nullish(),
   n: z.literal(1, 'must be 1: a question has one answer').nullish(),

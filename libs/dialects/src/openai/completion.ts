@@ -1,4 +1,4 @@
-import type { Answer, JobEvent } from '@segue/core';
+import type { Answer, JobEvent, TokenUsage } from '@segue/core';
 
 /** Writes an answer as a completion. `Mask` is a segment as the HTTP interface writes it. */
 export interface CompletionOf<Mask> {
@@ -10,7 +10,7 @@ export interface CompletionOf<Mask> {
 
 /** The answer as OpenAI's clients parse it; masks are in `message.segments`, the job in `segue`. */
 export function toCompletion<Mask>({ answer, segments, created }: CompletionOf<Mask>) {
-  const { jobId, text, model, finishReason } = answer;
+  const { jobId, text, model, finishReason, usage } = answer;
   return {
     id: idOf(jobId),
     object: 'chat.completion',
@@ -24,6 +24,7 @@ export function toCompletion<Mask>({ answer, segments, created }: CompletionOf<M
         finish_reason: finishReasonOf(finishReason),
       },
     ],
+    ...(usage && { usage: toUsage(usage) }),
     segue: aboutJob(answer),
   };
 }
@@ -31,10 +32,13 @@ export function toCompletion<Mask>({ answer, segments, created }: CompletionOf<M
 /** Words and masks of a job as they come; nothing for events that say neither. */
 export class CompletionStream<Mask> {
   readonly #model: string;
+  readonly #withUsage: boolean;
   #started = false;
 
-  constructor(model: string) {
+  /** @param withUsage whether a last chunk, which has no choice, says how many tokens it took. */
+  constructor(model: string, { withUsage = false }: { readonly withUsage?: boolean } = {}) {
     this.#model = model;
+    this.#withUsage = withUsage;
   }
 
   /** @param segment the event's, as it is written; for events of type `segment`. */
@@ -49,7 +53,9 @@ export class CompletionStream<Mask> {
       case 'completed': {
         const { answer } = event;
         const end = { ...this.#chunk(event, {}, finishReasonOf(answer.finishReason)), segue: aboutJob(answer) };
-        return [...this.#start(event), end];
+        const usage = this.#withUsage && answer.usage;
+        const last = usage ? [{ ...this.#head(event), choices: [], usage: toUsage(usage) }] : [];
+        return [...this.#start(event), end, ...last];
       }
       default:
         return [];
@@ -62,13 +68,17 @@ export class CompletionStream<Mask> {
     return [this.#chunk(event, { role: 'assistant', content: '' })];
   }
 
-  #chunk({ jobId, atMs }: JobEvent, delta: object, finishReason: string | null = null) {
+  #chunk(event: JobEvent, delta: object, finishReason: string | null = null) {
+    const choices = [{ index: 0, delta, logprobs: null, finish_reason: finishReason }];
+    return { ...this.#head(event), choices, ...(this.#withUsage && { usage: null }) };
+  }
+
+  #head({ jobId, atMs }: JobEvent) {
     return {
       id: idOf(jobId),
       object: 'chat.completion.chunk',
       created: Math.floor(atMs / 1000),
       model: this.#model,
-      choices: [{ index: 0, delta, logprobs: null, finish_reason: finishReason }],
     };
   }
 }
@@ -79,6 +89,14 @@ function idOf(jobId: string): string {
 
 function finishReasonOf(reason: Answer['finishReason']): 'stop' | 'length' {
   return reason === 'length' ? 'length' : 'stop';
+}
+
+function toUsage({ promptTokens, completionTokens }: TokenUsage) {
+  return {
+    prompt_tokens: promptTokens,
+    completion_tokens: completionTokens,
+    total_tokens: promptTokens + completionTokens,
+  };
 }
 
 function aboutJob({ jobId, imageId, timingsMs, cache }: Answer) {

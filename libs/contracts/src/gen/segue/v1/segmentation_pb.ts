@@ -10,7 +10,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file segue/v1/segmentation.proto.
  */
 export const file_segue_v1_segmentation: GenFile = /*@__PURE__*/
-  fileDesc("ChtzZWd1ZS92MS9zZWdtZW50YXRpb24ucHJvdG8SCHNlZ3VlLnYxIisKBFR1cm4SEwoLaW5zdHJ1Y3Rpb24YASABKAkSDgoGYW5zd2VyGAIgASgJIuUCCg5TZWdtZW50UmVxdWVzdBIPCgVpbWFnZRgBIAEoDEgAEhIKCGltYWdlX2lkGAIgASgJSAASEwoLaW5zdHJ1Y3Rpb24YAyABKAkSHwoHaGlzdG9yeRgEIAMoCzIOLnNlZ3VlLnYxLlR1cm4SHAoEbW9kZRgFIAEoDjIOLnNlZ3VlLnYxLk1vZGUSDQoFbW9kZWwYBiABKAkSEgoKbWF4X3Rva2VucxgHIAEoDRIpCgttYXNrX2Zvcm1hdBgIIAEoDjIULnNlZ3VlLnYxLk1hc2tGb3JtYXQSJAoIcHJpb3JpdHkYCSABKA4yEi5zZWd1ZS52MS5Qcmlvcml0eRISCgp0aW1lb3V0X21zGAogASgEEhcKD2lkZW1wb3RlbmN5X2tleRgLIAEoCRIZChFwb2x5Z29uX3RvbGVyYW5jZRgMIAEoAhITCgt3ZWJob29rX3VybBgNIAEoCUIJCgdwaWN0dXJlIh8KDUdldEpvYlJlcXVlc3QSDgoGam9iX2lkGAEgASgJIiIKEENhbmNlbEpvYlJlcXVlc3QSDgoGam9iX2lkGAEgASgJIjkKD1dhdGNoSm9iUmVxdWVzdBIOCgZqb2JfaWQYASABKAkSFgoOYWZ0ZXJfZXZlbnRfaWQYAiABKAkiEwoRTGlzdE1vZGVsc1JlcXVlc3QiNQoSTGlzdE1vZGVsc1Jlc3BvbnNlEh8KBm1vZGVscxgBIAMoCzIPLnNlZ3VlLnYxLk1vZGVsIpYCCgVNb2RlbBIMCgRuYW1lGAEgASgJEg8KB3ZlcnNpb24YAiABKAkSEwoLZGVzY3JpcHRpb24YAyABKAkSHQoFbW9kZXMYBCADKA4yDi5zZWd1ZS52MS5Nb2RlEhIKCmlzX2RlZmF1bHQYBSABKAgSDwoHdHJhaW5lZBgGIAEoCBIYChBzY29yZV9jYWxpYnJhdGVkGAcgASgIEhIKCm1heF90b2tlbnMYCCABKA0SGwoTbWF4X3F1ZXN0aW9uX3Rva2VucxgJIAEoDRIrCglrbm93bGVkZ2UYCiABKAsyEy5zZWd1ZS52MS5Lbm93bGVkZ2VIAIgBARIPCgdkZXZpY2VzGAsgAygJQgwKCl9rbm93bGVkZ2UiPQoJS25vd2xlZGdlEg0KBWtpbmRzGAEgAygJEhEKCWxhbmd1YWdlcxgCIAMoCRIOCgZsaW1pdHMYAyADKAkiGwoJUnVuTGVuZ3RoEg4KBmNvdW50cxgBIAEoCSIWCgRSaW5nEg4KBnBvaW50cxgBIAMoAiIoCgdQb2x5Z29uEh0KBXJpbmdzGAEgAygLMg4uc2VndWUudjEuUmluZyKKAQoETWFzaxIOCgZoZWlnaHQYASABKA0SDQoFd2lkdGgYAiABKA0SIgoDcmxlGAMgASgLMhMuc2VndWUudjEuUnVuTGVuZ3RoSAASDQoDcG5nGAQgASgMSAASJAoHcG9seWdvbhgFIAEoCzIRLnNlZ3VlLnYxLlBvbHlnb25IAEIKCghlbmNvZGluZyIiCgRTcGFuEg0KBXN0YXJ0GAEgASgNEgsKA2VuZBgCIAEoDSI6CgNCb3gSCQoBeBgBIAEoDRIJCgF5GAIgASgNEg0KBXdpZHRoGAMgASgNEg4KBmhlaWdodBgEIAEoDSKdAQoHU2VnbWVudBINCgVpbmRleBgBIAEoDRIOCgZwaHJhc2UYAiABKAkSHAoEc3BhbhgDIAEoCzIOLnNlZ3VlLnYxLlNwYW4SHAoEbWFzaxgEIAEoCzIOLnNlZ3VlLnYxLk1hc2sSGgoDYm94GAUgASgLMg0uc2VndWUudjEuQm94EgwKBGFyZWEYBiABKAQSDQoFc2NvcmUYByABKAIiWQoHVGltaW5ncxINCgVxdWV1ZRgBIAEoARIOCgZlbmNvZGUYAiABKAESEAoIZ2VuZXJhdGUYAyABKAESDgoGZGVjb2RlGAQgASgBEg0KBXRvdGFsGAUgASgBIikKCENhY2hlVXNlEg0KBWltYWdlGAEgASgIEg4KBnByZWZpeBgCIAEoCCLNAQoGQW5zd2VyEg4KBmpvYl9pZBgBIAEoCRIMCgR0ZXh0GAIgASgJEiMKCHNlZ21lbnRzGAMgAygLMhEuc2VndWUudjEuU2VnbWVudBINCgVtb2RlbBgEIAEoCRIVCg1maW5pc2hfcmVhc29uGAUgASgJEiUKCnRpbWluZ3NfbXMYBiABKAsyES5zZWd1ZS52MS5UaW1pbmdzEiEKBWNhY2hlGAcgASgLMhIuc2VndWUudjEuQ2FjaGVVc2USEAoIaW1hZ2VfaWQYCCABKAkiKQoISm9iRXJyb3ISDAoEY29kZRgBIAEoCRIPCgdtZXNzYWdlGAIgASgJItMBCgNKb2ISDgoGam9iX2lkGAEgASgJEiEKBXN0YXRlGAIgASgOMhIuc2VndWUudjEuSm9iU3RhdGUSFQoNY3JlYXRlZF9hdF9tcxgDIAEoBBIWCg5kZWFkbGluZV9hdF9tcxgEIAEoBBIgCgZhbnN3ZXIYBSABKAsyEC5zZWd1ZS52MS5BbnN3ZXISIQoFZXJyb3IYBiABKAsyEi5zZWd1ZS52MS5Kb2JFcnJvchITCgtpbnN0cnVjdGlvbhgHIAEoCRIQCghpbWFnZV9pZBgIIAEoCSKkAwoISm9iRXZlbnQSCgoCaWQYASABKAkSDgoGam9iX2lkGAIgASgJEg0KBWF0X21zGAMgASgEEiYKCGFjY2VwdGVkGAQgASgLMhIuc2VndWUudjEuQWNjZXB0ZWRIABIoCgVzdGFnZRgFIAEoCzIXLnNlZ3VlLnYxLlN0YWdlUHJvZ3Jlc3NIABIjCgR0ZXh0GAYgASgLMhMuc2VndWUudjEuVGV4dFBpZWNlSAASJAoHc2VnbWVudBgHIAEoCzIRLnNlZ3VlLnYxLlNlZ21lbnRIABIlCgljb21wbGV0ZWQYCCABKAsyEC5zZWd1ZS52MS5BbnN3ZXJIABIkCgZmYWlsZWQYCSABKAsyEi5zZWd1ZS52MS5Kb2JFcnJvckgAEigKCWNhbmNlbGxlZBgKIAEoCzITLnNlZ3VlLnYxLkNhbmNlbGxlZEgAEigKCXJlc3RhcnRlZBgLIAEoCzITLnNlZ3VlLnYxLlJlc3RhcnRlZEgAEiYKCHN0YXJ0aW5nGAwgASgLMhIuc2VndWUudjEuU3RhcnRpbmdIAEIHCgVldmVudCILCglSZXN0YXJ0ZWQiKwoIU3RhcnRpbmcSHwoGc3RhZ2VzGAEgAygOMg8uc2VndWUudjEuU3RhZ2UiHAoIQWNjZXB0ZWQSEAoIaW1hZ2VfaWQYASABKAkiTQoNU3RhZ2VQcm9ncmVzcxIeCgVzdGFnZRgBIAEoDjIPLnNlZ3VlLnYxLlN0YWdlEgwKBGRvbmUYAiABKAgSDgoGY2FjaGVkGAMgASgIIikKCVRleHRQaWVjZRIOCgZvZmZzZXQYASABKA0SDAoEdGV4dBgCIAEoCSILCglDYW5jZWxsZWQqQQoETW9kZRIUChBNT0RFX1VOU1BFQ0lGSUVEEAASDwoLTU9ERV9BTlNXRVIQARISCg5NT0RFX01BU0tfT05MWRACKmwKCk1hc2tGb3JtYXQSGwoXTUFTS19GT1JNQVRfVU5TUEVDSUZJRUQQABITCg9NQVNLX0ZPUk1BVF9STEUQARITCg9NQVNLX0ZPUk1BVF9QTkcQAhIXChNNQVNLX0ZPUk1BVF9QT0xZR09OEAMqXgoIUHJpb3JpdHkSGAoUUFJJT1JJVFlfVU5TUEVDSUZJRUQQABIQCgxQUklPUklUWV9MT1cQARITCg9QUklPUklUWV9OT1JNQUwQAhIRCg1QUklPUklUWV9ISUdIEAMqmgEKCEpvYlN0YXRlEhkKFUpPQl9TVEFURV9VTlNQRUNJRklFRBAAEhQKEEpPQl9TVEFURV9RVUVVRUQQARIVChFKT0JfU1RBVEVfUlVOTklORxACEhcKE0pPQl9TVEFURV9DT01QTEVURUQQAxIUChBKT0JfU1RBVEVfRkFJTEVEEAQSFwoTSk9CX1NUQVRFX0NBTkNFTExFRBAFKlYKBVN0YWdlEhUKEVNUQUdFX1VOU1BFQ0lGSUVEEAASEAoMU1RBR0VfRU5DT0RFEAESEgoOU1RBR0VfR0VORVJBVEUQAhIQCgxTVEFHRV9ERUNPREUQAzKzAwoTU2VnbWVudGF0aW9uU2VydmljZRI1CgdTZWdtZW50Ehguc2VndWUudjEuU2VnbWVudFJlcXVlc3QaEC5zZWd1ZS52MS5BbnN3ZXISPwoNU3RyZWFtU2VnbWVudBIYLnNlZ3VlLnYxLlNlZ21lbnRSZXF1ZXN0GhIuc2VndWUudjEuSm9iRXZlbnQwARI0CglTdWJtaXRKb2ISGC5zZWd1ZS52MS5TZWdtZW50UmVxdWVzdBoNLnNlZ3VlLnYxLkpvYhIwCgZHZXRKb2ISFy5zZWd1ZS52MS5HZXRKb2JSZXF1ZXN0Gg0uc2VndWUudjEuSm9iEjsKCFdhdGNoSm9iEhkuc2VndWUudjEuV2F0Y2hKb2JSZXF1ZXN0GhIuc2VndWUudjEuSm9iRXZlbnQwARI2CglDYW5jZWxKb2ISGi5zZWd1ZS52MS5DYW5jZWxKb2JSZXF1ZXN0Gg0uc2VndWUudjEuSm9iEkcKCkxpc3RNb2RlbHMSGy5zZWd1ZS52MS5MaXN0TW9kZWxzUmVxdWVzdBocLnNlZ3VlLnYxLkxpc3RNb2RlbHNSZXNwb25zZWIGcHJvdG8z");
+  fileDesc("ChtzZWd1ZS92MS9zZWdtZW50YXRpb24ucHJvdG8SCHNlZ3VlLnYxIisKBFR1cm4SEwoLaW5zdHJ1Y3Rpb24YASABKAkSDgoGYW5zd2VyGAIgASgJIuUCCg5TZWdtZW50UmVxdWVzdBIPCgVpbWFnZRgBIAEoDEgAEhIKCGltYWdlX2lkGAIgASgJSAASEwoLaW5zdHJ1Y3Rpb24YAyABKAkSHwoHaGlzdG9yeRgEIAMoCzIOLnNlZ3VlLnYxLlR1cm4SHAoEbW9kZRgFIAEoDjIOLnNlZ3VlLnYxLk1vZGUSDQoFbW9kZWwYBiABKAkSEgoKbWF4X3Rva2VucxgHIAEoDRIpCgttYXNrX2Zvcm1hdBgIIAEoDjIULnNlZ3VlLnYxLk1hc2tGb3JtYXQSJAoIcHJpb3JpdHkYCSABKA4yEi5zZWd1ZS52MS5Qcmlvcml0eRISCgp0aW1lb3V0X21zGAogASgEEhcKD2lkZW1wb3RlbmN5X2tleRgLIAEoCRIZChFwb2x5Z29uX3RvbGVyYW5jZRgMIAEoAhITCgt3ZWJob29rX3VybBgNIAEoCUIJCgdwaWN0dXJlIh8KDUdldEpvYlJlcXVlc3QSDgoGam9iX2lkGAEgASgJIiIKEENhbmNlbEpvYlJlcXVlc3QSDgoGam9iX2lkGAEgASgJIjkKD1dhdGNoSm9iUmVxdWVzdBIOCgZqb2JfaWQYASABKAkSFgoOYWZ0ZXJfZXZlbnRfaWQYAiABKAkiEwoRTGlzdE1vZGVsc1JlcXVlc3QiNQoSTGlzdE1vZGVsc1Jlc3BvbnNlEh8KBm1vZGVscxgBIAMoCzIPLnNlZ3VlLnYxLk1vZGVsIpYCCgVNb2RlbBIMCgRuYW1lGAEgASgJEg8KB3ZlcnNpb24YAiABKAkSEwoLZGVzY3JpcHRpb24YAyABKAkSHQoFbW9kZXMYBCADKA4yDi5zZWd1ZS52MS5Nb2RlEhIKCmlzX2RlZmF1bHQYBSABKAgSDwoHdHJhaW5lZBgGIAEoCBIYChBzY29yZV9jYWxpYnJhdGVkGAcgASgIEhIKCm1heF90b2tlbnMYCCABKA0SGwoTbWF4X3F1ZXN0aW9uX3Rva2VucxgJIAEoDRIrCglrbm93bGVkZ2UYCiABKAsyEy5zZWd1ZS52MS5Lbm93bGVkZ2VIAIgBARIPCgdkZXZpY2VzGAsgAygJQgwKCl9rbm93bGVkZ2UiPQoJS25vd2xlZGdlEg0KBWtpbmRzGAEgAygJEhEKCWxhbmd1YWdlcxgCIAMoCRIOCgZsaW1pdHMYAyADKAkiGwoJUnVuTGVuZ3RoEg4KBmNvdW50cxgBIAEoCSIWCgRSaW5nEg4KBnBvaW50cxgBIAMoAiIoCgdQb2x5Z29uEh0KBXJpbmdzGAEgAygLMg4uc2VndWUudjEuUmluZyKKAQoETWFzaxIOCgZoZWlnaHQYASABKA0SDQoFd2lkdGgYAiABKA0SIgoDcmxlGAMgASgLMhMuc2VndWUudjEuUnVuTGVuZ3RoSAASDQoDcG5nGAQgASgMSAASJAoHcG9seWdvbhgFIAEoCzIRLnNlZ3VlLnYxLlBvbHlnb25IAEIKCghlbmNvZGluZyIiCgRTcGFuEg0KBXN0YXJ0GAEgASgNEgsKA2VuZBgCIAEoDSI6CgNCb3gSCQoBeBgBIAEoDRIJCgF5GAIgASgNEg0KBXdpZHRoGAMgASgNEg4KBmhlaWdodBgEIAEoDSKdAQoHU2VnbWVudBINCgVpbmRleBgBIAEoDRIOCgZwaHJhc2UYAiABKAkSHAoEc3BhbhgDIAEoCzIOLnNlZ3VlLnYxLlNwYW4SHAoEbWFzaxgEIAEoCzIOLnNlZ3VlLnYxLk1hc2sSGgoDYm94GAUgASgLMg0uc2VndWUudjEuQm94EgwKBGFyZWEYBiABKAQSDQoFc2NvcmUYByABKAIiWQoHVGltaW5ncxINCgVxdWV1ZRgBIAEoARIOCgZlbmNvZGUYAiABKAESEAoIZ2VuZXJhdGUYAyABKAESDgoGZGVjb2RlGAQgASgBEg0KBXRvdGFsGAUgASgBIikKCENhY2hlVXNlEg0KBWltYWdlGAEgASgIEg4KBnByZWZpeBgCIAEoCCI+CgpUb2tlblVzYWdlEhUKDXByb21wdF90b2tlbnMYASABKA0SGQoRY29tcGxldGlvbl90b2tlbnMYAiABKA0i8gEKBkFuc3dlchIOCgZqb2JfaWQYASABKAkSDAoEdGV4dBgCIAEoCRIjCghzZWdtZW50cxgDIAMoCzIRLnNlZ3VlLnYxLlNlZ21lbnQSDQoFbW9kZWwYBCABKAkSFQoNZmluaXNoX3JlYXNvbhgFIAEoCRIlCgp0aW1pbmdzX21zGAYgASgLMhEuc2VndWUudjEuVGltaW5ncxIhCgVjYWNoZRgHIAEoCzISLnNlZ3VlLnYxLkNhY2hlVXNlEhAKCGltYWdlX2lkGAggASgJEiMKBXVzYWdlGAkgASgLMhQuc2VndWUudjEuVG9rZW5Vc2FnZSIpCghKb2JFcnJvchIMCgRjb2RlGAEgASgJEg8KB21lc3NhZ2UYAiABKAki0wEKA0pvYhIOCgZqb2JfaWQYASABKAkSIQoFc3RhdGUYAiABKA4yEi5zZWd1ZS52MS5Kb2JTdGF0ZRIVCg1jcmVhdGVkX2F0X21zGAMgASgEEhYKDmRlYWRsaW5lX2F0X21zGAQgASgEEiAKBmFuc3dlchgFIAEoCzIQLnNlZ3VlLnYxLkFuc3dlchIhCgVlcnJvchgGIAEoCzISLnNlZ3VlLnYxLkpvYkVycm9yEhMKC2luc3RydWN0aW9uGAcgASgJEhAKCGltYWdlX2lkGAggASgJIqQDCghKb2JFdmVudBIKCgJpZBgBIAEoCRIOCgZqb2JfaWQYAiABKAkSDQoFYXRfbXMYAyABKAQSJgoIYWNjZXB0ZWQYBCABKAsyEi5zZWd1ZS52MS5BY2NlcHRlZEgAEigKBXN0YWdlGAUgASgLMhcuc2VndWUudjEuU3RhZ2VQcm9ncmVzc0gAEiMKBHRleHQYBiABKAsyEy5zZWd1ZS52MS5UZXh0UGllY2VIABIkCgdzZWdtZW50GAcgASgLMhEuc2VndWUudjEuU2VnbWVudEgAEiUKCWNvbXBsZXRlZBgIIAEoCzIQLnNlZ3VlLnYxLkFuc3dlckgAEiQKBmZhaWxlZBgJIAEoCzISLnNlZ3VlLnYxLkpvYkVycm9ySAASKAoJY2FuY2VsbGVkGAogASgLMhMuc2VndWUudjEuQ2FuY2VsbGVkSAASKAoJcmVzdGFydGVkGAsgASgLMhMuc2VndWUudjEuUmVzdGFydGVkSAASJgoIc3RhcnRpbmcYDCABKAsyEi5zZWd1ZS52MS5TdGFydGluZ0gAQgcKBWV2ZW50IgsKCVJlc3RhcnRlZCIrCghTdGFydGluZxIfCgZzdGFnZXMYASADKA4yDy5zZWd1ZS52MS5TdGFnZSIcCghBY2NlcHRlZBIQCghpbWFnZV9pZBgBIAEoCSJNCg1TdGFnZVByb2dyZXNzEh4KBXN0YWdlGAEgASgOMg8uc2VndWUudjEuU3RhZ2USDAoEZG9uZRgCIAEoCBIOCgZjYWNoZWQYAyABKAgiKQoJVGV4dFBpZWNlEg4KBm9mZnNldBgBIAEoDRIMCgR0ZXh0GAIgASgJIgsKCUNhbmNlbGxlZCpBCgRNb2RlEhQKEE1PREVfVU5TUEVDSUZJRUQQABIPCgtNT0RFX0FOU1dFUhABEhIKDk1PREVfTUFTS19PTkxZEAIqbAoKTWFza0Zvcm1hdBIbChdNQVNLX0ZPUk1BVF9VTlNQRUNJRklFRBAAEhMKD01BU0tfRk9STUFUX1JMRRABEhMKD01BU0tfRk9STUFUX1BORxACEhcKE01BU0tfRk9STUFUX1BPTFlHT04QAypeCghQcmlvcml0eRIYChRQUklPUklUWV9VTlNQRUNJRklFRBAAEhAKDFBSSU9SSVRZX0xPVxABEhMKD1BSSU9SSVRZX05PUk1BTBACEhEKDVBSSU9SSVRZX0hJR0gQAyqaAQoISm9iU3RhdGUSGQoVSk9CX1NUQVRFX1VOU1BFQ0lGSUVEEAASFAoQSk9CX1NUQVRFX1FVRVVFRBABEhUKEUpPQl9TVEFURV9SVU5OSU5HEAISFwoTSk9CX1NUQVRFX0NPTVBMRVRFRBADEhQKEEpPQl9TVEFURV9GQUlMRUQQBBIXChNKT0JfU1RBVEVfQ0FOQ0VMTEVEEAUqVgoFU3RhZ2USFQoRU1RBR0VfVU5TUEVDSUZJRUQQABIQCgxTVEFHRV9FTkNPREUQARISCg5TVEFHRV9HRU5FUkFURRACEhAKDFNUQUdFX0RFQ09ERRADMrMDChNTZWdtZW50YXRpb25TZXJ2aWNlEjUKB1NlZ21lbnQSGC5zZWd1ZS52MS5TZWdtZW50UmVxdWVzdBoQLnNlZ3VlLnYxLkFuc3dlchI/Cg1TdHJlYW1TZWdtZW50Ehguc2VndWUudjEuU2VnbWVudFJlcXVlc3QaEi5zZWd1ZS52MS5Kb2JFdmVudDABEjQKCVN1Ym1pdEpvYhIYLnNlZ3VlLnYxLlNlZ21lbnRSZXF1ZXN0Gg0uc2VndWUudjEuSm9iEjAKBkdldEpvYhIXLnNlZ3VlLnYxLkdldEpvYlJlcXVlc3QaDS5zZWd1ZS52MS5Kb2ISOwoIV2F0Y2hKb2ISGS5zZWd1ZS52MS5XYXRjaEpvYlJlcXVlc3QaEi5zZWd1ZS52MS5Kb2JFdmVudDABEjYKCUNhbmNlbEpvYhIaLnNlZ3VlLnYxLkNhbmNlbEpvYlJlcXVlc3QaDS5zZWd1ZS52MS5Kb2ISRwoKTGlzdE1vZGVscxIbLnNlZ3VlLnYxLkxpc3RNb2RlbHNSZXF1ZXN0Ghwuc2VndWUudjEuTGlzdE1vZGVsc1Jlc3BvbnNlYgZwcm90bzM");
 
 /**
  * An earlier question about the same picture, and its answer as Segue gave it.
@@ -636,6 +636,30 @@ export const CacheUseSchema: GenMessage<CacheUse> = /*@__PURE__*/
   messageDesc(file_segue_v1_segmentation, 17);
 
 /**
+ * Tokens that the language model has read, those of the picture included, and written.
+ *
+ * @generated from message segue.v1.TokenUsage
+ */
+export type TokenUsage = Message<"segue.v1.TokenUsage"> & {
+  /**
+   * @generated from field: uint32 prompt_tokens = 1;
+   */
+  promptTokens: number;
+
+  /**
+   * @generated from field: uint32 completion_tokens = 2;
+   */
+  completionTokens: number;
+};
+
+/**
+ * Describes the message segue.v1.TokenUsage.
+ * Use `create(TokenUsageSchema)` to create a new message.
+ */
+export const TokenUsageSchema: GenMessage<TokenUsage> = /*@__PURE__*/
+  messageDesc(file_segue_v1_segmentation, 18);
+
+/**
  * @generated from message segue.v1.Answer
  */
 export type Answer = Message<"segue.v1.Answer"> & {
@@ -688,6 +712,11 @@ export type Answer = Message<"segue.v1.Answer"> & {
    * @generated from field: string image_id = 8;
    */
   imageId: string;
+
+  /**
+   * @generated from field: segue.v1.TokenUsage usage = 9;
+   */
+  usage?: TokenUsage | undefined;
 };
 
 /**
@@ -695,7 +724,7 @@ export type Answer = Message<"segue.v1.Answer"> & {
  * Use `create(AnswerSchema)` to create a new message.
  */
 export const AnswerSchema: GenMessage<Answer> = /*@__PURE__*/
-  messageDesc(file_segue_v1_segmentation, 18);
+  messageDesc(file_segue_v1_segmentation, 19);
 
 /**
  * Why a job failed.
@@ -721,7 +750,7 @@ export type JobError = Message<"segue.v1.JobError"> & {
  * Use `create(JobErrorSchema)` to create a new message.
  */
 export const JobErrorSchema: GenMessage<JobError> = /*@__PURE__*/
-  messageDesc(file_segue_v1_segmentation, 19);
+  messageDesc(file_segue_v1_segmentation, 20);
 
 /**
  * @generated from message segue.v1.Job
@@ -779,7 +808,7 @@ export type Job = Message<"segue.v1.Job"> & {
  * Use `create(JobSchema)` to create a new message.
  */
 export const JobSchema: GenMessage<Job> = /*@__PURE__*/
-  messageDesc(file_segue_v1_segmentation, 20);
+  messageDesc(file_segue_v1_segmentation, 21);
 
 /**
  * One event of a job. Events can be replayed from any point while the job is kept.
@@ -869,7 +898,7 @@ export type JobEvent = Message<"segue.v1.JobEvent"> & {
  * Use `create(JobEventSchema)` to create a new message.
  */
 export const JobEventSchema: GenMessage<JobEvent> = /*@__PURE__*/
-  messageDesc(file_segue_v1_segmentation, 21);
+  messageDesc(file_segue_v1_segmentation, 22);
 
 /**
  * The answer is written anew, by another run of the model: the text and the segments so far count no more.
@@ -884,7 +913,7 @@ export type Restarted = Message<"segue.v1.Restarted"> & {
  * Use `create(RestartedSchema)` to create a new message.
  */
 export const RestartedSchema: GenMessage<Restarted> = /*@__PURE__*/
-  messageDesc(file_segue_v1_segmentation, 22);
+  messageDesc(file_segue_v1_segmentation, 23);
 
 /**
  * Of these stages no worker runs yet; they are being started, and the job waits for them.
@@ -903,7 +932,7 @@ export type Starting = Message<"segue.v1.Starting"> & {
  * Use `create(StartingSchema)` to create a new message.
  */
 export const StartingSchema: GenMessage<Starting> = /*@__PURE__*/
-  messageDesc(file_segue_v1_segmentation, 23);
+  messageDesc(file_segue_v1_segmentation, 24);
 
 /**
  * @generated from message segue.v1.Accepted
@@ -920,7 +949,7 @@ export type Accepted = Message<"segue.v1.Accepted"> & {
  * Use `create(AcceptedSchema)` to create a new message.
  */
 export const AcceptedSchema: GenMessage<Accepted> = /*@__PURE__*/
-  messageDesc(file_segue_v1_segmentation, 24);
+  messageDesc(file_segue_v1_segmentation, 25);
 
 /**
  * @generated from message segue.v1.StageProgress
@@ -951,7 +980,7 @@ export type StageProgress = Message<"segue.v1.StageProgress"> & {
  * Use `create(StageProgressSchema)` to create a new message.
  */
 export const StageProgressSchema: GenMessage<StageProgress> = /*@__PURE__*/
-  messageDesc(file_segue_v1_segmentation, 25);
+  messageDesc(file_segue_v1_segmentation, 26);
 
 /**
  * @generated from message segue.v1.TextPiece
@@ -975,7 +1004,7 @@ export type TextPiece = Message<"segue.v1.TextPiece"> & {
  * Use `create(TextPieceSchema)` to create a new message.
  */
 export const TextPieceSchema: GenMessage<TextPiece> = /*@__PURE__*/
-  messageDesc(file_segue_v1_segmentation, 26);
+  messageDesc(file_segue_v1_segmentation, 27);
 
 /**
  * @generated from message segue.v1.Cancelled
@@ -988,7 +1017,7 @@ export type Cancelled = Message<"segue.v1.Cancelled"> & {
  * Use `create(CancelledSchema)` to create a new message.
  */
 export const CancelledSchema: GenMessage<Cancelled> = /*@__PURE__*/
-  messageDesc(file_segue_v1_segmentation, 27);
+  messageDesc(file_segue_v1_segmentation, 28);
 
 /**
  * How the answer is produced.
