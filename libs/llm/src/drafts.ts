@@ -1,56 +1,66 @@
 const START = -1;
 /** Stands for any token in a key. */
 const ANY = -2;
+/** From this share of the usual answers on, a token is guessed whatever was asked. */
+const LIKELY = 0.5;
+/** From this share on, it is guessed where the question says nothing: one token more costs a run far less than a tenth of it. */
+const WORTH_A_GUESS = 0.1;
 
 /**
- * Guesses how answers go on, so that one run of the model checks several tokens instead of writing one (speculative decoding
- * with an n-gram draft: Leviathan et al. 2023, "Fast Inference from Transformers via Speculative Decoding", section 2.3).
- * The last two tokens decide, or where nobody wrote those, one of them. A guess depends on the answer's own tokens
- * alone, hence so does the way it is computed.
+ * Guesses how answers go on, so that one run of the model checks several tokens instead of writing one (speculative decoding:
+ * Leviathan et al. 2023, "Fast Inference from Transformers via Speculative Decoding", section 2.3, with the approximations of
+ * its section 4.2: an n-gram model of usual answers, and words taken over from the question).
+ * The last two tokens decide, or where nobody wrote those, one of them. A guess depends on question and answer alone, hence so
+ * does the way the answer is computed.
  */
 export class Drafts {
-  /** By context, what follows in at least half of all cases; nothing where no token does. */
-  readonly #likely = new Map<string, number | undefined>();
+  /** By context, what follows it in usual answers, and how often; in the order of the answers. */
+  readonly #following = new Map<string, Map<number, number>>();
   readonly #atMost: number;
 
   /** `answers`: token ids of usual answers; nothing is guessed behind their end. `atMost`: tokens in one guess. */
   constructor(answers: readonly (readonly number[])[], atMost: number) {
     this.#atMost = atMost;
-    const following = new Map<string, Map<number, number>>();
     for (const answer of answers) {
       answer.forEach((token, at) => {
-        const [before, last] = context(answer.slice(0, at));
-        for (const key of keysOf(before, last)) {
-          const counts = following.get(key) ?? new Map<number, number>();
-          following.set(key, counts.set(token, (counts.get(token) ?? 0) + 1));
+        for (const key of keysOf(answer.slice(0, at))) {
+          const counts = this.#following.get(key) ?? new Map<number, number>();
+          this.#following.set(key, counts.set(token, (counts.get(token) ?? 0) + 1));
         }
       });
     }
-    for (const [key, counts] of following) {
-      const total = [...counts.values()].reduce((sum, count) => sum + count, 0);
-      this.#likely.set(key, [...counts].find(([, count]) => 2 * count >= total)?.[0]);
-    }
   }
 
-  /** Tokens that probably follow those of an answer; `room`: at most so many. */
-  after(tokens: readonly number[], room: number): number[] {
+  /**
+   * Tokens that probably follow those of an answer.
+   * @param question the question's tokens: of the names that may follow, the answer probably takes one that was asked for.
+   * @param room at most so many
+   */
+  after(tokens: readonly number[], question: readonly number[], room: number): number[] {
     const guess: number[] = [];
     while (guess.length < Math.min(room, this.#atMost)) {
-      const keys = keysOf(...context([...tokens.slice(-2), ...guess]));
-      const known = keys.find((key) => this.#likely.has(key));
-      const next = known === undefined ? undefined : this.#likely.get(known);
+      const next = this.#next([...tokens, ...guess], question);
       if (next === undefined) break;
       guess.push(next);
     }
     return guess;
   }
+
+  #next(written: readonly number[], question: readonly number[]): number | undefined {
+    const counts = keysOf(written)
+      .map((key) => this.#following.get(key))
+      .find((found) => found !== undefined);
+    if (!counts) return undefined;
+    const most = Math.max(...counts.values());
+    const share = most / [...counts.values()].reduce((sum, count) => sum + count, 0);
+    const named = share < LIKELY && question.find((token) => counts.has(token) && !written.includes(token));
+    if (named !== false && named !== undefined) return named;
+    return share >= WORTH_A_GUESS ? [...counts].find(([, count]) => count === most)?.[0] : undefined;
+  }
 }
 
-function context(tokens: readonly number[]): [number, number] {
-  return [tokens.at(-2) ?? START, tokens.at(-1) ?? START];
-}
-
-/** From the most to the least that is known. */
-function keysOf(before: number, last: number): string[] {
+/** The contexts of what follows these tokens, from the most to the least that is known. */
+function keysOf(written: readonly number[]): string[] {
+  const [before, last] = [written.at(-2) ?? START, written.at(-1) ?? START];
   return [`${before} ${last}`, `${before} ${ANY}`, `${ANY} ${last}`];
 }

@@ -338,7 +338,7 @@ describe('drafts', () => {
     expect(told).toEqual([
       { drafted: 2, accepted: 2 },
       { drafted: 2, accepted: 0 },
-      { drafted: 0, accepted: 0 },
+      { drafted: 2, accepted: 0 },
     ]);
   });
 });

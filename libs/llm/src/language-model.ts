@@ -13,7 +13,7 @@ import { Scheduler } from './scheduler.js';
 import { Tokenizer } from './tokenizer.js';
 
 /** Tokens that are guessed and checked in one step, unless something else is asked for. */
-export const DRAFT_TOKENS = 4;
+export const DRAFT_TOKENS = 8;
 
 export interface LanguageModelOptions {
   /** Answers written at once; never above the bundle's own limit, which is the default. */
@@ -119,7 +119,8 @@ export class LanguageModel {
       { ...this.#language, mode, maxTokens, maxSegments: limits.maxSegments },
       this.#tokenizer,
     );
-    const row = new Row({ picture, tail, writer, drafts: this.#drafts, listener: request, signal });
+    const question = this.#tokenizer.encode(` ${request.instruction.toLowerCase()}`);
+    const row = new Row({ picture, tail, question, writer, drafts: this.#drafts, listener: request, signal });
     this.#scheduler.add(row);
     const finishReason = await row.finished().finally(() => {
       this.#observer.onAnswer?.({ tokens: writer.tokens, segments: writer.segments.length });

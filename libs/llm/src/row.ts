@@ -18,6 +18,8 @@ export interface RowInput {
   readonly picture: Picture;
   /** Token ids behind the picture's prefix. */
   readonly tail: readonly number[];
+  /** Token ids of the question alone, as an answer would write its words. */
+  readonly question: readonly number[];
   readonly writer: AnswerWriter;
   readonly drafts: Drafts;
   readonly listener: AnswerListener;
@@ -34,6 +36,7 @@ export class Row {
   /** Whether the picture's prefix was there without a prefill for this row. */
   prefixCached = false;
   readonly #drafts: Drafts;
+  readonly #question: readonly number[];
   /** Tokens of the answer. */
   #tokens: number[] = [];
   /** Whoever asked: the batch runs for all its rows, and in the context of none. */
@@ -45,11 +48,12 @@ export class Row {
   readonly #ended: Promise<Outcome>;
   #end!: (outcome: Outcome) => void;
 
-  constructor({ picture, tail, writer, drafts, listener, signal }: RowInput) {
+  constructor({ picture, tail, question, writer, drafts, listener, signal }: RowInput) {
     this.picture = picture;
     this.tail = tail;
     this.writer = writer;
     this.#drafts = drafts;
+    this.#question = question;
     this.#listener = listener;
     this.#signal = signal;
     this.#ended = new Promise((resolve) => (this.#end = resolve));
@@ -77,7 +81,7 @@ export class Row {
   /** What is fed next: the prompt's tail or the last token, and a guess of what follows. */
   get next(): NewTokens {
     const startsAnswer = this.#tokens.length === 0;
-    const guess = this.#drafts.after(this.#tokens, this.writer.wanted - 1);
+    const guess = this.#drafts.after(this.#tokens, this.#question, this.writer.wanted - 1);
     return {
       ids: [...(startsAnswer ? this.tail : this.#tokens.slice(-1)), ...guess],
       drafted: guess.length,

@@ -120,7 +120,6 @@ def usual_answers(names: list[str]) -> list[str]:
         "There is no {0} in this image. I see a {0}, a {0} and a {0}.",
         "It is the {0} <SEG> and the {0} <SEG>.",
         "I see the {0} <SEG>, the {0} <SEG> and the {1} <SEG>.",
-        "I see a {0}, a {0} and a {0}.",
         "Yes, there is a {0}.",
         "No, there is no {0} in this image.",
     )
