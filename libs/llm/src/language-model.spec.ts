@@ -151,7 +151,7 @@ describe('continuous batching', () => {
     for (const [picture, question] of questions.entries()) expected.push(await alone.ask(question, { picture }));
     const answers = await Promise.all(questions.map((question, picture) => together.ask(question, { picture })));
     expect(answers).toEqual(expected);
-    expect(runsOf(together, 'prefill')).toEqual([4, 4]);
+    expect(runsOf(together, 'prefill')).toEqual([4]);
     expect(runsOf(together, 'decode')[0]).toBe(4);
     expect(runsOf(alone, 'decode')[0]).toBe(1);
   });
@@ -161,7 +161,7 @@ describe('continuous batching', () => {
     const hold = holdDecode(harness.echo, 2);
     const long = harness.ask('a long answer with many letters in it', { picture: 1 });
     await hold.reached;
-    const late = [harness.ask('short', { picture: 2 }), harness.ask('tiny', { picture: 2 })];
+    const late = [harness.ask('short', { picture: 2 }), harness.ask('tiny', { picture: 3 })];
     await new Promise(setImmediate);
     hold.release();
     expect((await Promise.all([long, ...late])).map(({ text }) => text)).toEqual([
@@ -216,7 +216,7 @@ describe('continuous batching', () => {
     hold.release();
     await waiting;
     await running;
-    expect(runsOf(harness, 'prefill')).toEqual([1, 1]);
+    expect(runsOf(harness, 'prefill')).toEqual([1]);
     await expect(harness.ask('third', { signal: abort.signal, picture: 9 })).rejects.toMatchObject({
       code: 'CANCELLED',
     });
@@ -272,7 +272,7 @@ describe('continuous batching', () => {
     const harness = await start();
     const error = new SegueError('INTERNAL', 'broken');
     harness.echo.failures.set(graph, error);
-    const failing = [harness.ask('the one @'), harness.ask('the other @')];
+    const failing = [harness.ask('the one @', { picture: 1 }), harness.ask('the other @', { picture: 2 })];
     for (const result of await Promise.allSettled(failing))
       expect(result).toEqual({ status: 'rejected', reason: error });
     expect((await harness.ask('the next @')).text).toBe('the next <SEG>');
@@ -318,7 +318,7 @@ describe('drafts', () => {
   it('are not fed beyond the tokens that were asked for', async () => {
     const harness = await start({ usualAnswers });
     expect(await harness.ask('It is the cup @.', { maxTokens: 3 })).toMatchObject({ text: 'It ', tokens: 3 });
-    expect(harness.echo.runs.map(({ graph }) => graph)).toEqual(['prefill', 'prefill']);
+    expect(harness.echo.runs.map(({ graph }) => graph)).toEqual(['prefill']);
   });
 
   it('of different lengths go together', async () => {
@@ -350,16 +350,24 @@ describe('prefix cache', () => {
     const second = await harness.ask('the cup @');
     expect(second).toEqual({ ...first, prefixCached: true });
     expect(harness.pulled).toEqual([7]);
-    expect(runsOf(harness, 'prefill')).toEqual([1, 1, 1]);
+    expect(runsOf(harness, 'prefill')).toEqual([1, 1]);
   });
 
   it('computes it once for questions that arrive together', async () => {
     const harness = await start();
     const answers = await Promise.all([harness.ask('one'), harness.ask('two'), harness.ask('three', { picture: 8 })]);
     expect(answers.map(({ prefixCached }) => prefixCached)).toEqual([false, true, false]);
-    expect(harness.echo.runs.slice(0, 2)).toMatchObject([
-      { graph: 'prefill', rows: 2 },
-      { graph: 'prefill', rows: 3 },
+    expect(runsOf(harness, 'prefill')).toEqual([2, 1]);
+  });
+
+  it('computes it for the next one when the first who asked has failed', async () => {
+    const harness = await start();
+    harness.echo.failures.set('prefill', new Error('broken'));
+    const [first, second, third] = [harness.ask('one'), harness.ask('two'), harness.ask('three')];
+    await expect(first).rejects.toThrow('broken');
+    expect((await Promise.all([second, third])).map(({ text, prefixCached }) => [text, prefixCached])).toEqual([
+      ['two', false],
+      ['three', true],
     ]);
   });
 
@@ -405,8 +413,7 @@ it('tells its observer what it does', async () => {
   await ask('ab@', { maxTokens: 5 });
   expect(events).toEqual([
     { hit: false },
-    { prefix: true, rows: 1, tokens: 8, timed: true },
-    { prefix: false, rows: 1, tokens: 17, timed: true },
+    { prefix: true, rows: 1, tokens: 25, timed: true },
     ...Array.from({ length: 3 }, () => ({ rows: 1, drafted: 0, accepted: 0, timed: true })),
     { tokens: 3, segments: 1 },
   ]);

@@ -72,7 +72,6 @@ export class LanguageModel {
     this.#observer = observer;
     this.#prompts = new PromptBuilder(language, tokenizer);
     this.#prefixes = new PicturePrefixes({
-      graphs,
       prompts: this.#prompts,
       shape,
       maxBytes: prefixCacheBytes,

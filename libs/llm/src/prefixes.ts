@@ -1,8 +1,6 @@
 import { LRUCache } from 'lru-cache';
-import type { AsyncContext } from '@segue/inference';
-import { releaseMemory, type Tensor } from '@segue/tensors';
-import type { LanguageGraphs, PrefillRow } from './graphs.js';
-import { packKv, type KvShape, type KvTensor } from './kv.js';
+import type { Tensor } from '@segue/tensors';
+import { packKv, type KvShape, type KvSlice, type KvTensor } from './kv.js';
 import type { LanguageObserver } from './observer.js';
 import type { PromptBuilder } from './prompt.js';
 
@@ -11,8 +9,10 @@ export type Picture = { readonly imageId: string } & (
   { readonly prefix: KvTensor } | { readonly visualTokens: Tensor<'float32'> }
 );
 
+/** A picture whose prefix is not there. */
+export type NewPicture = Extract<Picture, { readonly visualTokens: unknown }>;
+
 export interface PrefixParts {
-  readonly graphs: LanguageGraphs;
   readonly prompts: PromptBuilder;
   readonly shape: KvShape;
   /** What the prefixes may take, least recently asked-for dropped first; 0 keeps nothing. */
@@ -20,7 +20,17 @@ export interface PrefixParts {
   readonly observer: LanguageObserver;
 }
 
-/** The key/value caches of the pictures' prefixes: one prefill a picture, whatever the number of questions on it. */
+/** Rows by what has to be read for them. */
+export interface SortedRows<R> {
+  /** The first to ask about a picture: its prefix is read with their question. */
+  readonly first: readonly { readonly row: R; readonly picture: NewPicture }[];
+  /** Those whose prefix is there. */
+  readonly ready: readonly { readonly row: R; readonly prefix: KvTensor }[];
+  /** Those who ask about a picture that is read for another row of these: their turn comes behind it. */
+  readonly waiting: readonly R[];
+}
+
+/** The key/value caches of the pictures' prefixes: each picture is read once, whatever the number of questions on it. */
 export class PicturePrefixes {
   readonly #parts: PrefixParts;
   readonly #entries: LRUCache<string, KvTensor>;
@@ -37,39 +47,36 @@ export class PicturePrefixes {
     return this.#entries.get(imageId);
   }
 
-  /**
-   * The prefixes of the rows' pictures, in any order; the missing ones are computed in one run, each picture once.
-   * `cached`: it was there, or is computed for another row.
-   */
-  async prepare<R extends { readonly picture: Picture; readonly within: AsyncContext }>(
-    rows: readonly R[],
-  ): Promise<{ readonly row: R; readonly prefix: KvTensor; readonly cached: boolean }[]> {
-    const { graphs, prompts, shape, observer } = this.#parts;
-    const prepared: { row: R; prefix: KvTensor; cached: boolean }[] = [];
-    const missing = new Map<string, Omit<PrefillRow, 'askers'> & { readonly imageId: string; readonly askers: R[] }>();
+  /** Token ids of the prefix of a picture that is not read yet. */
+  ids({ visualTokens }: NewPicture): number[] {
+    return this.#parts.prompts.prefix(visualTokens.shape[1] ?? 0);
+  }
+
+  /** Keeps the prefix of a picture that was read with a row, whose cache begins with it. */
+  keep(picture: Picture, [cache]: readonly KvSlice[]): void {
+    if ('prefix' in picture || !cache) return;
+    const { length } = this.ids(picture);
+    this.#entries.set(picture.imageId, packKv(this.#parts.shape, [[{ ...cache, length }]], length));
+  }
+
+  sort<R extends { readonly picture: Picture }>(rows: readonly R[]): SortedRows<R> {
+    const sorted = { first: [], ready: [], waiting: [] } as {
+      first: { row: R; picture: NewPicture }[];
+      ready: { row: R; prefix: KvTensor }[];
+      waiting: R[];
+    };
+    const read = new Set<string>();
     for (const row of rows) {
-      const { imageId } = row.picture;
-      const prefix = 'prefix' in row.picture ? row.picture.prefix : this.find(imageId);
-      const flight = missing.get(imageId);
-      observer.onPrefix?.({ hit: prefix !== undefined || flight !== undefined });
-      if (prefix) {
-        prepared.push({ row, prefix, cached: true });
-      } else if (flight) {
-        flight.askers.push(row);
-      } else if ('visualTokens' in row.picture) {
-        const { visualTokens } = row.picture;
-        const ids = prompts.prefix(visualTokens.shape[1] ?? 0);
-        missing.set(imageId, { imageId, askers: [row], ids, past: [], visualTokens });
+      const { picture } = row;
+      const prefix = 'prefix' in picture ? picture.prefix : this.find(picture.imageId);
+      if (prefix) sorted.ready.push({ row, prefix });
+      else if (read.has(picture.imageId)) sorted.waiting.push(row);
+      else if ('visualTokens' in picture) {
+        read.add(picture.imageId);
+        sorted.first.push({ row, picture });
       }
     }
-    if (missing.size === 0) return prepared;
-    const prefilled = await graphs.prefill([...missing.values()]);
-    for (const { row, kv } of prefilled) {
-      const prefix = packKv(shape, [[kv]], kv.length);
-      this.#entries.set(row.imageId, prefix);
-      prepared.push(...row.askers.map((asker, index) => ({ row: asker, prefix, cached: index > 0 })));
-    }
-    for (const { kv } of prefilled) releaseMemory(kv.tensor.data);
-    return prepared;
+    rows.forEach((row) => this.#parts.observer.onPrefix?.({ hit: !sorted.first.some((first) => first.row === row) }));
+    return sorted;
   }
 }

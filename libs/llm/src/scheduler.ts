@@ -2,7 +2,7 @@ import { setImmediate } from 'node:timers/promises';
 import { SegueError } from '@segue/core';
 import { releaseMemory } from '@segue/tensors';
 import type { Step } from './answer.js';
-import type { LanguageGraphs } from './graphs.js';
+import type { LanguageGraphs, PrefillRow } from './graphs.js';
 import { KvBatch, wholeRow, type KvShape, type KvSlice } from './kv.js';
 import type { PicturePrefixes } from './prefixes.js';
 import type { Row } from './row.js';
@@ -73,26 +73,40 @@ export class Scheduler {
     this.#waiting = this.#waiting.filter((row) => !row.settled);
   }
 
-  /** Prefills as many waiting rows as there is room for; gives those whose answers go on, with their caches. */
+  /**
+   * Prefills as many waiting rows as there is room for; gives those whose answers go on, with their caches. A picture's prefix
+   * is read in one run with the first question about it, which the graph reads to the same bits as behind a cached prefix.
+   */
   async #admit(): Promise<Joining[]> {
-    const { graphs, prefixes, maxBatch } = this.#parts;
+    const { prefixes, maxBatch } = this.#parts;
     const newcomers = this.#waiting.splice(0, maxBatch - this.#running.filter((row) => !row.settled).length);
-    if (newcomers.length === 0) return [];
+    const { first, ready, waiting } = prefixes.sort(newcomers);
+    this.#waiting.unshift(...waiting);
+    const started = await this.#prefill(
+      first.map(({ row, picture }) => {
+        const { ids, ...next } = row.next;
+        const { visualTokens } = picture;
+        return { request: row, ...next, ids: [...prefixes.ids(picture), ...ids], visualTokens, past: [] };
+      }),
+    );
+    for (const { row, cache } of started) prefixes.keep(row.picture, cache);
+    for (const { row } of ready) row.prefixCached = true;
+    const followed = await this.#prefill(
+      ready.map(({ row, prefix }) => ({ request: row, ...row.next, past: [wholeRow(prefix)] })),
+    );
+    return [...started, ...followed].filter(({ row }) => !row.settled);
+  }
+
+  /** Reads what rows begin with, in one run; gives those that did not fail. */
+  async #prefill(rows: readonly (PrefillRow & { readonly request: Row })[]): Promise<Joining[]> {
+    if (rows.length === 0) return [];
     try {
-      const prepared = await prefixes.prepare(newcomers);
-      for (const { row, cached } of prepared) row.prefixCached = cached;
-      const prefilled = await graphs.prefill(
-        prepared.map(({ row, prefix }) => ({ request: row, ...row.next, past: [wholeRow(prefix)] })),
-      );
-      const joining = prefilled.map(({ row, steps, kv }) => ({
-        row: row.request,
-        steps,
-        cache: [...row.past, kv],
-      }));
+      const read = await this.#parts.graphs.prefill(rows);
+      const joining = read.map(({ row, steps, kv }) => ({ row: row.request, steps, cache: [...row.past, kv] }));
       await this.#pass(joining);
-      return joining.filter(({ row }) => !row.settled);
+      return joining;
     } catch (error) {
-      for (const row of newcomers) row.fail(error);
+      for (const { request } of rows) request.fail(error);
       return [];
     }
   }
@@ -107,7 +121,7 @@ export class Scheduler {
         staying.map(({ place }) => place),
         joining.map(({ cache }) => cache),
       );
-      // Each row's own part, which its prefill gave; what is before it is its picture's prefix, which is kept.
+      // What the row's prefill gave; what is before it is its picture's prefix, which is kept.
       for (const { cache } of joining) releaseMemory(cache.at(-1)?.tensor.data ?? new Float32Array());
       if (rows.length === 0) return;
       const fed = rows.map((row) => ({ request: row, ...row.next }));

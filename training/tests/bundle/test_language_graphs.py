@@ -207,6 +207,27 @@ def test_neighbours_change_no_bit(parts, tmp_path, precision):
         assert np.array_equal(alone["hidden"][0], together["hidden"][row])
 
 
+@pytest.mark.parametrize("precision", [FLOAT32, INT8])
+def test_a_question_read_with_its_picture_gives_the_bits_of_one_read_behind_it(parts, tmp_path, precision):
+    """With neighbours that ask longer questions, and beyond the columns that a product adds up in one go."""
+    graphs = Graphs(parts, tmp_path, precision)
+    rng, visual, prefix = np.random.default_rng(8), 140, 143
+    ids = rng.integers(0, 60, (2, prefix + 19))
+    ids[:, prefix - visual : prefix] = parts.tokenizer.image
+    seen = rng.standard_normal((2, visual, HIDDEN)).astype(np.float32)
+    nothing = np.zeros((2 * parts.language.config.layers, 2, parts.language.config.kv_heads, 0, 8), np.float32)
+    lengths, asked = np.array([prefix + 7, prefix + 19]), np.array(3)
+    whole = graphs.run(fed(ids, nothing, visual_tokens=seen, lengths=lengths, last=asked))
+    for row, length in enumerate(lengths):
+        alone = slice(row, row + 1)
+        first = graphs.run(fed(ids[alone, :prefix], nothing[:, alone], visual_tokens=seen[alone]))
+        assert np.array_equal(first["kv"][:, 0], whole["kv"][:, row, :, :prefix])
+        second = graphs.run(fed(ids[alone, prefix:length], first["kv"], last=asked))
+        assert np.array_equal(second["kv"][:, 0], whole["kv"][:, row, :, prefix:length])
+        for name in ("hidden", "tokens", "logprobs"):
+            assert np.array_equal(second[name][0], whole[name][row])
+
+
 def test_padding_of_the_past_is_not_read(graphs, batch):
     """What lies beyond a row's past length must not matter."""
     inputs = fed([[5], [60], [99]], batch["past_kv"], past_lengths=np.array([6, 2, 3]))

@@ -31,16 +31,21 @@ def build_language(
     build = LanguageGraph(config, weights, precision)
     g = build.graph
     rows, length = (g.op("Shape", "input_ids", start=axis, end=axis + 1) for axis in (0, 1))
-    order = g.op("Range", g.constant(0), build.size("input_ids", 1), g.constant(1))  # [S]
+    size = build.size("input_ids", 1)
+    order = g.op("Range", g.constant(0), size, g.constant(1))  # [S]
     later = g.op("Greater", order, g.op("Unsqueeze", order, g.constant([1])))  # [S, S]
     causal = g.op("Mul", g.op("Cast", later, to=TensorProto.FLOAT), g.constant(MASKED, np.float32))
     causal = g.op("Unsqueeze", g.op("Tile", causal, g.constant([group, 1])), g.constant([0, 1]))
     past, past_bias = build.past("past_kv", "past_lengths")
     positions = g.op("Add", g.op("Unsqueeze", "past_lengths", g.constant([1])), order)
-    step = build.step(rows, length, positions, past_bias, causal)
-
     text = build.embed(g.op("Reshape", "input_ids", g.constant([-1])))
     is_image = g.op("Equal", "input_ids", g.constant(image_id))  # [B, S]
+    # Where a picture's prefix ends. Attention adds up over it apart from what comes behind it, as it does over a past, so that
+    # a question that is read together with its picture is read to the same bits as one behind the picture's cache.
+    place = g.op("Mul", g.op("Cast", is_image, to=TensorProto.INT64), g.op("Add", order, g.constant(1)))
+    prefix = g.op("ReduceMax", place, keepdims=0)
+    cuts = g.op("Concat", *(g.op("Unsqueeze", n, g.constant([0])) for n in (prefix, g.op("Sub", size, prefix))), axis=0)
+    step = build.step(rows, length, positions, past_bias, causal, cuts)
     nth = g.op("Sub", g.op("CumSum", g.op("Cast", is_image, to=TensorProto.INT64), g.constant(1)), g.constant(1))
     furthest = g.op("Sub", build.size("visual_tokens", 1), g.constant(1))
     nth = g.op("Min", g.op("Max", nth, g.constant(0)), furthest)

@@ -9,6 +9,7 @@ heads, G = Q / K, D head size.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import reduce
 
 import numpy as np
 from onnx import TensorProto
@@ -35,7 +36,8 @@ class Step:
     keys: str  # int64[4] = B, S, K, D
     mixed: str  # int64[5] = B, K, G, S, D
     past_bias: str  # float[B, 1, 1, P]
-    new_bias: str  # float[1, 1, G * S, S]
+    cuts: str  # int64[2], positions of the picture's prefix among the new ones, and behind it
+    new_biases: tuple[str, str]  # float[1, 1, G * S, n] for either of them
 
 
 class LanguageGraph:
@@ -202,8 +204,8 @@ class LanguageGraph:
         best = g.op("ReduceMax", logits, g.constant([1]), keepdims=0)
         return token, g.op("Sub", best, g.op("ReduceLogSumExp", logits, g.constant([1]), keepdims=0))
 
-    def step(self, rows: str, length: str, positions: str, past_bias: str, new_bias: str) -> Step:
-        """rows, length: int64[1], the sizes B and S. positions: int64[B, S]."""
+    def step(self, rows: str, length: str, positions: str, past_bias: str, new_bias: str, cuts: str) -> Step:
+        """rows, length: int64[1], the sizes B and S. positions: int64[B, S]. new_bias: float[1, 1, G * S, S]. cuts: int64[2], sum S."""
         g = self.graph
         c, group = self.config, self.config.heads // self.config.kv_heads
 
@@ -221,7 +223,8 @@ class LanguageGraph:
             keys=sizes(rows, length, c.kv_heads, c.head_dim),
             mixed=sizes(rows, c.kv_heads, group, length, c.head_dim),
             past_bias=past_bias,
-            new_bias=new_bias,
+            cuts=cuts,
+            new_biases=self._halves(new_bias, cuts, 3),
         )
 
     def layer(self, step: Step, index: int, x: str, past: tuple[str, str]) -> tuple[str, str, str]:
@@ -240,7 +243,8 @@ class LanguageGraph:
         q = g.op("Reshape", q, g.constant([0, 0, -1, c.head_dim]))  # [B, K, G * S, D]
         k = g.op("Transpose", g.op("Reshape", k, step.keys), perm=[0, 2, 3, 1])
         v = g.op("Transpose", g.op("Reshape", v, step.keys), perm=[0, 2, 1, 3])
-        mixed = self._attend(step, q, [(*past, step.past_bias), (k, self._with_ones(v), step.new_bias)])
+        new = zip(self._halves(k, step.cuts, 3), self._halves(self._with_ones(v), step.cuts, 2), step.new_biases, strict=True)
+        mixed = self._attend(step, q, [(*past, step.past_bias), *new])
         x = g.op("Add", x, self.linear(mixed, f"{index}.out"))
         gated = self.linear(self.norm(x, f"{index}.ffn_norm"), f"{index}.gate_up")
         gate, up = g.ops("Split", gated, outputs=2, axis=-1, num_outputs=2)
@@ -260,8 +264,9 @@ class LanguageGraph:
         sizes = g.op("Concat", *(g.op("Shape", k, start=3) for k, _, _ in parts), axis=0)
         row = g.op("Concat", *scores, axis=-1)
         exponents = g.op("Exp", g.op("Sub", row, g.op("ReduceMax", row, g.constant([-1]), keepdims=1)))
-        weights = g.ops("Split", exponents, sizes, outputs=2, axis=-1)
-        sums = g.op("Add", *(g.op("MatMul", part, v) for part, (_, v, _) in zip(weights, parts, strict=True)))
+        weights = g.ops("Split", exponents, sizes, outputs=len(parts), axis=-1)
+        products = [g.op("MatMul", part, v) for part, (_, v, _) in zip(weights, parts, strict=True)]
+        sums = reduce(lambda one, other: g.op("Add", one, other), products)
         mixed, total = g.ops("Split", sums, g.constant([self.config.head_dim, 1]), outputs=2, axis=-1)
         mixed = g.op("Div", mixed, total)
         mixed = g.op("Transpose", g.op("Reshape", mixed, step.mixed), perm=[0, 3, 1, 2, 4])
@@ -279,6 +284,10 @@ class LanguageGraph:
         missing = g.op("GreaterOrEqual", positions, g.op("Unsqueeze", past_lengths, g.constant([1])))
         bias = g.op("Mul", g.op("Cast", missing, to=_FLOAT), g.constant(MASKED, np.float32))
         return pairs, g.op("Unsqueeze", bias, g.constant([1, 2]))
+
+    def _halves(self, x: str, cuts: str, axis: int) -> tuple[str, str]:
+        one, other = self.graph.ops("Split", x, cuts, outputs=2, axis=axis)
+        return one, other
 
     def _with_ones(self, v: str) -> str:
         """float[B, K, n, D] -> float[B, K, n, D + 1], the last column 1"""
