@@ -2,7 +2,7 @@
 export interface LanguageObserver {
   /** A request looked for its picture's prefix. */
   onPrefix?(event: { readonly hit: boolean }): void;
-  /** A prefill ran: `prefix`: over pictures, else over conversations. `tokens`: new positions of all rows. */
+  /** A prefill ran: `prefix`: over pictures and the first question about each, else over questions behind cached prefixes. `tokens`: new positions of all rows. */
   onPrefill?(event: {
     readonly prefix: boolean;
     readonly rows: number;
