@@ -1,6 +1,7 @@
 import type { JobEvent } from '@segue/core';
+import { RedisServer } from '@segue/local-system';
 import { KEYS } from '@segue/redis';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 
 import { eventsOf, newJob, segment, until, useJobs, type OpenedJobs } from './jobs.fixture.js';
 
@@ -133,6 +134,48 @@ test('what was written while the subscription was broken is not missed', async (
   await reading;
   expect(seen.at(-1)?.type).toBe('cancelled');
   expect(Date.now() - start).toBeLessThan(2_000);
+});
+
+test('a subscription that Redis does not take back at once is tried again, and ends no process', async () => {
+  const jobs = fixture.open({ role: 'producer' });
+  const writer = fixture.open();
+  await until(() => jobs.ping());
+  const { jobId } = await writer.store.create(newJob());
+  const reading = eventsOf(jobs, jobId);
+  const subscribers = async () => (await writer.redis.pubsub('NUMSUB', KEYS.signal(jobId)))[1];
+  await until(async () => (await subscribers()) === 1);
+  await writer.redis.acl('SETUSER', 'default', '-subscribe');
+  await writer.redis.call('CLIENT', 'KILL', 'TYPE', 'pubsub');
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  await writer.redis.acl('SETUSER', 'default', '+subscribe');
+  await until(async () => (await subscribers()) === 1, 3_000);
+  await writer.store.cancel(jobId);
+  expect((await reading).at(-1)?.type).toBe('cancelled');
+});
+
+test('a reader that waits for Redis ends with an error in the end, and at once when it is let go', async () => {
+  vi.useFakeTimers({ toFake: ['performance'] });
+  fixture.onEnd(() => Promise.resolve(void vi.useRealTimers()));
+  const redis = await RedisServer.start();
+  fixture.onEnd(() => redis.stop());
+  const jobs = fixture.open({ url: redis.url, role: 'producer' });
+  await until(() => jobs.ping());
+  const { jobId } = await jobs.submit(newJob());
+  const leaving = new AbortController();
+  let seen = 0;
+  const read = async (signal?: AbortSignal) => {
+    for await (const _ of jobs.events(jobId, signal ? { signal } : {})) seen++;
+  };
+  const leaves = read(leaving.signal);
+  const stays = read();
+  await until(() => seen === 2);
+  await redis.stop();
+  await until(async () => !(await jobs.ping()));
+  await new Promise((resolve) => setTimeout(resolve, 6_000)); // both have looked in vain
+  leaving.abort();
+  await leaves;
+  vi.advanceTimersByTime(31_000);
+  await expect(stays).rejects.toMatchObject({ code: 'UNAVAILABLE', reason: 'STORE_AWAY' });
 });
 
 test('unknown jobs and ids that are none are refused', async () => {

@@ -1,5 +1,5 @@
 import { isTerminal, SegueError, type Answer, type JobEvent, type JobEventBody, type JobState } from '@segue/core';
-import type { JobScripts } from '@segue/redis';
+import { isStoreAway, type JobScripts } from '@segue/redis';
 import { isJobId } from './job-id.js';
 import type { JobSignals } from './job-signals.js';
 import { jobNotFound } from './job-store.js';
@@ -14,10 +14,19 @@ export interface ReadOptions {
   readonly signal?: AbortSignal;
 }
 
+/** The next events and whether the job had ended by then. */
+interface Page {
+  readonly events: readonly JobEvent[];
+  readonly ended: boolean;
+}
+
 const PAGE = 100;
 const EVENT_ID = /^\d{1,15}-\d{1,15}$/;
 /** How often a reader looks without having been woken: notices a log whose lifetime is over. */
 const LOOK_EVERY_MS = 5_000;
+/** How often a reader that has begun tries again while Redis is away, and for how long; by then another master is there. */
+const TRY_EVERY_MS = 1_000;
+const PATIENCE_MS = 30_000;
 
 /** Reads event logs. Many readers share one subscription; each fetches only when there is something new. */
 export class EventLog {
@@ -30,8 +39,9 @@ export class EventLog {
   }
 
   /**
-   * The job's events from any point, following until its last one.
-   * @throws SegueError NOT_FOUND, or INVALID_ARGUMENT for something that is no event id.
+   * The job's events from any point, following until its last one. Once it has begun it waits for a Redis that goes away.
+   * @throws SegueError NOT_FOUND, INVALID_ARGUMENT for something that is no event id, UNAVAILABLE when Redis is away at the
+   * beginning, or for `PATIENCE_MS` later on.
    */
   async *read(jobId: string, options: ReadOptions = {}): AsyncGenerator<JobEvent, void, undefined> {
     if (!isJobId(jobId)) throw jobNotFound();
@@ -47,10 +57,23 @@ export class EventLog {
     const stopListening = await this.#signals.listen(jobId, (heard) => {
       if (heard !== 'event' || !lastOnly) bell.ring();
     });
+    let begun = false;
+    let awaySince: number | undefined;
     try {
       while (!signal?.aborted) {
         bell.silence();
-        const { events, ended } = await this.#page(jobId, after);
+        let page: Page;
+        try {
+          page = await this.#page(jobId, after);
+        } catch (error) {
+          awaySince ??= performance.now();
+          if (!begun || !isStoreAway(error) || performance.now() - awaySince > PATIENCE_MS) throw error;
+          await bell.rung(TRY_EVERY_MS);
+          continue;
+        }
+        begun = true;
+        awaySince = undefined;
+        const { events, ended } = page;
         for (const event of events) {
           if (signal?.aborted) return;
           if (!lastOnly || isTerminal(event)) yield event;
@@ -67,8 +90,8 @@ export class EventLog {
     }
   }
 
-  /** The next events and the job's state, as of one moment. */
-  async #page(jobId: string, after: string): Promise<{ events: JobEvent[]; ended: boolean }> {
+  /** As of one moment. */
+  async #page(jobId: string, after: string): Promise<Page> {
     const { state, answer, entries } = await this.#scripts.page(jobId, after, PAGE);
     if (state === undefined) throw jobNotFound();
     return {

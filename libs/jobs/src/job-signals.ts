@@ -1,26 +1,43 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { KEYS, type RedisConnection } from '@segue/redis';
 
 /** `event`: the log has grown. `end`: the job has ended. `reconnected`: signals may have been missed, look for yourself. */
 export type JobSignal = 'event' | 'end' | 'reconnected';
 type Listener = (signal: JobSignal) => void;
 
+/** Between attempts to subscribe again, while Redis is there and does not take it. */
+const SUBSCRIBE_AGAIN_MS = 1_000;
+
 /** Wake-ups of jobs by publish/subscribe: one connection, however many listeners there are. */
 export class JobSignals {
   readonly #redis: RedisConnection['client'];
   readonly #ask: RedisConnection['ask'];
+  readonly #log: RedisConnection['log'];
   readonly #listeners = new Map<string, Set<Listener>>();
 
   constructor(redis: RedisConnection) {
     // A connection of its own: one that listens can do nothing else.
     this.#redis = redis.duplicate();
     this.#ask = redis.ask;
+    this.#log = redis.log;
     this.#redis.on('message', (channel: string, message: string) => {
       for (const listener of this.#listeners.get(channel) ?? []) listener(message as JobSignal);
     });
-    // ioredis subscribes again by itself, but what was published meanwhile is lost.
-    this.#redis.on('ready', () => {
-      for (const listeners of this.#listeners.values()) for (const listener of listeners) listener('reconnected');
-    });
+    this.#redis.on('ready', () => void this.#subscribeAgain());
+  }
+
+  /** A new connection has no subscriptions. What was published meanwhile is lost, so everybody must look once all are there again. */
+  async #subscribeAgain(): Promise<void> {
+    while (this.#redis.status === 'ready' && this.#listeners.size > 0) {
+      try {
+        await this.#ask(() => this.#redis.subscribe(...this.#listeners.keys()));
+        for (const listeners of this.#listeners.values()) for (const listener of listeners) listener('reconnected');
+        return;
+      } catch (error) {
+        this.#log.warn({ err: error }, 'signals of jobs cannot be heard; trying again');
+        await sleep(SUBSCRIBE_AGAIN_MS);
+      }
+    }
   }
 
   /**

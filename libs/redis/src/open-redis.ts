@@ -46,7 +46,7 @@ export interface RedisConnection {
    * keep a process that wants to end.
    */
   farewell(commands: () => Promise<unknown>): Promise<void>;
-  /** A further connection to the same Redis, for a subscriber. It is closed with this one. */
+  /** A further connection to the same Redis, for who waits or listens there; a subscription ends with its connection. It is closed with this one. */
   duplicate(): Redis;
   /** Whether Redis answers; for readiness, never for liveness. */
   ping(): Promise<boolean>;
@@ -104,6 +104,8 @@ export function openRedis({ url, role, log, tls = {} }: RedisConnectionOptions):
       ...security,
       connectTimeout: COMMAND_TIMEOUT_MS,
       keepAlive: 10_000,
+      // ioredis leaves its own attempt uncaught, which would end the process: who listens subscribes again by itself.
+      autoResubscribe: false,
       retryStrategy: (attempt) => Math.min(50 * 2 ** Math.min(attempt, 5), LONGEST_RECONNECT_WAIT_MS),
     });
     // BullMQ hangs several listeners of each queue on a connection that it shares.

@@ -52,8 +52,8 @@ const { capacity, streams } = await runOverload({
   },
 });
 console.log(`\nCapacity: ${capacity.toFixed(1)} requests a second of eight clients.`);
-const { megabytesBefore, megabytesOpen, besideMs, told, toldMs, unread } = streams;
+const { megabytesBefore, megabytesOpen, besideMs, told, toldMs, broken, unread } = streams;
 console.log(
   `${streams.streams} event streams, ${unread} of them not read: gateway ${megabytesBefore} → ${megabytesOpen} MB; a request beside ` +
-    `them took ${ms(besideMs)} ms; ${told} were told of the end, the last after ${ms(toldMs)} ms.`,
+    `them took ${ms(besideMs)} ms; ${told} were told of the end, the last after ${ms(toldMs)} ms; ${broken} broke off.`,
 );

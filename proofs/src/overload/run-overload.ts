@@ -48,6 +48,8 @@ export interface StreamsReport {
   /** Streams that told of the job's end, and when the last did, from when the job could go on. */
   readonly told: number;
   readonly toldMs: number;
+  /** Streams that were read and broke off before. */
+  readonly broken: number;
 }
 
 export interface OverloadReport {
@@ -142,21 +144,24 @@ async function openStreams(
   const megabytesBefore = megabytesOf(system);
   decoder.pause();
   const { jobId } = await client.jobs.submit({ imageId, instruction: 'What is here?', timeoutMs: 120_000 });
-  let told = 0;
-  let lastAt = 0;
+  let [told, broken, lastAt] = [0, 0, 0];
   const sockets: Socket[] = [];
   for (let number = 0; number < count; number++) {
     const socket = connect(Number(port), hostname);
     sockets.push(socket);
     await once(socket, 'connect');
-    socket.on('error', () => undefined); // counted by what is missing
+    socket.on('error', () => undefined); // counted as it closes
     socket.write(`GET /v1/jobs/${jobId}/events HTTP/1.1\r\nHost: ${hostname}\r\nAccept: text/event-stream\r\n\r\n`);
     if (number % 10 === 0) continue; // whoever does not read
     let tail = '';
+    socket.once('close', () => {
+      if (!tail.includes('completed')) broken++;
+    });
     socket.on('data', (bytes: Buffer) => {
       const text = tail + bytes.toString('latin1');
       tail = text.slice(-30);
       if (!text.includes('event: completed')) return;
+      tail = 'completed';
       told++;
       lastAt = performance.now();
       socket.destroy();
@@ -170,9 +175,10 @@ async function openStreams(
   const unread = Math.ceil(count / 10);
   decoder.resume();
   const goesOnAt = performance.now();
-  while (told < count - unread && performance.now() - goesOnAt < 60_000) await sleep(50);
+  while (told + broken < count - unread && performance.now() - goesOnAt < 60_000) await sleep(50);
+  const report = { streams: count, unread, megabytesBefore, megabytesOpen, besideMs, told, broken };
   for (const socket of sockets) socket.destroy();
-  return { streams: count, unread, megabytesBefore, megabytesOpen, besideMs, told, toldMs: lastAt - goesOnAt };
+  return { ...report, toldMs: lastAt - goesOnAt };
 }
 
 function* range(count: number): Generator<number> {
