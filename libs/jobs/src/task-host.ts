@@ -2,13 +2,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { SegueError, startPeriodic } from '@segue/core';
 import { PREFIX, type LoadScripts, type RedisConnection } from '@segue/redis';
 import { inSpan, pastSpan, SpanKind, SpanStatusCode, type Span } from '@segue/tracing';
-import { UnrecoverableError, WaitingChildrenError, WaitingError, Worker, type Job as BullJob } from 'bullmq';
+import { UnrecoverableError, WaitingChildrenError, WaitingError, type Job as BullJob } from 'bullmq';
 import { DeadLetters } from './dead-letters.js';
 import { WORKER_ID } from './heartbeats.js';
 import type { JobFlows } from './job-flows.js';
 import type { JobSignals } from './job-signals.js';
 import { endedError, type JobStore } from './job-store.js';
 import { Quarantine } from './quarantine.js';
+import { QueueWorker } from './queue-worker.js';
 import { parseTaskData, QUEUES, type QueueKey } from './queues.js';
 import { hasEnded, type JobRecord } from './record.js';
 import { TaskRun } from './task-run.js';
@@ -74,7 +75,7 @@ type Outcome = StageRunReport['outcome'];
 /** Works on one queue: gives each task its signal, and turns the way it ends into what BullMQ and the job record must hear. */
 export class TaskHost {
   readonly #options: TaskHostOptions;
-  readonly #worker: Worker<unknown, void>;
+  readonly #worker: QueueWorker;
   readonly #deadLetters: DeadLetters;
   readonly #quarantine = new Quarantine();
   /** The last run of each task; one that was paused past its lock may still be ending while a new one goes on. */
@@ -84,7 +85,7 @@ export class TaskHost {
     const { redis } = options.parts;
     this.#options = options;
     this.#deadLetters = new DeadLetters(redis);
-    this.#worker = new Worker<unknown, void>(QUEUES[options.queue], (job, token = '') => this.#traced(job, token), {
+    this.#worker = new QueueWorker(QUEUES[options.queue], (job, token = '') => this.#traced(job, token), {
       connection: redis.client,
       prefix: PREFIX,
       concurrency: options.concurrency,

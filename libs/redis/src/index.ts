@@ -1,4 +1,4 @@
-export { isStoreAway } from './errors.js';
+export { isStoreAway, redisError } from './errors.js';
 export { JobScripts, type Reading } from './job-scripts.js';
 export { KEYS, PREFIX } from './keys.js';
 export { LoadScripts, type Demand, type Work } from './load-scripts.js';
