@@ -164,7 +164,7 @@ test('a reader that waits for Redis ends with an error in the end, and at once w
   const leaving = new AbortController();
   let seen = 0;
   const read = async (signal?: AbortSignal) => {
-    for await (const _ of jobs.events(jobId, signal ? { signal } : {})) seen++;
+    for await (const { type } of jobs.events(jobId, signal ? { signal } : {})) if (type === 'accepted') seen++;
   };
   const leaves = read(leaving.signal);
   const stays = read();
