@@ -2,6 +2,8 @@ import { Module, type DynamicModule } from '@nestjs/common';
 import { APP_FILTER } from '@nestjs/core';
 import { ImagesController } from './http/images.controller.js';
 import { JobsController } from './http/jobs.controller.js';
+import { UsageController } from './usage/usage.controller.js';
+import { UsageReader } from './usage/usage-reader.js';
 import { ModelsController } from './http/models.controller.js';
 import { ProblemFilter } from './http/problem.js';
 import { SegmentController } from './http/segment.controller.js';
@@ -23,6 +25,7 @@ export interface ControllerNeeds {
   readonly problems: ProblemFilter;
   readonly infer: Infer;
   readonly batches: BatchStore;
+  readonly usage: UsageReader;
   readonly labelStudioFiles: LabelStudioFiles;
 }
 
@@ -38,16 +41,26 @@ export interface ControllerNeeds {
     LabelStudioController,
     CvatController,
     BatchesController,
+    UsageController,
   ],
 })
 export class GatewayModule {
-  static over({ service, catalogue, infer, batches, labelStudioFiles, problems }: ControllerNeeds): DynamicModule {
+  static over({
+    usage,
+    service,
+    catalogue,
+    infer,
+    batches,
+    labelStudioFiles,
+    problems,
+  }: ControllerNeeds): DynamicModule {
     return {
       module: GatewayModule,
       providers: [
         { provide: APP_FILTER, useValue: problems },
         { provide: LabelStudioFiles, useValue: labelStudioFiles },
         { provide: BatchStore, useValue: batches },
+        { provide: UsageReader, useValue: usage },
         { provide: Infer, useValue: infer },
         { provide: SegmentationService, useValue: service },
         { provide: ModelCatalogue, useValue: catalogue },

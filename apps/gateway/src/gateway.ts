@@ -30,6 +30,7 @@ import { LabelStudioFiles } from './annotation/label-studio-files.js';
 import { lineAnswerer } from './batches/answer-line.js';
 import { Infer } from './inference/infer.js';
 import { endedJob, openWebhooks } from './webhooks.js';
+import { UsageReader } from './usage/usage-reader.js';
 import { ModelCatalogue } from './models/model-catalogue.js';
 import { Arrivals } from './segmentation/arrivals.js';
 import { Intake } from './segmentation/intake.js';
@@ -72,6 +73,7 @@ export async function composeGateway(context: ServiceContext<GatewayConfig>): Pr
     decode: config.decodeTasksPerSecond,
   });
   measureLoad(registry, loads, logger);
+  const usage = new UsageReader(jobs.usage, pictures);
   return new Gateway(context, {
     access,
     certificates,
@@ -86,11 +88,12 @@ export async function composeGateway(context: ServiceContext<GatewayConfig>): Pr
       service,
       catalogue,
       infer,
+      usage,
       batches: new BatchStore(redis, { keepMs: config.batchKeepMs }),
       labelStudioFiles: new LabelStudioFiles(config),
       problems,
     }),
-    admin: AdminModule.over(loads, problems, config.adminKey ? jobs : undefined),
+    admin: AdminModule.over(loads, usage, problems, config.adminKey ? jobs : undefined),
     grpc: new GrpcEdge(
       { service, catalogue, infer },
       {

@@ -1,5 +1,5 @@
 import { STAGES, type JobEvent, type Periodic, type Priority, type Segment, type Stage } from '@segue/core';
-import { KEYS, LoadScripts, type RedisConnection } from '@segue/redis';
+import { KEYS, LoadScripts, UsageScripts, type RedisConnection } from '@segue/redis';
 import { inSpan, SpanKind } from '@segue/tracing';
 import { answerStage, type AnswerStageOptions } from './answer-stage.js';
 import { DeadLetters } from './dead-letters.js';
@@ -34,6 +34,7 @@ export interface Outlook {
 /** Jobs, over a connection to Redis that the caller closes after them. */
 export class Jobs {
   readonly deadLetters: DeadLetters;
+  readonly usage: UsageScripts;
   readonly #parts: JobParts;
   readonly #log: EventLog;
   readonly #list: JobList;
@@ -45,6 +46,7 @@ export class Jobs {
     this.#list = new JobList(redis, store, jobKeepMs);
     this.#log = new EventLog(store.scripts, signals);
     this.deadLetters = new DeadLetters(redis);
+    this.usage = new UsageScripts(redis);
   }
 
   /**

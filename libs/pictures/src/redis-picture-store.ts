@@ -64,6 +64,11 @@ export class RedisPictureStore implements PictureStore {
     throw pictureNotFound();
   }
 
+  /** Bytes of the tenant's pictures that are kept, where these are limited. */
+  async storedBytes({ name, limits }: Tenant): Promise<number | undefined> {
+    return limits.pictureBytes === undefined ? undefined : this.#scripts.stored(name);
+  }
+
   async #find(imageId: string, tenant: string | undefined): Promise<PictureSize | undefined> {
     if (!IMAGE_ID.test(imageId)) return undefined;
     const { client, ask } = this.#redis;

@@ -8,3 +8,4 @@ export { openRedis, type RedisConnection, type RedisRole } from './open-redis.js
 export { PictureScripts } from './picture-scripts.js';
 export { RateScripts } from './rate-scripts.js';
 export { TensorScripts } from './tensor-scripts.js';
+export { UsageScripts } from './usage-scripts.js';

@@ -1,5 +1,6 @@
 import { NOW_LUA } from './lua.js';
 import { TURN_LUA } from './turn-lua.js';
+import { USAGE_LUA } from './usage-scripts.js';
 
 /*
  * The writes on jobs that must be atomic, and the reads that need Redis' clock. In all of them KEYS[1] is the job record,
@@ -159,7 +160,10 @@ end
 return 1
 `;
 
-/** Ends the job; the first end wins. ARGV: state, event, field and value of the outcome, whether a retry may succeed. */
+/**
+ * Ends the job; the first end wins. ARGV: state, event, field and value of the outcome, whether a retry may succeed. What it has
+ * used is counted in the same step.
+ */
 const FINISH = `
 if ended() then return 0 end
 local before = redis.call('HMGET', KEYS[1], 'state', 'tenant', 'turn', 'openIn')
@@ -167,7 +171,16 @@ if before[4] then
   redis.call('ZREM', before[4], ARGV[2])
   endTurn(KEYS[6], before[2], before[3], before[1], ARGV[3])
 end
-if ARGV[3] == 'completed' then keepPace(KEYS[7], 'decode', redis.call('HGET', KEYS[1], 'decodeMs') or 0) end
+countUsage(ARGV[9], before[2], ARGV[3], 1)
+if ARGV[3] == 'completed' then
+  local made = redis.call('HGET', KEYS[1], 'generated')
+  local _, generated = pcall(cjson.decode, made or '')
+  if type(generated) == 'table' then
+    countUsage(ARGV[9], before[2], 'tokens', generated.tokens)
+    countUsage(ARGV[9], before[2], 'masks', generated.segments)
+  end
+  keepPace(KEYS[7], 'decode', redis.call('HGET', KEYS[1], 'decodeMs') or 0)
+end
 redis.call('HSET', KEYS[1], 'state', ARGV[3], 'retryable', ARGV[7])
 if ARGV[5] ~= '' then redis.call('HSET', KEYS[1], ARGV[5], ARGV[6]) end
 redis.call('XADD', KEYS[2], '*', 'body', ARGV[4])
@@ -260,5 +273,5 @@ export type JobScriptName = keyof typeof BODIES;
 
 /** The scripts' text by the name of their command. */
 export const JOB_LUA = Object.fromEntries(
-  Object.entries(BODIES).map(([name, body]) => [name, PRELUDE + TURN_LUA + body]),
+  Object.entries(BODIES).map(([name, body]) => [name, PRELUDE + TURN_LUA + USAGE_LUA + body]),
 ) as Readonly<Record<JobScriptName, string>>;

@@ -162,7 +162,7 @@ export class JobScripts {
   async finish(jobId: string, outcome: Outcome): Promise<boolean> {
     const { state, event, field = '', value = '', retryable = false } = outcome;
     const keys = [...keysOf(jobId), KEYS.deadlines, KEYS.unsent, KEYS.ended, KEYS.turns, KEYS.pace];
-    const args = [jobId, state, event, field, value, retryable ? 1 : 0, KEYS.idempotency('')];
+    const args = [jobId, state, event, field, value, retryable ? 1 : 0, KEYS.idempotency(''), KEYS.usage('')];
     return (await this.#run('segueFinish', keys, jobId, args)) === 1;
   }
 

@@ -44,6 +44,8 @@ export const KEYS = {
   turns: `${PREFIX}:turns`,
   /** Hash: what is left of a tenant's requests of this minute. */
   rate: (tenant: string) => `${PREFIX}:tenant:${tenant}:rate`,
+  /** Hash: what the tenants used on a day (UTC, days since the epoch), as `<tenant>/<figure>`. */
+  usage: (day: number | '') => `${PREFIX}:usage:${day}`,
   /** Sorted set: a tenant's pictures, by the end of their lifetime; with `:bytes`, a hash of their bytes and of all (`total`). */
   tenantPictures: (tenant: string) => `${PREFIX}:tenant:${tenant}:pictures`,
   /** List: jobs that have ended and that nobody has counted yet. */

@@ -38,14 +38,25 @@ redis.call('PEXPIRE', counted, ARGV[2])
 return redis.call('PEXPIRE', counted .. ':bytes', ARGV[2])
 `;
 
+/** The bytes of a tenant's pictures that still live; keys as above. */
+const STORED = `${NOW_LUA}
+local total = tonumber(redis.call('HGET', KEYS[2], 'total')) or 0
+for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], 0, now())) do
+  total = total - (redis.call('HGET', KEYS[2], id) or 0)
+end
+return total
+`;
+
 /** One function for each script on pictures. */
 export class PictureScripts {
   readonly #reserve: Script;
   readonly #renew: Script;
+  readonly #stored: Script;
 
   constructor(redis: RedisConnection) {
     this.#reserve = defineScript(redis, 'segueReservePicture', RESERVE);
     this.#renew = defineScript(redis, 'segueRenewPicture', RENEW);
+    this.#stored = defineScript(redis, 'segueStoredPictures', STORED);
   }
 
   /** @returns where the picture is counted, or, where the tenant would have too many bytes, when some of them may go. */
@@ -57,6 +68,12 @@ export class PictureScripts {
     const countedIn = KEYS.tenantPictures(tenant);
     const reply = await this.#reserve([countedIn, `${countedIn}:bytes`], [imageId, bytes, keepMs, maxBytes]);
     return reply === -1 ? { countedIn } : { freeAfterMs: Number(reply) };
+  }
+
+  /** Bytes of the tenant's pictures that are counted. */
+  async stored(tenant: string): Promise<number> {
+    const key = KEYS.tenantPictures(tenant);
+    return Number(await this.#stored([key, `${key}:bytes`], []));
   }
 
   async renew(imageId: string, keepMs: number): Promise<void> {

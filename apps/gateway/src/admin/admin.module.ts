@@ -4,19 +4,22 @@ import { Jobs } from '@segue/jobs';
 import { ProblemFilter } from '../http/problem.js';
 import { LoadController } from './load.controller.js';
 import { LoadReader } from './load-reader.js';
+import { UsageReader } from '../usage/usage-reader.js';
+import { TenantsUsageController } from '../usage/tenants-usage.controller.js';
 import { StagesController } from './stages.controller.js';
 
 /** What operators and autoscalers reach at the admin port, beside health and metrics. */
-@Module({ controllers: [LoadController] })
+@Module({ controllers: [LoadController, TenantsUsageController] })
 export class AdminModule {
-  /** @param jobs of the stages that operators may hold; none where operators have no key. */
-  static over(loads: LoadReader, problems: ProblemFilter, jobs: Jobs | undefined): DynamicModule {
+  /** @param usage of all tenants. @param jobs of the stages that operators may hold; none where operators have no key. */
+  static over(loads: LoadReader, usage: UsageReader, problems: ProblemFilter, jobs: Jobs | undefined): DynamicModule {
     return {
       module: AdminModule,
       controllers: jobs ? [StagesController] : [],
       providers: [
         { provide: APP_FILTER, useValue: problems },
         { provide: LoadReader, useValue: loads },
+        { provide: UsageReader, useValue: usage },
         ...(jobs ? [{ provide: Jobs, useValue: jobs }] : []),
       ],
     };

@@ -83,6 +83,24 @@ export const ListOptionsSchema = z.strictObject({
   page_token: z.string().optional().describe('`next_page_token` of the page before.'),
 });
 
+/** Days of which usage is told. */
+export const UsageOptionsSchema = z.strictObject({
+  from: z.iso.date().optional().describe('First day (UTC); the first of this month unless given.'),
+  to: z.iso.date().optional().describe('Last day; today unless given.'),
+});
+const UsageSchema = z.strictObject({
+  from: z.string().describe('First day (UTC).'),
+  to: z.string().describe('Last day.'),
+  jobs: z.int().describe('Jobs that have ended.'),
+  answers: z.int().describe('Of these, with an answer.'),
+  failed: z.int(),
+  cancelled: z.int(),
+  refused: z.int().describe('Requests beyond a limit, or that could not have been answered in time.'),
+  tokens: z.int().describe('Written for the answers.'),
+  masks: z.int().describe('Of the answers.'),
+  picture_bytes: z.int().optional().describe('Kept now; where their bytes are limited.'),
+});
+
 const StageSchema = z.enum(STAGES);
 const place = { id: z.string(), job_id: z.string(), at_ms: z.int() };
 const EventSchema = z.discriminatedUnion('type', [
@@ -161,6 +179,7 @@ export const SCHEMAS = {
     next_page_token: z.string().optional().describe('Absent on the last page; a page may be empty and not the last.'),
   }),
   Event: EventSchema,
+  Usage: UsageSchema,
   Model: ModelSchema,
   Models: z.strictObject({
     models: z.array(ModelSchema),

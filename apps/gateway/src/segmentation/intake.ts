@@ -111,13 +111,18 @@ export class Intake {
     { priority, timeoutMs, job }: Entering,
   ): ReturnType<Jobs['submit']> {
     const { tenant } = submission;
-    await this.#rates.take(tenant);
-    const size = await this.#look(picture, submission);
-    this.#arrivals.note();
-    return this.#admission.admit({ tenant: tenant.name, priority, timeoutMs }, async (starting) => {
-      const imageId = 'imageId' in picture ? picture.imageId : await this.#pictures.put(picture.bytes, size, tenant);
-      return this.#jobs.submit(job(imageId, starting));
-    });
+    try {
+      await this.#rates.take(tenant);
+      const size = await this.#look(picture, submission);
+      this.#arrivals.note();
+      return await this.#admission.admit({ tenant: tenant.name, priority, timeoutMs }, async (starting) => {
+        const imageId = 'imageId' in picture ? picture.imageId : await this.#pictures.put(picture.bytes, size, tenant);
+        return this.#jobs.submit(job(imageId, starting));
+      });
+    } catch (error) {
+      if (error instanceof SegueError && error.code === 'RESOURCE_EXHAUSTED') this.#arrivals.refuse(tenant.name);
+      throw error;
+    }
   }
 
   /** @throws SegueError INVALID_ARGUMENT for what is no picture or is too large a one, RESOURCE_EXHAUSTED beyond the tenant's limits. */
