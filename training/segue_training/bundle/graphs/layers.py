@@ -205,7 +205,7 @@ class LanguageGraph:
         return token, g.op("Sub", best, g.op("ReduceLogSumExp", logits, g.constant([1]), keepdims=0))
 
     def step(self, rows: str, length: str, positions: str, past_bias: str, new_bias: str, cuts: str) -> Step:
-        """rows, length: int64[1], the sizes B and S. positions: int64[B, S]. new_bias: float[1, 1, G * S, S]. cuts: see `Step`."""
+        """rows, length: int64[1], the sizes B and S. positions: int64[B, S]. new_bias: float[1, 1, G * S, S]."""
         g = self.graph
         c, group = self.config, self.config.heads // self.config.kv_heads
 
