@@ -6,10 +6,10 @@ import { variableName } from '@segue/service';
 import { describe, expect, it } from 'vitest';
 import { parseAllDocuments } from 'yaml';
 import { z } from 'zod';
-import { findProgram } from '@segue/local-system';
+import { APPS, findProgram } from '@segue/local-system';
+import { defaults } from './app-settings.js';
 import { ROOT } from './workspace.js';
 
-const APPS = ['gateway', 'encoder-worker', 'llm-worker', 'decoder-worker'];
 const NAME = 'app.kubernetes.io/name';
 /** Which setting a container port's name stands for. */
 const PORT_SETTINGS: Readonly<Record<string, string>> = {
@@ -54,7 +54,6 @@ interface Resource {
     readonly template: { readonly metadata: { readonly labels: Record<string, string> }; readonly spec: Pod };
   };
 }
-type Config = Readonly<Record<string, unknown>>;
 
 /** What the API server of a real cluster takes; e2e/cluster/schemas.mjs writes it down. */
 const SCHEMAS = JSON.parse(readFileSync(join(ROOT, 'k8s/schemas.json'), 'utf8')) as {
@@ -217,12 +216,4 @@ async function setting(app: string, variable: string, { env = [] }: Container): 
   const own = env.find(({ name }) => name === variable)?.value;
   const config = await defaults(app, own === undefined ? {} : { [variable]: own });
   return Object.entries(config).find(([name]) => variableName(name) === variable)?.[1];
-}
-
-/** An app's settings when no other variable is set. Read by path: apps are no libraries, nothing may import them. */
-async function defaults(app: string, env: Record<string, string> = {}): Promise<Config> {
-  const { readConfig } = (await import(join(ROOT, 'apps', app, 'src/config.ts'))) as {
-    readConfig: (env: Record<string, string>) => Config;
-  };
-  return readConfig(env);
 }
