@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { SegueError } from '@segue/core';
-import { defineScript, KEYS, NOW_LUA, type RedisConnection } from '@segue/redis';
+import { defineScript, KEYS, NOW_LUA, redisNowMs, type RedisConnection } from '@segue/redis';
 import { errorFileId, hasEnded, outputFileId, type Batch, type BatchFile, type BatchStatus } from './batch.js';
 
 const MAX_LISTED = 1_000;
@@ -31,12 +31,12 @@ redis.call('PEXPIRE', KEYS[3], left)
 return 1
 `;
 
-/** Changes the status, unless the batch has ended. */
-const MOVE = `
+/** Changes the status (ARGV[1]), unless the batch has ended; ARGV[2] is 1 where this is its end. */
+const MOVE = `${NOW_LUA}
 local status = redis.call('HGET', KEYS[1], 'status')
 if status ~= 'in_progress' and status ~= 'cancelling' then return 0 end
 redis.call('HSET', KEYS[1], 'status', ARGV[1])
-if ARGV[2] ~= '' then redis.call('HSET', KEYS[1], 'endedAtMs', ARGV[2]) end
+if ARGV[2] == '1' then redis.call('HSET', KEYS[1], 'endedAtMs', now()) end
 return 1
 `;
 
@@ -45,7 +45,7 @@ export interface BatchStoreOptions {
   readonly keepMs: number;
 }
 
-/** Batches and their files in Redis; each tenant sees its own. */
+/** Batches and their files in Redis, by its clock; each tenant sees its own. */
 export class BatchStore {
   readonly #redis: RedisConnection;
   readonly #keepMs: number;
@@ -65,7 +65,8 @@ export class BatchStore {
   /** Keeps a file of questions. */
   async putFile(tenant: string, filename: string, content: Buffer): Promise<BatchFile> {
     const id = `file-${randomBytes(16).toString('hex')}`;
-    const file: BatchFile = { id, filename, bytes: content.byteLength, createdAtMs: Date.now(), purpose: 'batch' };
+    const createdAtMs = await redisNowMs(this.#redis);
+    const file: BatchFile = { id, filename, bytes: content.byteLength, createdAtMs, purpose: 'batch' };
     const key = KEYS.batchFile(id);
     await this.#ask((redis) =>
       Promise.all([redis.hset(key, { tenant, file: JSON.stringify(file), content }), redis.pexpire(key, this.#keepMs)]),
@@ -105,7 +106,7 @@ export class BatchStore {
     { inputFileId, endpoint, metadata }: Pick<Batch, 'inputFileId' | 'endpoint' | 'metadata'>,
     total: number,
   ): Promise<Batch> {
-    const nowMs = Date.now();
+    const nowMs = await redisNowMs(this.#redis);
     const batch: Batch = {
       id: `batch_${randomBytes(16).toString('hex')}`,
       tenant,
@@ -170,7 +171,7 @@ export class BatchStore {
   /** Asks no further questions; those that are being answered are still. @throws SegueError NOT_FOUND */
   async cancel(tenant: string, id: string): Promise<Batch> {
     await this.get(tenant, id);
-    await this.#scripts.move([KEYS.batch(id)], ['cancelling', '']);
+    await this.#scripts.move([KEYS.batch(id)], ['cancelling', 0]);
     return this.get(tenant, id);
   }
 
@@ -206,7 +207,7 @@ export class BatchStore {
   }
 
   async end(id: string, status: BatchStatus): Promise<void> {
-    await this.#scripts.move([KEYS.batch(id)], [status, Date.now()]);
+    await this.#scripts.move([KEYS.batch(id)], [status, 1]);
     await this.#close(id);
   }
 

@@ -1,6 +1,6 @@
 import { SegueError } from '@segue/core';
 import { KEYS } from '@segue/redis';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { newJob, useJobs } from './jobs.fixture.js';
 import type { OpenedJobs } from './jobs.fixture.js';
 
@@ -45,4 +45,16 @@ test('a state is found among many others; what is not kept any more is left out'
 
 test('a page token of another kind is refused', async () => {
   await expect(fixture.open().list({ limit: 1, after: '+' })).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+});
+
+test('the order is that of one clock, however wrong those of the processes are', async () => {
+  const jobs = fixture.open();
+  const [first] = await create(jobs, 1);
+  vi.useFakeTimers({ toFake: ['Date'], now: Date.now() - 300_000 });
+  try {
+    const [second] = await create(jobs, 1);
+    expect(idsOf(await jobs.list({ limit: 5 }))).toEqual([second, first]);
+  } finally {
+    vi.useRealTimers();
+  }
 });

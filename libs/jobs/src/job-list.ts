@@ -1,5 +1,5 @@
 import { PUBLIC_TENANT, SegueError, type JobState } from '@segue/core';
-import { KEYS, type RedisConnection } from '@segue/redis';
+import { defineScript, KEYS, NOW_LUA, type RedisConnection, type Script } from '@segue/redis';
 import type { JobStore } from './job-store.js';
 import type { JobRecord, NewJob } from './record.js';
 
@@ -10,6 +10,13 @@ const MAX_LOOKS = 10;
 const MAX_LISTED = 10_000;
 const LONGEST_TIMEOUT_MS = 24 * 3_600_000;
 const TOKEN = /^\d{13}-([0-9a-f]{32})$/;
+
+/** Puts a job (ARGV[1]) at the head of a list that holds so many at most (ARGV[2]) and is kept so long after it (ARGV[3]). */
+const ADD = `${NOW_LUA}
+redis.call('ZADD', KEYS[1], 0, string.format('%013d-%s', now(), ARGV[1]))
+redis.call('ZREMRANGEBYRANK', KEYS[1], 0, -1 - ARGV[2])
+redis.call('PEXPIRE', KEYS[1], ARGV[3])
+`;
 
 export interface ListOptions {
   readonly tenant?: string;
@@ -27,32 +34,26 @@ export interface JobPage {
   readonly next?: string;
 }
 
-/** Lists jobs by creation, the newest first. Jobs that are not kept any more are left out. */
+/** Lists jobs by creation, by Redis' clock, the newest first. Jobs that are not kept any more are left out. */
 export class JobList {
   readonly #redis: RedisConnection;
   readonly #store: JobStore;
   readonly #keepMs: number;
+  readonly #add: Script;
 
   /** @param keepMs how long an ended job is kept. */
   constructor(redis: RedisConnection, store: JobStore, keepMs: number) {
     this.#redis = redis;
     this.#store = store;
     this.#keepMs = keepMs;
+    this.#add = defineScript(redis, 'segueListJob', ADD);
   }
 
   /** Lists a job that has just been made. */
   async add(jobId: string, { tenant = PUBLIC_TENANT, timeoutMs }: Pick<NewJob, 'tenant' | 'timeoutMs'>): Promise<void> {
-    const key = KEYS.jobsOf(tenant);
-    const entry = `${String(Date.now()).padStart(13, '0')}-${jobId}`;
-    const { client } = this.#redis;
-    await this.#redis.ask(() =>
-      Promise.all([
-        client.zadd(key, 0, entry),
-        client.zremrangebyrank(key, 0, -1 - MAX_LISTED),
-        // As long as any job that is in it.
-        client.pexpire(key, this.#keepMs + Math.max(timeoutMs, LONGEST_TIMEOUT_MS)),
-      ]),
-    );
+    // As long as any job that is in it.
+    const keptMs = this.#keepMs + Math.max(timeoutMs, LONGEST_TIMEOUT_MS);
+    await this.#add([KEYS.jobsOf(tenant)], [jobId, MAX_LISTED, keptMs]);
   }
 
   async read({ tenant = PUBLIC_TENANT, state, limit, after }: ListOptions): Promise<JobPage> {

@@ -10,6 +10,12 @@ local function now()
 end
 `;
 
+/** The same for what is no script: milliseconds since the epoch. @throws SegueError UNAVAILABLE when Redis is away. */
+export async function redisNowMs({ client, ask }: Pick<RedisConnection, 'client' | 'ask'>): Promise<number> {
+  const [seconds, microseconds] = await ask(() => client.time());
+  return Number(seconds) * 1000 + Math.floor(Number(microseconds) / 1000);
+}
+
 /** Runs a script on its keys and arguments. */
 export type Script = (keys: readonly string[], args: readonly Argument[]) => Promise<unknown>;
 

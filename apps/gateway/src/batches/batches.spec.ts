@@ -1,5 +1,5 @@
 import OpenAI, { toFile } from 'openai';
-import { expect, it } from 'vitest';
+import { expect, it, vi } from 'vitest';
 import { MASK, photo, signal, TEXT, until, useGateway } from '../gateway.fixture.js';
 
 const fixture = useGateway();
@@ -72,6 +72,21 @@ it('goes on at another gateway, and asks nothing twice', async () => {
   goOn.give();
   expect((await ended(id)).request_counts).toMatchObject({ completed: 2, failed: 0 });
   expect(asked.filter((instruction) => instruction === 'first')).toHaveLength(1);
+});
+
+it("goes by Redis' clock, however wrong the gateway's is", async () => {
+  const startedAt = Math.floor(Date.now() / 1000);
+  vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 300_000 });
+  try {
+    const { id, input_file_id } = await create([await chatLine('a')]);
+    const { created_at, completed_at, expires_at } = await ended(id);
+    const times = [(await openai().files.retrieve(input_file_id)).created_at, created_at, completed_at!];
+    for (const time of times) expect(Math.abs(time - startedAt)).toBeLessThan(60);
+    expect(times).toEqual(times.toSorted());
+    expect(expires_at).toBeGreaterThan(created_at);
+  } finally {
+    vi.useRealTimers();
+  }
 });
 
 it('can be cancelled', async () => {
