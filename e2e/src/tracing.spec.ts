@@ -1,5 +1,5 @@
+import { TraceCollector, type CollectedSpan } from '@segue/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Collector, type CollectedSpan } from './collector.js';
 import { MANY_SEGMENTS, WIDE } from './pictures.js';
 import { System } from './system.js';
 
@@ -8,11 +8,11 @@ const TRACE_ID = '0af7651916cd43dd8448eb211c80319c';
 const CLIENT_SPAN = 'b7ad6b7169203331';
 const STAGES = { encode: 'encoder-worker', generate: 'llm-worker', decode: 'decoder-worker' };
 
-let collector: Collector;
+let collector: TraceCollector;
 let system: System;
 const lines: Record<string, string>[] = [];
 beforeAll(async () => {
-  collector = await Collector.start();
+  collector = await TraceCollector.start();
   const onLine = (_program: string, line: string): void => {
     if (line.startsWith('{')) lines.push(JSON.parse(line) as Record<string, string>);
   };

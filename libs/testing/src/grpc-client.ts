@@ -1,3 +1,4 @@
+import type { DescService } from '@bufbuild/protobuf';
 import { createClient, type Client } from '@connectrpc/connect';
 import { createGrpcTransport } from '@connectrpc/connect-node';
 import { SegmentationService } from '@segue/contracts';
@@ -9,5 +10,10 @@ export type GrpcClient = Client<typeof SegmentationService>;
  * @param address host:port
  */
 export function connectOverGrpc(address: string): GrpcClient {
-  return createClient(SegmentationService, createGrpcTransport({ baseUrl: `http://${address}` }));
+  return grpcClientOf(SegmentationService, address);
+}
+
+/** The same for another service. */
+export function grpcClientOf<S extends DescService>(service: S, address: string): Client<S> {
+  return createClient(service, createGrpcTransport({ baseUrl: `http://${address}` }));
 }

@@ -1,5 +1,6 @@
 export { TestAuthority, type TestCertificate } from './certificates.js';
 export { BYTE_TOKENS, byteTokenizer } from './byte-tokenizer.js';
-export { connectOverGrpc, type GrpcClient } from './grpc-client.js';
+export { connectOverGrpc, grpcClientOf, type GrpcClient } from './grpc-client.js';
 export { EchoLanguageModel } from './echo-language-model.js';
+export { TraceCollector, type CollectedSpan } from './trace-collector.js';
 export { TINY_BUNDLE_DIR, TINY_LISA_DIR } from './tiny-bundle.js';

@@ -2,6 +2,7 @@ import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
+import { runKeys } from './key-command-line.js';
 import { KeyCommands } from './key-commands.js';
 import { Keyring, parseKeyring } from './keyring.js';
 
@@ -49,4 +50,34 @@ it('writes nothing that a gateway could not read', async () => {
   await expect(commands.create('Not a name')).rejects.toThrow('must be corrected');
   await expect(commands.create('acme', { expires: 'soon' })).rejects.toThrow('must be corrected');
   expect(await commands.list()).toEqual(['acme\tkey-1']);
+});
+
+it('is used from the command line, which says how where it is asked otherwise', async () => {
+  const key = await runKeys([
+    'create',
+    'acme',
+    '--name',
+    'laptop',
+    '--expires',
+    '2099-01-31T00:00:00Z',
+    '--file',
+    file,
+  ]);
+  expect((await keyring()).holderOf(key)).toMatchObject({ name: 'acme' });
+  const fresh = await runKeys(['rotate', 'acme', '--keep-hours', '0', '--file', file]);
+  expect((await keyring()).holderOf(key)).toBeUndefined();
+  expect(await runKeys(['list', '--file', file])).toMatch(/^acme\tlaptop\tuntil \S+\nacme\tkey-1$/);
+  expect(await runKeys(['revoke', 'acme', 'key-1', '--file', file])).toBe('acme: key-1 is revoked');
+  expect((await keyring()).holderOf(fresh)).toBeUndefined();
+  const unclear = [
+    ['list'],
+    ['create', '--file', file],
+    ['revoke', 'acme', '--file', file],
+    ['sell', 'acme', '--file', file],
+  ];
+  for (const args of unclear) expect(await runKeys(args), args.join(' ')).toMatch(/^Usage: npm run keys/);
+  await expect(runKeys(['list', '--fil', file])).rejects.toThrow(TypeError);
+  await expect(runKeys(['rotate', 'acme', '--keep-hours', 'soon', '--file', file])).rejects.toThrow(
+    '--keep-hours is "soon"',
+  );
 });

@@ -89,7 +89,9 @@ describe('Label Studio', () => {
       seen = [];
       labelStudio = createServer((request, response) => {
         seen.push(request.headers.authorization);
-        if (request.url === '/moved') response.writeHead(302, { location: 'http://127.0.0.1:9/' }).end();
+        if (request.url === '/api/token/refresh') response.end(JSON.stringify({ access: 'for-minutes' }));
+        else if (request.url === '/gone.png') response.writeHead(404).end();
+        else if (request.url === '/moved') response.writeHead(302, { location: 'http://127.0.0.1:9/' }).end();
         else void photo().then((bytes) => response.end(bytes));
       }).listen(0, '127.0.0.1');
       await once(labelStudio, 'listening');
@@ -113,6 +115,20 @@ describe('Label Studio', () => {
       for (const image of ['http://127.0.0.1:9/a.png', 's3://bucket/a.png', '//169.254.169.254/a', '/moved', '']) {
         expect((await predict(image)).status, image).toBeGreaterThanOrEqual(400);
       }
+    });
+
+    it('are fetched with a token of minutes where the operator has a personal one, and say what keeps them away', async () => {
+      const env = { SEGUE_LABEL_STUDIO_URL: origin, SEGUE_LABEL_STUDIO_TOKEN: 'head.claims.signature' };
+      const gateway = await fixture.startAnother({ ...env, SEGUE_MAX_PICTURE_BYTES: '60' });
+      const predict = (image: string) =>
+        post(`${gateway.url}/label-studio/predict`, {
+          tasks: [{ data: { image } }],
+          label_config: CONFIG('BrushLabels'),
+        });
+      const refused = (status: number, text: string) => ({ status, body: { detail: expect.stringContaining(text) } });
+      expect(await predict('/gone.png')).toMatchObject(refused(400, 'SEGUE_LABEL_STUDIO_TOKEN'));
+      expect(seen).toEqual([undefined, 'Bearer for-minutes']);
+      expect(await predict('/cup.png')).toMatchObject(refused(413, 'more than 60 bytes'));
     });
 
     it('are not fetched unless it is named', async () => {

@@ -29,7 +29,7 @@ interface ExportRequest {
 }
 
 /** What takes traces by OTLP over HTTP in JSON, as an OpenTelemetry collector does, and keeps them. */
-export class Collector {
+export class TraceCollector {
   readonly spans: CollectedSpan[] = [];
   readonly #server: Server;
 
@@ -37,9 +37,9 @@ export class Collector {
     this.#server = server;
   }
 
-  static async start(): Promise<Collector> {
+  static async start(): Promise<TraceCollector> {
     const server = createServer();
-    const collector = new Collector(server);
+    const collector = new TraceCollector(server);
     server.on('request', (request, response) => {
       const answer = async (): Promise<void> => {
         if (request.url === '/v1/traces') collector.#take((await json(request)) as ExportRequest);
