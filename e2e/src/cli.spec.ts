@@ -6,6 +6,7 @@ import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { findProgram } from '@segue/local-system';
 import { MANY_SEGMENTS, WIDE } from './pictures.js';
 import { System } from './system.js';
 
@@ -25,6 +26,16 @@ afterAll(async () => {
   await system.stop();
   await rm(folder, { recursive: true, force: true });
 });
+
+/** A zsh at a pseudo-terminal, without anybody's settings: takes the script and what is typed, and tells its line at Ctrl-T. */
+const ZSH_TYPES = `
+zmodload zsh/zpty
+zpty shell 'PS1="> " zsh -f -i'
+zpty -w shell 'source completion.zsh; tell() { print -r "LINE""<$BUFFER>" }; zle -N tell; bindkey ^T tell'
+zpty -w -n shell "$TYPED"
+zpty -r -m shell REPLY '*LINE<*>*'
+print -r -- "\${\${REPLY##*LINE<}%%>*}"
+`;
 
 interface Ended {
   readonly status: number | null;
@@ -135,20 +146,33 @@ describe('segue', () => {
     expect(stderr).not.toMatch(/\n {4}at /);
   });
 
-  it.each(['bash', 'zsh'])('completes in %s', async (shell) => {
-    const found = await run('which', [shell]).catch(() => undefined);
-    if (!found) return console.log(`Completion is not tested: there is no ${shell}.`);
-    const { stdout: script } = await segue(['completion', shell]);
+  it('completes in bash', async () => {
+    const { stdout: script } = await segue(['completion', 'bash']);
     const complete = async (...words: readonly string[]) => {
-      const bash = `COMP_WORDS=(${words.map((word) => `'${word}'`).join(' ')}); COMP_CWORD=${words.length - 1}; _segue; printf '%s\\n' "\${COMPREPLY[@]}"`;
-      // Both shells run the same function; zsh counts from 0 as bash does while it emulates it.
-      const prelude = shell === 'zsh' ? 'autoload -U compinit && compinit -u -D; setopt ksharrays;' : '';
-      return (await run(shell, ['-c', `${prelude}${script}\n${bash}`], { cwd: folder })).stdout.trim().split('\n');
+      const ask = `COMP_WORDS=(${words.map((word) => `'${word}'`).join(' ')}); COMP_CWORD=${words.length - 1}; _segue; printf '%s\\n' "\${COMPREPLY[@]}"`;
+      return (await run('bash', ['-c', `${script}\n${ask}`], { cwd: folder })).stdout.trim().split('\n');
     };
     expect(await complete('segue', 'jo')).toEqual(['jobs']);
     expect(await complete('segue', 'jobs', '')).toEqual(expect.arrayContaining(['list', 'submit', 'watch']));
     expect(await complete('segue', 'ask', '--fo')).toEqual(['--format']);
     expect(await complete('segue', 'ask', '--format', 'p')).toEqual(expect.arrayContaining(['png', 'polygon']));
+  });
+
+  it('completes in zsh, at a terminal of its own', async ({ skip }) => {
+    skip(!findProgram(['zsh']), 'not tried, for want of zsh');
+    const { stdout: script } = await segue(['completion', 'zsh']);
+    await writeFile(join(folder, 'completion.zsh'), script);
+    /** The line where what was typed is followed by a tab. */
+    const complete = async (typed: string) => {
+      const env = { PATH: process.env['PATH'], HOME: folder, TERM: 'dumb', TYPED: `${typed}\t\u0014` };
+      const { stdout } = await run('zsh', ['-f', '-c', ZSH_TYPES], { cwd: folder, env, timeout: 20_000 });
+      return stdout.trim();
+    };
+    expect(await complete('segue jo')).toBe('segue jobs');
+    expect(await complete('segue jobs su')).toBe('segue jobs submit');
+    expect(await complete('segue ask --fo')).toBe('segue ask --format');
+    expect(await complete('segue ask --format pn')).toBe('segue ask --format png');
+    expect(await complete('segue ask wi')).toBe(`segue ask ${PHOTO}`);
   });
 
   it('tells its version and its help in no time', async () => {

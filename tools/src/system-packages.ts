@@ -25,8 +25,9 @@ export function provideBrowser(): void {
   if (!findProgram(['chromium', 'chromium-browser', 'google-chrome'])) installPackage('chromium');
 }
 
-/** For the tests of the manifests, alerts and examples. Where they are missing those are skipped, and say so. */
+/** For the tests of the manifests, alerts, examples and completion. Where they are missing those are skipped, and say so. */
 export function provideTools(): void {
+  if (!findProgram(['zsh'])) installPackage('zsh');
   if (!findProgram(['promtool'])) installPackage('prometheus');
   if (!findProgram(['kubectl'])) buildGoProgram('kustomize', KUSTOMIZE);
   buildGoProgram('grpcurl', GRPCURL);

@@ -16,7 +16,7 @@ export function completionScript(program: Command, shell: Shell): string {
   const commands = commandsOf(program).map(([path]) => `'${path}'`);
   const body = `_segue() {
   local current="\${COMP_WORDS[COMP_CWORD]}" before="\${COMP_WORDS[COMP_CWORD-1]}" path='${program.name()}' words='' word
-  for word in "\${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
+  for word in "\${COMP_WORDS[@]:1:$((COMP_CWORD-1))}"; do
     case "$path $word" in ${commands.slice(1).join('|')}) path="$path $word" ;; esac
   done
   case "$path" in
@@ -32,8 +32,12 @@ ${values.join('\n')}
 }
 complete -o filenames -F _segue ${program.name()}
 `;
-  return shell === 'bash' ? body : `autoload -U +X bashcompinit && bashcompinit\n${body}`;
+  return shell === 'bash' ? body : `${ZSH}\n${body}`;
 }
+
+/** What makes zsh take bash's completions, also where nobody has set its own up. */
+const ZSH = `(( $+functions[compdef] )) || { autoload -U compinit && compinit }
+autoload -U +X bashcompinit && bashcompinit`;
 
 /** Every command by the words that lead to it, the program itself first. */
 function commandsOf(command: Command, path = command.name()): (readonly [string, Command])[] {

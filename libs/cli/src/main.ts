@@ -169,7 +169,7 @@ program
 
 program
   .command('completion')
-  .description('print a script that completes commands and options; for bash: source <(segue completion bash)')
+  .description('print a script that completes commands and options: source <(segue completion bash), in zsh with zsh')
   .addArgument(new Argument('<shell>').choices(SHELLS))
   .action((shell: Shell) =>
     end(async () => {
