@@ -222,3 +222,24 @@ test('a job that has ended is given out once to be counted', async () => {
   ]);
   expect(await store.takeEnded(9)).toEqual([]);
 });
+
+test('a stage that was not done by the deadline slows the pace that is expected, within bounds, and other ends do not', async () => {
+  const { store, redis } = fixture.open();
+  const pace = async () => Number(await redis.hget(KEYS.pace, 'generate'));
+  const endAfter = async (error: SegueError) => {
+    const { jobId } = await store.create(newJob());
+    await store.begin(jobId, 'encode', 't');
+    await store.endEncode(jobId, encoded, 't');
+    await store.begin(jobId, 'generate', 't');
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    await store.fail(jobId, error);
+  };
+  await redis.hset(KEYS.pace, 'generate', 10);
+  await endAfter(new SegueError('INVALID_ARGUMENT', 'No.'));
+  expect(await pace()).toBe(10);
+  await endAfter(late());
+  expect(await pace()).toBeCloseTo(11); // 20 of the 100 ms count
+  await redis.hset(KEYS.pace, 'generate', 5_000);
+  await endAfter(late());
+  expect(await pace()).toBe(5_000); // it may have begun just before
+});

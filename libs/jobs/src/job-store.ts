@@ -127,12 +127,14 @@ export class JobStore {
 
   /** @returns whether this call ended the job. */
   fail(jobId: string, error: SegueError): Promise<boolean> {
+    const late = error.code === 'DEADLINE_EXCEEDED';
     return this.scripts.finish(jobId, {
       state: 'failed',
       event: body({ type: 'failed', error: error.toJSON() }),
       field: 'error',
       value: JSON.stringify(error),
-      retryable: error.retryable || error.code === 'DEADLINE_EXCEEDED',
+      retryable: error.retryable || late,
+      late,
     });
   }
 

@@ -23,6 +23,13 @@ local function keepPace(pace, stage, ms)
   redis.call('HSET', pace, stage, tostring(before and before >= 0 and before < math.huge and before * 0.9 + ms * 0.1 or tonumber(ms)))
   redis.call('PEXPIRE', pace, 600000)
 end
+-- A stage that was not done by the deadline takes as long at least: else the quick alone would be measured. Twice the pace at
+-- most counts, for one job may hang.
+local function keepLatePace(pace, stage, since)
+  local known, started = tonumber(redis.call('HGET', pace, stage)), tonumber(since)
+  if not known or not started or now() - started <= known then return end
+  keepPace(pace, stage, math.min(now() - started, 2 * known))
+end
 local function epoch()
   return redis.call('HGET', KEYS[1], 'epoch') or '0'
 end
@@ -161,8 +168,8 @@ return 1
 `;
 
 /**
- * Ends the job; the first end wins. ARGV: state, event, field and value of the outcome, whether a retry may succeed. What it has
- * used is counted in the same step.
+ * Ends the job; the first end wins. ARGV: state, event, field and value of the outcome, whether a retry may succeed, [10] whether
+ * its deadline has passed. What it has used is counted in the same step.
  */
 const FINISH = `
 if ended() then return 0 end
@@ -180,6 +187,12 @@ if ARGV[3] == 'completed' then
     countUsage(ARGV[9], before[2], 'masks', generated.segments)
   end
   keepPace(KEYS[7], 'decode', redis.call('HGET', KEYS[1], 'decodeMs') or 0)
+end
+if ARGV[10] == '1' then
+  local at = redis.call('HMGET', KEYS[1], 'encode.startedAtMs', 'encode.doneAtMs', 'generate.startedAtMs', 'generate.doneAtMs', 'decode.startedAtMs')
+  if not at[2] then keepLatePace(KEYS[7], 'encode', at[1]) end
+  if not at[4] then keepLatePace(KEYS[7], 'generate', at[3]) end
+  if at[4] and at[5] then keepLatePace(KEYS[7], 'decode', math.max(at[4], at[5])) end
 end
 redis.call('HSET', KEYS[1], 'state', ARGV[3], 'retryable', ARGV[7])
 if ARGV[5] ~= '' then redis.call('HSET', KEYS[1], ARGV[5], ARGV[6]) end

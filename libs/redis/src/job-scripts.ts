@@ -50,6 +50,8 @@ export interface Outcome {
   readonly value?: string;
   /** Whether the same request may succeed when it is sent again. */
   readonly retryable?: boolean;
+  /** Whether it ends because its deadline has passed. */
+  readonly late?: boolean;
 }
 
 /** What became of a piece of text: it is in the log, or why it is not, or how many of its bytes are there already. */
@@ -160,9 +162,19 @@ export class JobScripts {
 
   /** @returns whether this call ended the job: only the first end counts. */
   async finish(jobId: string, outcome: Outcome): Promise<boolean> {
-    const { state, event, field = '', value = '', retryable = false } = outcome;
+    const { state, event, field = '', value = '', retryable = false, late = false } = outcome;
     const keys = [...keysOf(jobId), KEYS.deadlines, KEYS.unsent, KEYS.ended, KEYS.turns, KEYS.pace];
-    const args = [jobId, state, event, field, value, retryable ? 1 : 0, KEYS.idempotency(''), KEYS.usage('')];
+    const args = [
+      jobId,
+      state,
+      event,
+      field,
+      value,
+      retryable ? 1 : 0,
+      KEYS.idempotency(''),
+      KEYS.usage(''),
+      late ? 1 : 0,
+    ];
     return (await this.#run('segueFinish', keys, jobId, args)) === 1;
   }
 

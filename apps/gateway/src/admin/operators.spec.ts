@@ -69,8 +69,9 @@ it('holds a stage until it is resumed', async () => {
   const { jobId } = await gateway.client.jobs.submit({ image: await photo(), instruction: 'Where is the cup?' });
   const loads = async () =>
     ((await (await ask(gateway, '/load')).json()) as { stages: Record<string, { tasks: number }> }).stages;
-  const tasks = async () => Object.values(await loads()).map((stage) => stage.tasks);
-  await expect.poll(tasks, { timeout: 10_000 }).toEqual([0, 1, 1]);
+  // How many masks will come of it is an estimate.
+  const tasks = async () => [(await loads())['encode']?.tasks, (await loads())['generate']?.tasks];
+  await expect.poll(tasks, { timeout: 10_000 }).toEqual([0, 1]);
   expect((await gateway.client.jobs.get(jobId)).state).toBe('running');
   expect(await hold('generate', 'resume')).toBe(204);
   await expect.poll(async () => (await gateway.client.jobs.get(jobId)).state, { timeout: 10_000 }).toBe('completed');

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { photo, signal, until, useGateway } from '../gateway.fixture.js';
-import { expectation } from './admission.js';
+import type { Jobs, Outlook } from '@segue/jobs';
+import { Admission, expectation } from './admission.js';
 
 const slots = { encode: 4, generate: 8, decode: 2 };
 
@@ -25,6 +26,46 @@ describe('what a request may expect', () => {
   it('counts what is in work: it will come to the stages after', () => {
     const active = { ...none, generate: 8 };
     expect(expectation({ ahead: none, active, paceMs: { ...paceMs, decode: 1_000 } }, slots, 0).waitMs).toBe(4_000);
+  });
+});
+
+describe('admission', () => {
+  const none = { encode: 0, generate: 0, decode: 0 };
+  /** One worker of one hand for each stage, with this before whoever comes. */
+  function opened(outlook: Partial<Outlook>) {
+    const asked = { outlooks: 0 };
+    const jobs: Pick<Jobs, 'memoryUse' | 'workers' | 'outlook'> = {
+      memoryUse: () => Promise.resolve(0),
+      workers: (stage) => Promise.resolve([{ id: stage, stage, model: 'm', active: 0, concurrency: 1 }]),
+      outlook: () => {
+        asked.outlooks++;
+        return Promise.resolve({ ahead: none, active: none, paceMs: none, ...outlook });
+      },
+    };
+    const admission = new Admission(jobs as Jobs, { scalableStages: [], maxStartingDepth: 0 });
+    const apply = (timeoutMs: number) =>
+      admission
+        .admit({ tenant: 'acme', priority: 'normal', timeoutMs }, () => Promise.resolve('in'))
+        .catch(() => 'out');
+    return { apply, asked };
+  }
+
+  it('lets nobody in whose wait and work together take longer than he has', async () => {
+    // 2.5 s of waiting and 3 s of work.
+    const outlook = { paceMs: { encode: 500, generate: 2_500, decode: 0 }, active: { ...none, generate: 1 } };
+    expect(await opened(outlook).apply(5_000)).toBe('out');
+    expect(await opened(outlook).apply(6_000)).toBe('in');
+    // Less than the work usually takes, and nothing before it.
+    expect(await opened({ paceMs: outlook.paceMs }).apply(1_000)).toBe('in');
+  });
+
+  it('asks Redis once for many who come too late, and anew for who has the time', async () => {
+    const { apply, asked } = opened({ paceMs: { ...none, generate: 1_000 }, ahead: { ...none, generate: 20 } });
+    for (let times = 0; times < 50; times++) expect(await apply(5_000)).toBe('out');
+    expect(asked.outlooks).toBeLessThan(5);
+    const before = asked.outlooks;
+    expect(await apply(60_000)).toBe('in');
+    expect(asked.outlooks).toBe(before + 1);
   });
 });
 

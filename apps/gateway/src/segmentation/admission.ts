@@ -3,6 +3,8 @@ import type { Jobs, Outlook } from '@segue/jobs';
 
 /** How old a look at the workers may be: one look serves all requests of that time. */
 const LOOK_MAX_AGE_MS = 500;
+/** How old an outlook may be by which requests are refused: in a flood one question to Redis serves all who come too late. */
+const REFUSE_BY_MS = 100;
 const RETRY_NO_WORKER_MS = 3_000;
 const RETRY_STARTING_MS = 5_000;
 const RETRY_FULL_MS = 60_000;
@@ -38,6 +40,8 @@ export class Admission {
   #lookedAtMs = 0;
   /** Requests that were let in and whose jobs are not in the queues yet. */
   #entering = 0;
+  /** Outlooks by which somebody was refused, by tenant and priority. */
+  readonly #refusedBy = new Map<string, { readonly outlook: Outlook; readonly atMs: number }>();
 
   constructor(jobs: Jobs, options: AdmissionOptions) {
     this.#jobs = jobs;
@@ -65,13 +69,29 @@ export class Admission {
           },
         );
       }
-      const outlook = await this.#jobs.outlook(applicant.tenant, applicant.priority);
-      if (idle.length > 0) this.#refuseCrowd(outlook, before);
-      else refuseLate(expectation(outlook, slots, before), applicant);
+      await this.#judge(applicant, (outlook) => {
+        if (idle.length > 0) this.#refuseCrowd(outlook, before);
+        else refuseLate(expectation(outlook, slots, before), applicant);
+      });
       return await makeJob(idle);
     } finally {
       this.#entering--;
     }
+  }
+
+  /** Looks at what is before the applicant; `refuse` throws. */
+  async #judge({ tenant, priority }: Applicant, refuse: (outlook: Outlook) => void): Promise<void> {
+    const who = `${tenant}/${priority}`;
+    const recent = this.#refusedBy.get(who);
+    if (recent && performance.now() - recent.atMs < REFUSE_BY_MS) refuse(recent.outlook);
+    const outlook = await this.#jobs.outlook(tenant, priority);
+    try {
+      refuse(outlook);
+    } catch (refusal) {
+      this.#refusedBy.set(who, { outlook, atMs: performance.now() });
+      throw refusal;
+    }
+    this.#refusedBy.delete(who);
   }
 
   /** Nobody is there, and nobody will be started. */
@@ -138,9 +158,9 @@ export function expectation({ ahead, active, paceMs }: Outlook, slots: Look['slo
   return { waitMs, workMs: STAGES.reduce((sum, stage) => sum + paceMs[stage], 0) };
 }
 
-/** A request that allows less than the work usually takes may be lucky; it is refused for the wait alone. */
+/** Wait and work must fit; one that allows less than the work usually takes may be lucky where little waits. */
 function refuseLate({ waitMs, workMs }: Expectation, { timeoutMs }: Applicant): void {
-  const longestWaitMs = Math.max(timeoutMs / 2, timeoutMs - workMs);
+  const longestWaitMs = Math.max(timeoutMs / 5, timeoutMs - workMs);
   if (waitMs <= longestWaitMs) return;
   const seconds = (ms: number): string => `${Math.ceil(ms / 1000)} s`;
   throw new SegueError(
