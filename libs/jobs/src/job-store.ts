@@ -1,6 +1,6 @@
 import { PUBLIC_TENANT, SegueError, type Answer, type JobEventBody, type Segment, type Stage } from '@segue/core';
 import { isStoreAway, JobScripts, KEYS, type RedisConnection } from '@segue/redis';
-import type { Generated, TensorSetRef } from '@segue/stages';
+import { digestOf, type Generated, type TensorSetRef } from '@segue/stages';
 import { idempotencyDigest, isJobId, newJobId, requestDigest } from './job-id.js';
 import type { Place } from './queues.js';
 import { hasEnded, parseRecord, type JobRecord, type NewJob } from './record.js';
@@ -73,7 +73,9 @@ export class JobStore {
   }
 
   async endEncode(jobId: string, encoded: TensorSetRef, taskId: string): Promise<void> {
-    await this.#endStage(jobId, 'encode', encoded.cached, 'encoded', JSON.stringify(encoded), taskId);
+    const event = body({ type: 'stage', stage: 'encode', done: true, cached: encoded.cached });
+    const bundle = { mark: `"${digestOf(encoded)}/`, restarted: body({ type: 'restarted' }) };
+    await this.scripts.endStage(jobId, 'encode', event, 'encoded', JSON.stringify(encoded), taskId, bundle);
   }
 
   async endGenerate(jobId: string, generated: Generated, taskId: string): Promise<void> {

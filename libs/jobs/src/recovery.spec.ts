@@ -156,6 +156,35 @@ test('a mask is made by the version of the model that wrote its words', async ()
   expect(decoded).toEqual(['old/image']);
 });
 
+test('an answer that goes on with another version of the model is begun anew, with no mask of the one before', async () => {
+  let encodes = 0;
+  const jobs = fixture.open();
+  fixture.startWorkers({
+    encode: () => Promise.resolve({ ...encoded, key: `${++encodes === 1 ? 'old' : 'new'}/image` }),
+    generate: async ({ encoded: { key }, addDecode, writeText }) => {
+      await writeText({ offset: 0, text: 'The cup <SEG>' });
+      await addDecode(prompt(0));
+      if (key.startsWith('old')) {
+        await until(() => jobs.store.hasSegment(jobId, 0));
+        await addDecode(prompt(1)); // its mask is still to be made
+        return gone();
+      }
+      await writeText({ offset: 13, text: ' and the spoon <SEG>.' });
+      await addDecode(prompt(1));
+      return generated({ text: 'The cup <SEG> and the spoon <SEG>.', segments: 2 });
+    },
+    decode: async ({ encoded: { key }, prompt: { index } }) => {
+      if (key.startsWith('old') && index === 1) await until(() => encodes === 2);
+      return { ...segment(index), phrase: key };
+    },
+  });
+  const { jobId } = await jobs.submit(newJob());
+  expect(await lastEvent(jobs, jobId)).toMatchObject({
+    type: 'completed',
+    answer: { segments: [{ phrase: 'new/image' }, { phrase: 'new/image' }] },
+  });
+});
+
 test('a failure of the encoder in computing again fails the job with its error', async () => {
   let encodes = 0;
   fixture.startWorkers({

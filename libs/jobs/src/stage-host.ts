@@ -26,6 +26,8 @@ export interface StageHostOptions<S extends Stage> {
 
 /** A run of a stage on a task: what the stage sees, and where its result goes. */
 interface StageRun<S extends Stage> {
+  /** Of an answer that was begun anew since: there is nothing to do any more. */
+  readonly superseded?: boolean;
   readonly context: StageContexts[S];
   save(result: StageResults[S], ranMs: number): Promise<void>;
 }
@@ -67,10 +69,12 @@ const BINDINGS: { readonly [S in Stage]: Binding<S> } = {
   decode: (task, record, { store }) => {
     const { prompt, digest, epoch } = parseDecodeTask(task.bull.data);
     const encoded = encodedOf(record);
-    if (digestOf(encoded) !== digest) {
+    const superseded = epoch !== record.epoch;
+    if (!superseded && digestOf(encoded) !== digest) {
       throw new SegueError('UNAVAILABLE', 'The model was updated while this job ran. Ask again.');
     }
     return {
+      superseded,
       context: { ...baseContext(task, record), encoded, prompt },
       save: (segment, ranMs) => store.addSegment(record.jobId, segment, ranMs, epoch, task.id),
     };
@@ -147,7 +151,8 @@ export class StageHost<S extends Stage> {
     for (;;) {
       const startedAtMs = performance.now();
       try {
-        const { context, save } = BINDINGS[stage](task, record, this.#parts);
+        const { superseded, context, save } = BINDINGS[stage](task, record, this.#parts);
+        if (superseded) return;
         return await save(await process(context), performance.now() - startedAtMs);
       } catch (error) {
         if (task.signal.aborted || !isTensorGone(error)) throw error;

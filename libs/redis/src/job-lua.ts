@@ -33,6 +33,14 @@ end
 local function epoch()
   return redis.call('HGET', KEYS[1], 'epoch') or '0'
 end
+local function restart(body)
+  redis.call('HSET', KEYS[1], 'text', '')
+  for _, field in ipairs(redis.call('HKEYS', KEYS[1])) do
+    if field:sub(1, 8) == 'segment.' then redis.call('HDEL', KEYS[1], field) end
+  end
+  emit(body)
+  return redis.call('HINCRBY', KEYS[1], 'epoch', 1)
+end
 `;
 
 /**
@@ -109,10 +117,15 @@ const LET_GO = `return redis.call('HDEL', KEYS[1], 'begun.' .. ARGV[2])`;
 
 /**
  * Keeps a stage's result (ARGV[4], [5]: field and value, which a later run replaces) and notes its end, once, and the run's.
- * KEYS[3] is the pace of the stages.
+ * KEYS[3] is the pace of the stages. A picture that was encoded by another bundle (ARGV[7]: the begin of its keys) than before begins
+ * an unfinished answer anew, with the event ARGV[8]: words and masks of two bundles are never mixed.
  */
 const END_STAGE = `
 if ended() then return 0 end
+if ARGV[7] ~= '' then
+  local known = redis.call('HMGET', KEYS[1], 'encoded', 'generated', 'generate.startedAtMs')
+  if known[1] and not known[2] and known[3] and not known[1]:find(ARGV[7], 1, true) then restart(ARGV[8]) end
+end
 redis.call('HDEL', KEYS[1], 'begun.' .. ARGV[6])
 if ARGV[4] ~= '' then redis.call('HSET', KEYS[1], ARGV[4], ARGV[5]) end
 if redis.call('HSETNX', KEYS[1], ARGV[2] .. '.doneAtMs', now()) == 1 then
@@ -146,12 +159,7 @@ return -1
 const RESTART = `
 if ended() then return -2 end
 if epoch() ~= ARGV[2] then return -5 end
-redis.call('HSET', KEYS[1], 'text', '')
-for _, field in ipairs(redis.call('HKEYS', KEYS[1])) do
-  if field:sub(1, 8) == 'segment.' then redis.call('HDEL', KEYS[1], field) end
-end
-emit(ARGV[3])
-return redis.call('HINCRBY', KEYS[1], 'epoch', 1)
+return restart(ARGV[3])
 `;
 
 /** Appends a segment once for its index, and remembers its place in the log; one of another epoch is dropped. */

@@ -123,7 +123,10 @@ export class JobScripts {
     await this.#job('segueLetGo', jobId, taskId);
   }
 
-  /** @param taskId whose run has ended with this. */
+  /**
+   * @param taskId whose run has ended with this.
+   * @param bundle what the field's value holds where it is of the same bundle, and the event where the one before did not.
+   */
   async endStage(
     jobId: string,
     stage: string,
@@ -131,8 +134,9 @@ export class JobScripts {
     field: string,
     value: string,
     taskId: string,
+    bundle: { readonly mark: string; readonly restarted: string } = { mark: '', restarted: '' },
   ): Promise<void> {
-    const args = [stage, event, field, value, taskId];
+    const args = [stage, event, field, value, taskId, bundle.mark, bundle.restarted];
     await this.#run('segueEndStage', [...keysOf(jobId), KEYS.pace], jobId, args);
   }
 

@@ -54,7 +54,8 @@ describe('admission', () => {
     // 2.5 s of waiting and 3 s of work.
     const outlook = { paceMs: { encode: 500, generate: 2_500, decode: 0 }, active: { ...none, generate: 1 } };
     expect(await opened(outlook).apply(5_000)).toBe('out');
-    expect(await opened(outlook).apply(6_000)).toBe('in');
+    expect(await opened(outlook).apply(6_500)).toBe('out'); // an estimate may be wrong
+    expect(await opened(outlook).apply(7_000)).toBe('in');
     // Less than the work usually takes, and nothing before it.
     expect(await opened({ paceMs: outlook.paceMs }).apply(1_000)).toBe('in');
   });
@@ -98,7 +99,7 @@ describe('a service that is behind', () => {
     const refused = await ask(10_000).catch((error: unknown) => error as { retryAfterMs: number });
     expect(refused).toMatchObject({ code: 'RESOURCE_EXHAUSTED', message: expect.stringMatching(/about 2\d s/) });
     expect((refused as { retryAfterMs: number }).retryAfterMs).toBeGreaterThan(10_000);
-    expect((refused as { retryAfterMs: number }).retryAfterMs).toBeLessThan(20_000);
+    expect((refused as { retryAfterMs: number }).retryAfterMs).toBeLessThan(22_000);
     const later = await gateway.client.jobs.submit({ ...(await question()), timeoutMs: 120_000 });
     await gateway.client.jobs.cancel(later.jobId);
     await end();

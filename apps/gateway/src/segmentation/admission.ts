@@ -5,6 +5,11 @@ import type { Jobs, Outlook } from '@segue/jobs';
 const LOOK_MAX_AGE_MS = 500;
 /** How old an outlook may be by which requests are refused: in a flood one question to Redis serves all who come too late. */
 const REFUSE_BY_MS = 100;
+/**
+ * Share of its time that a request may be expected to take. An estimate at the limit is wrong for half of those who come, the more
+ * so as those who come take processors from the work.
+ */
+const EXPECTED_SHARE = 0.8;
 const RETRY_NO_WORKER_MS = 3_000;
 const RETRY_STARTING_MS = 5_000;
 const RETRY_FULL_MS = 60_000;
@@ -160,7 +165,7 @@ export function expectation({ ahead, active, paceMs }: Outlook, slots: Look['slo
 
 /** Wait and work must fit; one that allows less than the work usually takes may be lucky where little waits. */
 function refuseLate({ waitMs, workMs }: Expectation, { timeoutMs }: Applicant): void {
-  const longestWaitMs = Math.max(timeoutMs / 5, timeoutMs - workMs);
+  const longestWaitMs = Math.max(timeoutMs / 5, EXPECTED_SHARE * timeoutMs - workMs);
   if (waitMs <= longestWaitMs) return;
   const seconds = (ms: number): string => `${Math.ceil(ms / 1000)} s`;
   throw new SegueError(
