@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
+import { promisify, stripVTControlCharacters } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { findProgram } from '@segue/local-system';
 import { MANY_SEGMENTS, WIDE } from './pictures.js';
@@ -109,6 +109,25 @@ describe('segue', () => {
     await expect.poll(shown, { timeout: 30_000 }).toEqual(expect.arrayContaining(expected));
     const { status, stderr } = await segue(['top', '--once', '--admin-url', 'http://127.0.0.1:9']);
     expect([status, stderr]).toEqual([4, expect.stringContaining('SEGUE_ADMIN_URL')]);
+  });
+
+  it('keeps to a small terminal, and gives it back as it was when it is ended', async ({ skip }) => {
+    skip(!findProgram(['script']), 'not tried, for want of script (Debian: bsdutils)');
+    const top = `${process.execPath} ${PROGRAM} top --admin-url ${system.app('gateway').adminUrl}`;
+    const command = `stty rows 6 cols 40; timeout --foreground 5 ${top}`;
+    const { stdout } = await run('script', ['-qec', command, '/dev/null'], { timeout: 30_000 }).catch(
+      (ended: { stdout: string }) => ended, // with the status of timeout
+    );
+    expect(stdout).toMatch(/^\x1b\[\?1049h\x1b\[\?25l[^]*\x1b\[\?25h\x1b\[\?1049l$/);
+    const frames = stdout
+      .split('\x1b[H')
+      .slice(1)
+      .map((frame) => frame.split('\r\n').map(stripVTControlCharacters));
+    expect(frames.length).toBeGreaterThan(1);
+    for (const frame of frames) {
+      expect(frame.map((line) => line.length < 40)).toEqual(Array(6).fill(true));
+      expect(frame[3]).toMatch(/^encode +1 +\d+ %/);
+    }
   });
 
   it('measures the service', async () => {

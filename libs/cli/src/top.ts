@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import type { WriteStream } from 'node:tty';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { SegueError } from '@segue/client';
 import { readCounters, type Counters } from './counters.js';
@@ -36,7 +37,8 @@ export async function top({ adminUrl, once: single = false }: TopOptions): Promi
     process.stdout.write(`${frame(url, [await read(url)]).join('\n')}\n`);
     return;
   }
-  const interrupted = once(process, 'SIGINT');
+  // The terminal is given back as it was, whoever ends this.
+  const interrupted = Promise.race(['SIGINT', 'SIGTERM', 'SIGHUP'].map((signal) => once(process, signal)));
   let ended = false;
   void interrupted.then(() => (ended = true));
   process.stdout.write('\x1b[?1049h\x1b[?25l');
@@ -50,12 +52,18 @@ export async function top({ adminUrl, once: single = false }: TopOptions): Promi
         },
         (error: unknown) => [title(url), '', error instanceof SegueError ? error.message : String(error)],
       );
-      process.stdout.write(`\x1b[H${lines.map((line) => `${line}\x1b[K\n`).join('')}\x1b[J`);
+      process.stdout.write(screen(lines, process.stdout));
       await Promise.race([interrupted, sleep(EVERY_MS)]);
     }
   } finally {
     process.stdout.write('\x1b[?25h\x1b[?1049l');
   }
+}
+
+/** Replaces what the terminal shows; what it has no room for is left out, since it would scroll and wrap. */
+function screen(lines: readonly string[], { rows = Infinity, columns = Infinity }: Partial<WriteStream>): string {
+  const shown = lines.slice(0, rows).map((line) => `${line.slice(0, columns - 1)}\x1b[K`);
+  return `\x1b[H${shown.join('\n')}\x1b[J`;
 }
 
 async function read(url: string): Promise<Reading> {
