@@ -2,10 +2,13 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from segue_training.export import command
+
+TRAINING = Path(command.__file__).parents[2]
 
 
 def test_help_names_the_kinds(capsys):
@@ -43,3 +46,13 @@ def test_what_only_looks_at_data_does_without_slow_packages(module):
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={"PYTHONPATH": ":".join(sys.path)}
     )
     assert done.stdout.strip() == "[]"
+
+
+def test_help_does_without_any_package():
+    code = "import runpy, sys; sys.argv[1:] = ['--help']; runpy.run_module('segue_training.export.command', run_name='__main__')"
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", f"import sys; sys.path.insert(0, {str(TRAINING)!r}); {code}"],
+        capture_output=True,
+        text=True,
+    )
+    assert "segue-export KIND --help" in done.stdout, done.stderr
