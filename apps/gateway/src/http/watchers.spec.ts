@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, it } from 'vitest';
-import { collect, photo, signal, until, useGateway } from '../gateway.fixture.js';
+import { photo, signal, until, useGateway } from '../gateway.fixture.js';
 
 const fixture = useGateway();
 /** Longer than a command of the gateway may take, and than the time after which every watcher looks by itself. */
@@ -21,14 +21,25 @@ it('watchers hear of the end of a job whose Redis was silent for a while', { tim
 
   // Plain streams: nobody takes them up again when they break.
   const url = `${gateway.url}/v1/jobs/${jobId}/events`;
-  const streams = await Promise.all(Array.from({ length: WATCHERS }, () => fetch(url)));
-  const overHttp = streams.map(async (response) => /event: (\w+)\n.*\n\n$/.exec(await response.text())?.[1]);
-  const overGrpc = Array.from({ length: WATCHERS }, async () => {
-    return (await collect(gateway.grpc.watchJob({ jobId }))).at(-1)?.event.case;
+  let listening = 0;
+  const overHttp = Array.from({ length: WATCHERS }, async () => {
+    let text = '';
+    for await (const chunk of (await fetch(url)).body ?? []) {
+      if (text === '') listening++;
+      text += Buffer.from(chunk).toString();
+    }
+    return /event: (\w+)\n.*\n\n$/.exec(text)?.[1];
   });
-  const waiting = gateway.grpc.getJob({ jobId });
-  await waiting;
+  const overGrpc = Array.from({ length: WATCHERS }, async () => {
+    let last: string | undefined;
+    for await (const { event } of gateway.grpc.watchJob({ jobId })) {
+      if (last === undefined) listening++;
+      last = event.case;
+    }
+    return last;
+  });
   const ends = Promise.allSettled([...overHttp, ...overGrpc]);
+  await expect.poll(() => listening, { timeout: 10_000 }).toBe(2 * WATCHERS);
 
   redis.program.pause();
   await sleep(AWAY_MS);
