@@ -25,6 +25,8 @@ Features = dict[str, Tensor]
 
 
 _RGB_MEAN, _RGB_STD = 118.0, 60.0
+_DRAWN = 0.2
+"""Share of the strongest peak's evidence from which a peak is drawn."""
 
 
 class Peaks(NamedTuple):
@@ -210,14 +212,24 @@ class MaskDecoder(nn.Module):
         return coarse, fine, torch.cat([edges, strength], -1).flatten(0, 1)
 
     def candidates(self, features: Features, prompts: Tensor) -> Candidates:
-        """Decodes the strongest peaks of prompts [n, 256]."""
+        """Draws the strongest peaks of prompts [n, 256]; a peak that is not drawn has a predicted IoU of 0."""
         evidence = self.evidence(features, prompts)
         peaks = self.peaks(features, evidence)
-        logits, iou, rgb = self.decode(features, prompts, evidence, peaks.boxes)
-        colours = logits.new_zeros(*iou.shape, 0)
+        n, k = peaks.evidence.shape
+        # Most of the work is drawing, and what is far weaker than the strongest is not chosen, whatever is drawn there.
+        index = (peaks.evidence >= _DRAWN * peaks.evidence[:, :1]).flatten().nonzero()[:, 0]
+        owner = torch.div(index, k, rounding_mode="floor")
+        boxes = peaks.boxes.flatten(0, 1)[index]
+        logits, iou, rgb = (drawn[:, 0] for drawn in self.decode(features, prompts[owner], evidence[owner], boxes[:, None]))
+        colours = logits.new_zeros(logits.shape[0], 0)
         if COLOURS[0] in self.config.relations:
-            colours = colour_shares(rgb.flatten(0, 1), logits.flatten(0, 1)).unflatten(0, iou.shape)
-        return Candidates(peaks, logits, iou.sigmoid(), colours, self.away(features, prompts, peaks.boxes))
+            colours = colour_shares(rgb, logits)
+
+        def placed(drawn: Tensor) -> Tensor:
+            return drawn.new_zeros(n * k, *drawn.shape[1:]).index_put((index,), drawn).unflatten(0, (n, k))
+
+        away = self.away(features, prompts, peaks.boxes)
+        return Candidates(peaks, placed(logits), placed(iou.sigmoid()), placed(colours), away)
 
     def away(self, features: Features, prompts: Tensor, boxes: Tensor) -> Tensor:
         """Distance [n, k] of boxes [n, k, 4] to each prompt's landmark, in frames; 0 for a model without landmarks."""
