@@ -42,7 +42,7 @@ function installPackages() {
   if (existsSync(installed) && statSync(installed).mtimeMs >= statSync(lock).mtimeMs) return;
   step('Installing packages (npm ci)');
   const npm = process.env.npm_execpath ? [process.execPath, process.env.npm_execpath] : ['npm'];
-  if (!succeeds([...npm, 'ci', '--no-audit', '--no-fund'])) {
+  if (!succeeds([...npm, 'ci', '--no-audit', '--no-fund', '--loglevel=error'])) {
     fail('The packages could not be installed: see above. Check the connection to the npm registry and try again.');
   }
 }
