@@ -12,7 +12,7 @@ _QUESTIONS = (
     ("coffee.jpg", "Segment the cup and the spoon."),
     ("coffee.jpg", "Is there a dog in this image?"),
     ("cat.jpg", "Can you segment the cat in this image?"),
-    ("cat.jpg", "Which animal here likes to chase mice?"),
+    ("cat.jpg", "Which animal is looking at me?"),
 )
 
 
