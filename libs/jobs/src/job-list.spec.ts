@@ -33,6 +33,12 @@ test('jobs are listed page by page, the newest first, each tenant its own', asyn
   expect(idsOf(await jobs.list({ limit: 9, tenant: 'someone else' }))).toEqual(theirs);
 });
 
+test('a job is listed as soon as it is written down, also when nobody lives to start it', async () => {
+  const jobs = fixture.open();
+  const { jobId } = await jobs.store.create(newJob());
+  expect(idsOf(await jobs.list({ limit: 2 }))).toEqual([jobId]);
+});
+
 test('a state is found among many others; what is not kept any more is left out', async () => {
   const jobs = fixture.open();
   const [newest, oldest] = await create(jobs, 2);

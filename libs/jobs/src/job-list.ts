@@ -1,22 +1,12 @@
 import { PUBLIC_TENANT, SegueError, type JobState } from '@segue/core';
-import { defineScript, KEYS, NOW_LUA, type RedisConnection, type Script } from '@segue/redis';
+import { KEYS, type RedisConnection } from '@segue/redis';
 import type { JobStore } from './job-store.js';
-import type { JobRecord, NewJob } from './record.js';
+import type { JobRecord } from './record.js';
 
 /** Entries that one look takes in; a rare state among many jobs takes several. */
 const LOOK = 100;
 const MAX_LOOKS = 10;
-/** Jobs of one tenant that can be listed; older ones are still found by their ids. */
-const MAX_LISTED = 10_000;
-const LONGEST_TIMEOUT_MS = 24 * 3_600_000;
 const TOKEN = /^\d{13}-([0-9a-f]{32})$/;
-
-/** Puts a job (ARGV[1]) at the head of a list that holds so many at most (ARGV[2]) and is kept so long after it (ARGV[3]). */
-const ADD = `${NOW_LUA}
-redis.call('ZADD', KEYS[1], 0, string.format('%013d-%s', now(), ARGV[1]))
-redis.call('ZREMRANGEBYRANK', KEYS[1], 0, -1 - ARGV[2])
-redis.call('PEXPIRE', KEYS[1], ARGV[3])
-`;
 
 export interface ListOptions {
   readonly tenant?: string;
@@ -38,22 +28,10 @@ export interface JobPage {
 export class JobList {
   readonly #redis: RedisConnection;
   readonly #store: JobStore;
-  readonly #keepMs: number;
-  readonly #add: Script;
 
-  /** @param keepMs how long an ended job is kept. */
-  constructor(redis: RedisConnection, store: JobStore, keepMs: number) {
+  constructor(redis: RedisConnection, store: JobStore) {
     this.#redis = redis;
     this.#store = store;
-    this.#keepMs = keepMs;
-    this.#add = defineScript(redis, 'segueListJob', ADD);
-  }
-
-  /** Lists a job that has just been made. */
-  async add(jobId: string, { tenant = PUBLIC_TENANT, timeoutMs }: Pick<NewJob, 'tenant' | 'timeoutMs'>): Promise<void> {
-    // As long as any job that is in it.
-    const keptMs = this.#keepMs + Math.max(timeoutMs, LONGEST_TIMEOUT_MS);
-    await this.#add([KEYS.jobsOf(tenant)], [jobId, MAX_LISTED, keptMs]);
   }
 
   async read({ tenant = PUBLIC_TENANT, state, limit, after }: ListOptions): Promise<JobPage> {

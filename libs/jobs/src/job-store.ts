@@ -5,6 +5,10 @@ import { idempotencyDigest, isJobId, newJobId, requestDigest } from './job-id.js
 import type { Place } from './queues.js';
 import { hasEnded, parseRecord, type JobRecord, type NewJob } from './record.js';
 
+/** Jobs of one tenant that can be listed; older ones are still found by their ids. */
+const MAX_LISTED = 10_000;
+const LONGEST_TIMEOUT_MS = 24 * 3_600_000;
+
 /** Writes job records, and with every change of a job the event that tells of it, in one step. */
 export class JobStore {
   readonly scripts: JobScripts;
@@ -19,7 +23,7 @@ export class JobStore {
   }
 
   /**
-   * Writes the record and the `accepted` event. The same idempotency key with the same request finds the job that exists,
+   * Writes the record and the `accepted` event, and lists the job. The same idempotency key with the same request finds the job that exists,
    * unless that failed for a reason that passes. The job waits in `unsent` until its flow has been added.
    * @throws SegueError ALREADY_EXISTS for the same key with another request, RESOURCE_EXHAUSTED where too many jobs are open.
    */
@@ -39,6 +43,9 @@ export class JobStore {
       priority,
       mostOfTenant,
       mostOfAll,
+      mostListed: MAX_LISTED,
+      // As long as any job that is in the list.
+      listedMs: this.#keepMs + Math.max(timeoutMs, LONGEST_TIMEOUT_MS),
     });
     if (outcome !== 'created' && outcome !== 'found') throw refusal(outcome, mostOfTenant);
     return { jobId, created: outcome === 'created', place: { priority, turn } };

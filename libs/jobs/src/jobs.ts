@@ -43,7 +43,7 @@ export class Jobs {
     const store = new JobStore(redis, jobKeepMs);
     const signals = new JobSignals(redis);
     this.#parts = { redis, store, signals, flows: new JobFlows(redis), load: new LoadScripts(redis) };
-    this.#list = new JobList(redis, store, jobKeepMs);
+    this.#list = new JobList(redis, store);
     this.#log = new EventLog(store.scripts, signals);
     this.deadLetters = new DeadLetters(redis);
     this.usage = new UsageScripts(redis);
@@ -61,7 +61,7 @@ export class Jobs {
       span.setAttribute('segue.job_id', jobId);
       if (created) {
         await flows.start(jobId, place);
-        await Promise.all([redis.ask(() => redis.client.zrem(KEYS.unsent, jobId)), this.#list.add(jobId, job)]);
+        await redis.ask(() => redis.client.zrem(KEYS.unsent, jobId));
       }
       return { jobId, created };
     });

@@ -47,6 +47,7 @@ end
  * An idempotency key (KEYS[5]) finds the job that it made. A job that failed for a passing reason makes room for a new one.
  * KEYS[7] to [9] hold the tenant's jobs that have not ended, of high, normal and low priority, by turn; ARGV[12] is which of
  * them this one belongs to. ARGV[13] and [14]: how many jobs may be open of this tenant, and in all; 0 for any number.
+ * KEYS[10] lists the tenant's jobs by creation, the last ARGV[15] of them, until ARGV[16] ms after the newest.
  * Returns what happened (1: created, 0: found, -1: found with another request, -2: the tenant has too many, -3: there are
  * too many), the job's id, and its turn.
  */
@@ -87,6 +88,9 @@ redis.call('PEXPIREAT', KEYS[2], expires)
 if ARGV[9] ~= '' then redis.call('SET', KEYS[5], ARGV[2], 'PXAT', expires) end
 redis.call('ZADD', KEYS[3], deadline, ARGV[2])
 redis.call('ZADD', KEYS[4], created, ARGV[2])
+redis.call('ZADD', KEYS[10], 0, string.format('%013d-%s', created, ARGV[2]))
+redis.call('ZREMRANGEBYRANK', KEYS[10], 0, -1 - ARGV[15])
+redis.call('PEXPIRE', KEYS[10], ARGV[16])
 return {1, ARGV[2], turn}
 `;
 

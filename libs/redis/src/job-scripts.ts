@@ -28,6 +28,9 @@ export interface NewRecord {
   /** How many jobs may be open of this tenant, and in all; 0 for any number. */
   readonly mostOfTenant: number;
   readonly mostOfAll: number;
+  /** How many of the tenant's jobs are listed at most, and how long after the newest, in milliseconds. */
+  readonly mostListed: number;
+  readonly listedMs: number;
 }
 
 /** From the first to the last. */
@@ -94,10 +97,11 @@ export class JobScripts {
       KEYS.idempotency(idempotency),
       KEYS.turns,
       ...PRIORITIES.map((each) => KEYS.openJobs(tenant, each)),
+      KEYS.jobsOf(tenant),
     ];
     const rank = PRIORITIES.indexOf(priority) + 1;
     const args = [jobId, digest, timeoutMs, keepMs, tenant, request, event, idempotency, KEYS.record(''), then];
-    const limits = [rank, job.mostOfTenant, job.mostOfAll];
+    const limits = [rank, job.mostOfTenant, job.mostOfAll, job.mostListed, job.listedMs];
     const reply = (await this.#run('segueCreate', keys, jobId, [...args, ...limits])) as [number, string, number?];
     const [code, known, turn = 0] = reply;
     return { outcome: CREATE_OUTCOMES[code] ?? 'conflict', jobId: known, turn };
