@@ -2,7 +2,7 @@ export { isStoreAway, redisError } from './errors.js';
 export { JobScripts, type Reading } from './job-scripts.js';
 export { KEYS, PREFIX } from './keys.js';
 export { LoadScripts, type Demand, type Work } from './load-scripts.js';
-export { defineScript, NOW_LUA, redisNowMs, type Script } from './lua.js';
+export { defineScript, NOW_LUA, redisNowMs } from './lua.js';
 export type { Log } from './log.js';
 export { openRedis, type RedisConnection, type RedisRole } from './open-redis.js';
 export { PictureScripts } from './picture-scripts.js';
