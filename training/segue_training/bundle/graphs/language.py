@@ -31,8 +31,8 @@ def build_language(
     build = LanguageGraph(config, weights, precision)
     g = build.graph
     rows, length = (g.op("Shape", "input_ids", start=axis, end=axis + 1) for axis in (0, 1))
-    size = build.size("input_ids", 1)
-    order = g.op("Range", g.constant(0), size, g.constant(1))  # [S]
+    span = build.size("input_ids", 1)
+    order = g.op("Range", g.constant(0), span, g.constant(1))  # [S]
     later = g.op("Greater", order, g.op("Unsqueeze", order, g.constant([1])))  # [S, S]
     causal = g.op("Mul", g.op("Cast", later, to=TensorProto.FLOAT), g.constant(MASKED, np.float32))
     causal = g.op("Unsqueeze", g.op("Tile", causal, g.constant([group, 1])), g.constant([0, 1]))
@@ -44,7 +44,7 @@ def build_language(
     # a question that is read together with its picture is read to the same bits as one behind the picture's cache.
     place = g.op("Mul", g.op("Cast", is_image, to=TensorProto.INT64), g.op("Add", order, g.constant(1)))
     prefix = g.op("ReduceMax", place, keepdims=0)
-    cuts = g.op("Concat", *(g.op("Unsqueeze", n, g.constant([0])) for n in (prefix, g.op("Sub", size, prefix))), axis=0)
+    cuts = g.op("Concat", *(g.op("Unsqueeze", n, g.constant([0])) for n in (prefix, g.op("Sub", span, prefix))), axis=0)
     step = build.step(rows, length, positions, past_bias, causal, cuts)
     nth = g.op("Sub", g.op("CumSum", g.op("Cast", is_image, to=TensorProto.INT64), g.constant(1)), g.constant(1))
     furthest = g.op("Sub", build.size("visual_tokens", 1), g.constant(1))
