@@ -86,9 +86,9 @@ function provide(environment: Environment, install: boolean): string | undefined
   return undefined;
 }
 
-/** Made anew when what it holds is not what the definitions ask for. */
+/** Made anew when what it holds is not what the definitions ask for, or is of a checkout in another folder, which may be gone. */
 function make({ project, size, install, definitions }: Environment, folder: string): void {
-  const hash = createHash('sha256');
+  const hash = createHash('sha256').update(ROOT);
   for (const file of definitions) hash.update(readFileSync(join(ROOT, file)));
   const wanted = hash.digest('hex');
   const marker = join(folder, 'segue-definitions.sha256');
