@@ -14,21 +14,22 @@ const WORTH_A_GUESS = 0.1;
  * does the way the answer is computed.
  */
 export class Drafts {
-  /** By context, what follows it in usual answers, and how often; in the order of the answers. */
-  readonly #following = new Map<string, Map<number, number>>();
+  readonly #following: ReadonlyMap<string, Followers>;
   readonly #atMost: number;
 
   /** `answers`: token ids of usual answers; nothing is guessed behind their end. `atMost`: tokens in one guess. */
   constructor(answers: readonly (readonly number[])[], atMost: number) {
     this.#atMost = atMost;
+    const following = new Map<string, Map<number, number>>();
     for (const answer of answers) {
       answer.forEach((token, at) => {
         for (const key of keysOf(answer.slice(0, at))) {
-          const counts = this.#following.get(key) ?? new Map<number, number>();
-          this.#following.set(key, counts.set(token, (counts.get(token) ?? 0) + 1));
+          const counts = following.get(key) ?? new Map<number, number>();
+          following.set(key, counts.set(token, (counts.get(token) ?? 0) + 1));
         }
       });
     }
+    this.#following = new Map([...following].map(([key, counts]) => [key, followersOf(counts)]));
   }
 
   /**
@@ -47,16 +48,30 @@ export class Drafts {
   }
 
   #next(written: readonly number[], question: readonly number[]): number | undefined {
-    const counts = keysOf(written)
-      .map((key) => this.#following.get(key))
-      .find((found) => found !== undefined);
-    if (!counts) return undefined;
-    const most = Math.max(...counts.values());
-    const share = most / [...counts.values()].reduce((sum, count) => sum + count, 0);
-    const named = share < LIKELY && question.find((token) => counts.has(token) && !written.includes(token));
-    if (named !== false && named !== undefined) return named;
-    return share >= WORTH_A_GUESS ? [...counts].find(([, count]) => count === most)?.[0] : undefined;
+    const key = keysOf(written).find((known) => this.#following.has(known));
+    const followers = key === undefined ? undefined : this.#following.get(key);
+    if (!followers) return undefined;
+    const { all, first, share } = followers;
+    if (share >= LIKELY) return first;
+    const named = question.find((token) => all.has(token) && !written.includes(token));
+    return named ?? (share >= WORTH_A_GUESS ? first : undefined);
   }
+}
+
+/** What follows a context in usual answers. */
+interface Followers {
+  readonly all: ReadonlySet<number>;
+  /** The most frequent; of several, the one that came first. */
+  readonly first: number | undefined;
+  /** Of the most frequent. */
+  readonly share: number;
+}
+
+function followersOf(counts: ReadonlyMap<number, number>): Followers {
+  const most = Math.max(...counts.values());
+  const first = [...counts].find(([, count]) => count === most)?.[0];
+  const total = [...counts.values()].reduce((sum, count) => sum + count, 0);
+  return { all: new Set(counts.keys()), first, share: most / total };
 }
 
 /** The contexts of what follows these tokens, from the most to the least that is known. */

@@ -60,23 +60,18 @@ export class PicturePrefixes {
   }
 
   sort<R extends { readonly picture: Picture }>(rows: readonly R[]): SortedRows<R> {
-    const sorted = { first: [], ready: [], waiting: [] } as {
-      first: { row: R; picture: NewPicture }[];
-      ready: { row: R; prefix: KvTensor }[];
-      waiting: R[];
-    };
-    const read = new Set<string>();
+    const first = new Map<string, { readonly row: R; readonly picture: NewPicture }>();
+    const ready: { readonly row: R; readonly prefix: KvTensor }[] = [];
+    const waiting: R[] = [];
     for (const row of rows) {
       const { picture } = row;
       const prefix = 'prefix' in picture ? picture.prefix : this.find(picture.imageId);
-      if (prefix) sorted.ready.push({ row, prefix });
-      else if (read.has(picture.imageId)) sorted.waiting.push(row);
-      else if ('visualTokens' in picture) {
-        read.add(picture.imageId);
-        sorted.first.push({ row, picture });
-      }
+      const hit = prefix !== undefined || first.has(picture.imageId);
+      this.#parts.observer.onPrefix?.({ hit });
+      if (prefix) ready.push({ row, prefix });
+      else if (hit) waiting.push(row);
+      else if ('visualTokens' in picture) first.set(picture.imageId, { row, picture });
     }
-    rows.forEach((row) => this.#parts.observer.onPrefix?.({ hit: !sorted.first.some((first) => first.row === row) }));
-    return sorted;
+    return { first: [...first.values()], ready, waiting };
   }
 }
