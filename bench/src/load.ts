@@ -3,7 +3,7 @@ import type { Ask, Reply } from './contestants/contestant.js';
 import type { Question } from './workload.js';
 
 /** What became of one question; times in milliseconds. */
-export interface Sample extends Pick<Reply, 'firstWordMs' | 'firstMaskMs'> {
+export interface Sample extends Pick<Reply, 'firstWordMs' | 'firstMaskMs' | 'stageMs' | 'steps'> {
   readonly latencyMs: number;
   readonly words: number;
   readonly error?: string;
@@ -35,11 +35,13 @@ function sampled({ outcomes, elapsedMs }: Loaded<Reply>): Measured {
 /** A contestant in a process of the benchmark's own says itself how long it took. */
 function sampleOf({ latencyMs, reply, error }: Outcome<Reply>): Sample {
   if (!reply) return { latencyMs, words: 0, ...(error !== undefined && { error }) };
-  const { text, tookMs, firstWordMs, firstMaskMs } = reply;
+  const { text, tookMs, firstWordMs, firstMaskMs, stageMs, steps } = reply;
   return {
     latencyMs: tookMs ?? latencyMs,
     words: text.split(' ').length,
     ...(firstWordMs !== undefined && { firstWordMs }),
     ...(firstMaskMs !== undefined && { firstMaskMs }),
+    ...(stageMs && { stageMs }),
+    ...(steps !== undefined && { steps }),
   };
 }

@@ -76,7 +76,7 @@ async function measure(plan: Plan, without: readonly string[], deployments: Depl
     return deployment;
   };
   const pipeline = await start('pipeline', () => startInProcess('pipeline'));
-  await start('bare', () => startInProcess('bare'));
+  const bare = await start('bare', () => startInProcess('bare'));
   await start('segue', startSegue);
   await start('ray', startRay);
   await start('fastapi', startFastApi);
@@ -97,8 +97,9 @@ async function measure(plan: Plan, without: readonly string[], deployments: Depl
     words.one = await pipeline.tokensPerSecond(1);
     words.eight = await pipeline.tokensPerSecond(8);
   }
+  const languageRuns = (await bare?.languageRuns()) ?? [];
   const cells = await runRounds(contestants, workload, plan);
-  return { agreement, warmUp: warm, idle, words, cells, memory: memory(contestants) };
+  return { agreement, warmUp: warm, idle, words, languageRuns, cells, memory: memory(contestants) };
 }
 
 /** Numbers to three decimal places, which keeps the file small. */

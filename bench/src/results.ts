@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { cpus, totalmem, type as systemType, release } from 'node:os';
 import { createRequire } from 'node:module';
+import type { LanguageRun } from './contestants/language-runs.js';
 import type { Agreement, Cell } from './measure.js';
 import { ROOT } from './workspace.js';
 
@@ -15,6 +16,8 @@ export interface Results {
   readonly idle: readonly { readonly contestant: string; readonly cores: number }[];
   /** Tokens a second of one answer and of eight in one batch, by the language model alone. */
   readonly words: { readonly one: number; readonly eight: number };
+  /** How long the language graph alone takes for batches of several sizes. */
+  readonly languageRuns: readonly LanguageRun[];
   readonly memory: readonly { readonly contestant: string; readonly mib: Readonly<Record<string, number>> }[];
   readonly cells: readonly Cell[];
 }

@@ -1,6 +1,9 @@
-import type { RunLengthMask } from '@segue/core';
+import type { RunLengthMask, Stage } from '@segue/core';
 import type { ProcessTree } from '../processes.js';
 import type { Question } from '../workload.js';
+
+/** Milliseconds that each stage took for one answer. */
+export type StageTimes = Readonly<Record<Stage, number>>;
 
 export interface Reply {
   readonly text: string;
@@ -10,6 +13,10 @@ export interface Reply {
   /** When the first words and the first mask were there, for a reply that came bit by bit. */
   readonly firstWordMs?: number;
   readonly firstMaskMs?: number;
+  /** As the contestant itself says it; of the bare graphs, the sum of the runs of each stage's. */
+  readonly stageMs?: StageTimes;
+  /** Runs of the language graph behind the first, where only this answer was written meanwhile. */
+  readonly steps?: number;
 }
 
 /** @throws Error when there is no answer. */

@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import type { ProcessTree } from '../processes.js';
 import type { Deployment, Reply } from './contestant.js';
 import type { Ended, Mode, Task } from './in-process-child.js';
+import type { LanguageRun } from './language-runs.js';
 
 const CHILD = fileURLToPath(new URL('./in-process-child.js', import.meta.url));
 
@@ -11,6 +12,8 @@ const CHILD = fileURLToPath(new URL('./in-process-child.js', import.meta.url));
 export interface InProcess extends Deployment {
   /** Tokens a second of so many answers written in one batch, by the language model alone. */
   tokensPerSecond(jobs: number): Promise<number>;
+  /** How long the language graph takes for batches of several sizes. */
+  languageRuns(): Promise<LanguageRun[]>;
 }
 
 /**
@@ -44,6 +47,7 @@ export async function startInProcess(mode: Mode): Promise<InProcess> {
   return {
     contestants: [{ name, ask, processes, ...(mode === 'bare' ? { serial: true } : { stream: ask }) }],
     tokensPerSecond: (jobs) => call<number>({ type: 'write', jobs }),
+    languageRuns: () => call<LanguageRun[]>({ type: 'batches' }),
     stop: async () => {
       const exited = once(child, 'exit');
       child.disconnect();

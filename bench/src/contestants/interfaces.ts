@@ -4,12 +4,14 @@ import type { RunLengthMask } from '@segue/core';
 import type { GrpcClient } from '@segue/testing';
 import { createParser } from 'eventsource-parser';
 import type { Question } from '../workload.js';
-import type { Ask, Reply } from './contestant.js';
+import type { Ask, Reply, StageTimes } from './contestant.js';
 
 /** The part of an HTTP answer that all servers have in common. */
 interface AnswerBody {
   readonly text: string;
   readonly segments: readonly { readonly mask: RunLengthMask }[];
+  /** Segue's. */
+  readonly timings_ms?: StageTimes;
 }
 
 /** POST of `{image: base64, instruction}` as JSON. */
@@ -56,12 +58,12 @@ function toWire(image: Uint8Array, instruction: string) {
   return { picture: { case: 'image' as const, value: image }, instruction };
 }
 
-function fromWire({ text, segments }: WireAnswer): Reply {
+function fromWire({ text, segments, timingsMs }: WireAnswer): Reply {
   const masks = segments.flatMap(({ mask }): RunLengthMask[] => {
     if (mask?.encoding.case !== 'rle') throw new Error('a segment came without run lengths');
     return [{ size: [mask.height, mask.width], counts: mask.encoding.value.counts }];
   });
-  return { text, masks };
+  return { text, masks, ...(timingsMs && { stageMs: stagesOf(timingsMs) }) };
 }
 
 /** Notes when the first words and the first mask of an answer are there. */
@@ -82,8 +84,12 @@ export class EventWatch {
   }
 }
 
-export function toReply({ text, segments }: AnswerBody): Reply {
-  return { text, masks: segments.map(({ mask }) => mask) };
+export function toReply({ text, segments, timings_ms: timings }: AnswerBody): Reply {
+  return { text, masks: segments.map(({ mask }) => mask), ...(timings && { stageMs: stagesOf(timings) }) };
+}
+
+function stagesOf({ encode, generate, decode }: StageTimes): StageTimes {
+  return { encode, generate, decode };
 }
 
 async function post(
