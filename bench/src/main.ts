@@ -8,6 +8,7 @@ import { providePython, PYTHON, startFastApi, startRay } from './contestants/pyt
 import { startSegue } from './contestants/segue.js';
 import { compareAnswers, idleCost, memory, runRounds, warmUp } from './measure.js';
 import { FULL, nameOf, QUICK, type Plan } from './plan.js';
+import { drawProfiles } from './profile.js';
 import { writeReport } from './report.js';
 import { describeEnvironment, type Results } from './results.js';
 import { summarise } from './statistics.js';
@@ -22,6 +23,7 @@ interface Options {
   readonly scenarios?: string;
   readonly without: readonly string[];
   readonly out?: string;
+  readonly profile?: boolean;
 }
 
 const program = new Command('npm run bench --')
@@ -33,6 +35,7 @@ const program = new Command('npm run bench --')
   .option('--questions <n>', 'questions of a contestant in one scenario of a round')
   .option('--scenarios <pattern>', 'only scenarios whose name matches the regular expression')
   .option('--without <name...>', 'leave out ray, fastapi, pipeline or segue', [])
+  .option('--profile', 'only flame graphs of what the apps do, as profile-APP.svg')
   .option('--out <folder>', 'where the results go')
   .action(run);
 try {
@@ -46,6 +49,7 @@ process.exit();
 async function run(options: Options): Promise<void> {
   const plan = planOf(options);
   const out = resolve(ROOT, options.out ?? (options.quick ? join(STATE_FOLDER, 'quick') : `bench/results/${today()}`));
+  if (options.profile) return drawProfiles(out, plan.questions);
   mkdirSync(out, { recursive: true });
   providePython();
   const environment = describeEnvironment(`npm run bench -- ${process.argv.slice(2).join(' ')}`.trim());
@@ -77,7 +81,7 @@ async function measure(plan: Plan, without: readonly string[], deployments: Depl
   };
   const pipeline = await start('pipeline', () => startInProcess('pipeline'));
   const bare = await start('bare', () => startInProcess('bare'));
-  await start('segue', startSegue);
+  await start('segue', () => startSegue());
   await start('ray', startRay);
   await start('fastapi', startFastApi);
   const contestants = deployments.flatMap((deployment) => deployment.contestants);

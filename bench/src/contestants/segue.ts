@@ -1,12 +1,13 @@
-import { LocalSystem } from '@segue/local-system';
+import { LocalSystem, type LocalSystemOptions } from '@segue/local-system';
 import { connectOverGrpc } from '@segue/testing';
 import { BUNDLE } from '../workspace.js';
 import type { Deployment } from './contestant.js';
 import { grpcAsk, grpcStream, httpAsk, httpStream } from './interfaces.js';
 
 /** Segue as it is run: Redis and the four apps, each a process, with the settings they have by default. */
-export async function startSegue(): Promise<Deployment> {
-  const system = await LocalSystem.start({ bundleDir: BUNDLE, env: { SEGUE_LOG_LEVEL: 'warn' } });
+export async function startSegue(nodeArguments?: LocalSystemOptions['nodeArguments']): Promise<Deployment> {
+  const env = { SEGUE_LOG_LEVEL: 'warn' };
+  const system = await LocalSystem.start({ bundleDir: BUNDLE, env, ...(nodeArguments && { nodeArguments }) });
   const { url, grpcAddress } = system.app('gateway');
   const client = connectOverGrpc(grpcAddress);
   const segment = `${url}/v1/segment`;

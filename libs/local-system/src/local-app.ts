@@ -15,6 +15,8 @@ export interface LocalAppOptions {
   /** Port of what operators ask the gateway for; workers have that at `httpPort`. */
   readonly adminPort: number;
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** Further options for Node.js, such as those of its profiler. */
+  readonly nodeArguments?: readonly string[] | undefined;
   readonly onLine?: ((line: string) => void) | undefined;
 }
 
@@ -30,12 +32,12 @@ export class LocalApp extends Program {
   readonly grpcAddress: string;
 
   /** Starts it; {@link becomesReady} tells when it serves. */
-  constructor({ name, kind, httpPort, grpcPort, adminPort, env, onLine }: LocalAppOptions) {
+  constructor({ name, kind, httpPort, grpcPort, adminPort, env, nodeArguments = [], onLine }: LocalAppOptions) {
     const main = join(ROOT, 'apps', kind, 'dist/main.js');
     if (!existsSync(main)) throw new Error(`${main} does not exist: build the workspace first (npm run build).`);
     super({
       name,
-      command: [process.execPath, '--enable-source-maps', main],
+      command: [process.execPath, '--enable-source-maps', ...nodeArguments, main],
       env: {
         ...env,
         SEGUE_HTTP_PORT: String(httpPort),

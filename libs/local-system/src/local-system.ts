@@ -19,6 +19,8 @@ export interface LocalSystemOptions {
   readonly env?: Readonly<Record<string, string | undefined>>;
   /** Settings of one app, which go before those for all. */
   readonly envOf?: (name: string, kind: AppName) => Readonly<Record<string, string | undefined>>;
+  /** Further options for Node.js, such as those of its profiler. */
+  readonly nodeArguments?: (name: string) => readonly string[];
   /** Ports of the first gateway; free ones unless given. */
   readonly httpPort?: number;
   readonly grpcPort?: number;
@@ -146,7 +148,7 @@ export class LocalSystem {
 
   async #start(name: string, kind: AppName, ports: Ports): Promise<LocalApp> {
     if (this.#stopping) throw new Error(`${name} is not started: the system is being stopped.`);
-    const { bundleDir, env, envOf, onLine } = this.#options;
+    const { bundleDir, env, envOf, nodeArguments, onLine } = this.#options;
     const app = new LocalApp({
       name,
       kind,
@@ -162,6 +164,7 @@ export class LocalSystem {
         ...env,
         ...envOf?.(name, kind),
       },
+      nodeArguments: nodeArguments?.(name),
       onLine: onLine && ((line) => onLine(name, line)),
     });
     this.#apps.set(name, app);
