@@ -1,7 +1,7 @@
 // @ts-check
 // The thread in which graphs are loaded and run: both block the thread they are called from. It is JavaScript, so that
 // it starts from the sources as well as from the build.
-import { parentPort, workerData } from 'node:worker_threads';
+import { MessageChannel, parentPort, workerData } from 'node:worker_threads';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { executionProviders } from './execution-providers.js';
 
@@ -12,6 +12,9 @@ import { executionProviders } from './execution-providers.js';
 
 /** @type {Map<string, { session: InferenceSession, outputs: readonly string[] }>} */
 const loaded = new Map();
+/** What is handed over to a port whose other end is closed is freed at once, see `releaseMemory` of `@segue/tensors`. */
+const { port1: nowhere, port2: end } = new MessageChannel();
+end.close();
 /** Whether the owner has no more use for this thread: what is not loaded yet stays where it is. */
 let closing = false;
 
@@ -77,6 +80,10 @@ async function run({ graph, feeds, lend }) {
     reply({ type: 'done', fetches }, [...new Set(buffers)]);
   } catch (error) {
     reply({ type: 'failed', error });
+  } finally {
+    // What was lent went back and is detached here.
+    for (const { data } of Object.values(feeds))
+      nowhere.postMessage(undefined, [/** @type {ArrayBuffer} */ (data.buffer)]);
   }
 }
 

@@ -51,7 +51,7 @@ def _write(parts: BundleParts, partial: Path, questions: list[GoldenQuestion], p
     frame, hidden = parts.image.frame, parts.language.config.hidden
     encoded = export_encoder(parts.encoder, frame, partial / "encoder.onnx")
     prompt = export_seg_head(parts.seg_head, hidden, partial / "seg_head.onnx")
-    export_decoder(parts.decoder, encoded, prompt, frame, partial / "decoder.onnx")
+    export_decoder(parts.decoder, encoded, prompt, frame, partial / "decoder.onnx", parts.levels)
     carry_as_levels(partial / "encoder.onnx", partial / "decoder.onnx", parts.levels)
     weights = WeightFiles(partial)
     outliers = parts.outliers or find_outliers(parts.language, [_prompt(parts, question) for question in questions])

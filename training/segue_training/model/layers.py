@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 
@@ -21,3 +22,25 @@ class ResidualBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return x + self.body(x)
+
+
+class LongLayerNorm(nn.LayerNorm):
+    """Layer normalisation of the last dimension, written as products and sums.
+
+    ONNX Runtime's own adds up one value after another on a CPU, which takes three times as long for many rows.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        averaging = x.new_full((x.shape[-1], 1), 1 / x.shape[-1])
+        centred = x - x @ averaging
+        return centred / (centred.square() @ averaging + self.eps).sqrt() * self.weight + self.bias
+
+
+def largest_channel(x: Tensor) -> Tensor:
+    """Largest value over the channels of [n, c, h, w]: [n, 1, h, w]
+
+    By halves, which ONNX Runtime does several times as fast as reducing a dimension that is not the last.
+    """
+    while x.shape[1] % 2 == 0:
+        x = torch.maximum(*x.chunk(2, 1))
+    return x.amax(1, keepdim=True)

@@ -8,6 +8,7 @@ mask and predicts its IoU. Which: the relation read from the prompt picks one pe
 
 from __future__ import annotations
 
+import warnings
 from typing import NamedTuple
 
 import torch
@@ -16,9 +17,11 @@ from torch import Tensor, nn
 
 from .config import COLOURS, DecoderConfig
 from .geometry import FRAME, box_iou, cell_boxes, paste, sample, view_grid
-from .layers import ResidualBlock
+from .layers import LongLayerNorm, ResidualBlock, largest_channel
 from .refiner import Refiner
 from .selection import NEVER, apart, colour_shares, distinct, from_side
+
+warnings.filterwarnings("ignore", message=r"index_reduce\(\) is in beta")
 
 Features = dict[str, Tensor]
 """Encoder tensors of one picture: b2, b5, c4, b14, heatmap, ltrb (see vision.CenterNet) and rgb, the frame uint8[1,3,512,512]."""
@@ -27,6 +30,8 @@ Features = dict[str, Tensor]
 _RGB_MEAN, _RGB_STD = 118.0, 60.0
 _DRAWN = 0.2
 """Share of the strongest peak's evidence from which a peak is drawn."""
+_SAME_BOX = 0.7
+"""IoU with the box of a stronger drawn peak from which a peak is not drawn: it is the same thing."""
 
 
 class Peaks(NamedTuple):
@@ -53,7 +58,7 @@ class TwoWayBlock(nn.Module):
         super().__init__()
         self.self_attention, self.to_image, self.to_tokens = (Attention(dim, heads) for _ in range(3))
         self.mlp = nn.Sequential(nn.Linear(dim, mlp), nn.GELU(), nn.Linear(mlp, dim))
-        self.norms = nn.ModuleList(nn.LayerNorm(dim) for _ in range(4))
+        self.norms = nn.ModuleList([*(nn.LayerNorm(dim) for _ in range(3)), LongLayerNorm(dim)])
 
     def forward(self, tokens: Tensor, image: Tensor, token_position: Tensor, image_position: Tensor) -> tuple[Tensor, Tensor]:
         q = tokens + token_position
@@ -160,7 +165,7 @@ class MaskDecoder(nn.Module):
     def evidence(self, features: Features, prompts: Tensor) -> Tensor:
         """Probability [n, 128, 128] that a thing meant by each prompt [n, 256] is centred in a cell."""
         query = self.query(self.normalise(prompts)).softmax(-1)
-        return torch.einsum("nk,khw->nhw", query, features["heatmap"][0].sigmoid())
+        return _expected(features["heatmap"], query)
 
     def peaks(self, features: Features, evidence: Tensor) -> Peaks:
         """The `config.peaks` strongest local maxima of evidence [n, 128, 128]."""
@@ -188,7 +193,7 @@ class MaskDecoder(nn.Module):
         grid = view_grid(boxes, self.config.coarse)  # [n, k, 24, 24, 2]
         shared = grid.flatten(0, 1)[None]
         taps = [sample(self.standardise(features, name), shared)[0] for name in ("b5", "c4", "b14")]
-        strongest = features["heatmap"].amax(1, keepdim=True) / 4
+        strongest = largest_channel(features["heatmap"]) / 4
         distances = sample(features["ltrb"], shared)[0].unflatten(0, (n, k))  # [n, k, 4, 24, 24]
         own = sample(torch.logit(evidence[:, None], eps=1e-4) / 4, grid)  # [n, k, 1, 24, 24]
         relative = sample(evidence[:, None] / evidence.amax((1, 2)).clamp(min=1e-4)[:, None, None, None], grid)
@@ -216,8 +221,7 @@ class MaskDecoder(nn.Module):
         evidence = self.evidence(features, prompts)
         peaks = self.peaks(features, evidence)
         n, k = peaks.evidence.shape
-        # Most of the work is drawing, and what is far weaker than the strongest is not chosen, whatever is drawn there.
-        index = (peaks.evidence >= _DRAWN * peaks.evidence[:, :1]).flatten().nonzero()[:, 0]
+        index = self.worth_drawing(peaks).flatten().nonzero()[:, 0]
         owner = torch.div(index, k, rounding_mode="floor")
         boxes = peaks.boxes.flatten(0, 1)[index]
         logits, iou, rgb = (drawn[:, 0] for drawn in self.decode(features, prompts[owner], evidence[owner], boxes[:, None]))
@@ -231,13 +235,26 @@ class MaskDecoder(nn.Module):
         away = self.away(features, prompts, peaks.boxes)
         return Candidates(peaks, placed(logits), placed(iou.sigmoid()), placed(colours), away)
 
+    def worth_drawing(self, peaks: Peaks) -> Tensor:
+        """Which peaks are drawn, bool[n, k]; the strongest of each prompt always is.
+
+        Most of the work is drawing. What is far weaker than the strongest is not chosen, whatever is drawn there, and a large
+        thing has several peaks with nearly the same box.
+        """
+        drawn = peaks.evidence >= _DRAWN * peaks.evidence[:, :1]
+        same = box_iou(peaks.boxes[:, :, None], peaks.boxes[:, None]) > _SAME_BOX  # [n, k, k]
+        columns = [drawn[:, 0]]
+        for place in range(1, drawn.shape[1]):
+            before = torch.stack(columns, 1)
+            columns.append(drawn[:, place] & ~(same[:, place, :place] & before).any(1))
+        return torch.stack(columns, 1)
+
     def away(self, features: Features, prompts: Tensor, boxes: Tensor) -> Tensor:
         """Distance [n, k] of boxes [n, k, 4] to each prompt's landmark, in frames; 0 for a model without landmarks."""
         if "near" not in self.config.relations:
             return torch.zeros_like(boxes[..., 0])
         query = self.landmark(self.normalise(prompts)).softmax(-1)[:, 1:]
-        evidence = torch.einsum("nk,khw->nhw", query, features["heatmap"][0].sigmoid())
-        found = self.peaks(features, evidence)
+        found = self.peaks(features, _expected(features["heatmap"], query))
         sure = found.evidence >= 0.5 * found.evidence[:, :1]
         return apart(boxes, torch.where(sure[..., None], found.boxes, found.boxes[:, :1]))
 
@@ -290,7 +307,7 @@ class MaskDecoder(nn.Module):
         logits = self.refiner(features["rgb"].float(), boxes, first, self.normalise(prompts)[owner])
         pasted = paste(logits, boxes)
         frames = torch.full((n, FRAME, FRAME), -1e4, device=pasted.device)
-        frames = frames.scatter_reduce(0, owner[:, None, None].expand(-1, FRAME, FRAME), pasted, "amax")
+        frames = frames.index_reduce(0, owner, pasted, "amax")
         judged = torch.logit(found.iou.flatten()[index], eps=1e-4)
         signals = torch.stack(
             [torch.ones_like(judged), judged, torch.log(found.peaks.evidence.flatten()[index].clamp(min=1e-4))], 1
@@ -299,3 +316,9 @@ class MaskDecoder(nn.Module):
             0, owner[:, None].expand(-1, signals.shape[1]), signals
         )
         return frames, summed / summed[:, :1]
+
+
+def _expected(heatmap: Tensor, query: Tensor) -> Tensor:
+    """Class logits [1, k, h, w] and shares of classes [n, k] -> expected probability [n, h, w]"""
+    probabilities = heatmap.squeeze(0).sigmoid()
+    return (query @ probabilities.flatten(1)).unflatten(1, probabilities.shape[1:])

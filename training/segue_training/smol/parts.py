@@ -90,7 +90,7 @@ def parts_of(model: SegueModel, facts: Facts, name: str) -> BundleParts:
         raise ValueError(f"{name!r} cannot be a bundle's name: use lower-case letters, digits, dots and dashes for the folder")
     return BundleParts(
         name=name,
-        version="0.5.0",
+        version="0.5.1",
         purpose="serving",
         description="A small LISA: SmolLM2-135M with LoRA in front of a mask decoder on a frozen CenterNet.",
         image=ImageInput(model.vision_config.frame, model.vision_config.fill),

@@ -114,3 +114,18 @@ def test_codes_are_fixed_and_far_apart():
     cosines = codes @ codes.T - torch.eye(len(codes))
     assert cosines.abs().max() < 0.4
     torch.testing.assert_close(name_codes(CONFIG)[0, :3], torch.tensor([-1.046191, 1.230521, 1.866212]), atol=1e-6, rtol=0)
+
+
+def test_one_peak_of_a_thing_is_drawn_and_none_that_is_weak(decoder):
+    thing, beside = [100.0, 100.0, 200.0, 200.0], [300.0, 100.0, 400.0, 200.0]
+    again, again_beside = [105.0, 100.0, 205.0, 200.0], [300.0, 104.0, 400.0, 204.0]
+    boxes = torch.tensor([[thing, again, beside, again_beside, [0.0, 0.0, 50.0, 50.0]]])
+    drawn = decoder.worth_drawing(Peaks(torch.tensor([[0.8, 0.7, 0.6, 0.5, 0.1]]), boxes))
+    assert drawn.tolist() == [[True, False, True, False, False]]
+
+
+def test_a_peak_is_drawn_beside_the_same_box_of_one_that_is_not(decoder):
+    """Shifted by a tenth each: the second is the first again, the third is like the second but not like the first."""
+    boxes = torch.tensor([[[float(left), 0.0, left + 100.0, 100.0] for left in (0, 12, 24)]])
+    drawn = decoder.worth_drawing(Peaks(torch.tensor([[0.8, 0.7, 0.6]]), boxes))
+    assert drawn.tolist() == [[True, False, True]]

@@ -151,7 +151,7 @@ class LanguageGraph:
         if self.config.lora_rank == 0:
             return base
         a, b = self._low_rank(name)
-        return g.op("Add", base, g.op("MatMul", g.op("MatMul", x, a), b))
+        return g.op("Gemm", g.op("MatMul", x, a), b, base)
 
     def norm(self, x: str, name: str) -> str:
         g = self.graph

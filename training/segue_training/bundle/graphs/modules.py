@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import onnx
 import onnx_ir
 import torch
 from onnx import TensorProto, helper, numpy_helper
+from onnxscript import opset20
 from torch import Tensor, nn
 from torch.export import Dim
 
@@ -53,8 +55,13 @@ def export_seg_head(seg_head: nn.Module, hidden: int, path: Path) -> int:
     return prompts.shape[1]
 
 
-def export_decoder(decoder: nn.Module, encoded: dict[str, Tensor], prompt: int, frame: int, path: Path) -> None:
-    """Write the graph from the encoder's tensors and prompts of a size to masks at the picture's own size."""
+def export_decoder(
+    decoder: nn.Module, encoded: dict[str, Tensor], prompt: int, frame: int, path: Path, finite: Collection[str] = ()
+) -> None:
+    """Write the graph from the encoder's tensors and prompts of a size to masks at the picture's own size.
+
+    finite: inputs that cannot hold anything else than numbers; the others are looked through.
+    """
     names = [name for name in encoded if name != "visual_tokens"]
     inputs = (*(encoded[name] for name in names), torch.randn(2, prompt), torch.tensor([frame, frame // 2]))
     _export(
@@ -66,7 +73,7 @@ def export_decoder(decoder: nn.Module, encoded: dict[str, Tensor], prompt: int, 
         "seg_embeddings",
     )
     model = onnx.load(path)
-    _append_masks(model.graph)
+    _append_masks(model.graph, finite)
     onnx.checker.check_model(model)
     path.write_bytes(model.SerializeToString(deterministic=True))
 
@@ -117,6 +124,7 @@ def _export(
             output_names=outputs,
             opset_version=_OPSET,
             dynamo=True,
+            custom_translation_table={torch.ops.aten.index_reduce.default: _index_reduce},
             dynamic_shapes=sizes if len(sizes) == 1 else (sizes,),
             verbose=False,
         )
@@ -129,6 +137,14 @@ def _export(
         node.doc_string = ""
         del node.metadata_props[:]
     path.write_bytes(model.SerializeToString(deterministic=True))
+
+
+def _index_reduce(self: Any, dim: int, index: Any, source: Any, reduce: str, include_self: bool = True) -> Any:
+    """The largest of slices, which PyTorch's exporter does not know."""
+    if dim != 0 or reduce != "amax" or not include_self:
+        raise NotImplementedError(f"index_reduce over dimension {dim} with {reduce}")
+    last: Any = opset20.Constant(value_ints=[1])
+    return opset20.ScatterND(self, opset20.Unsqueeze(index, last), source, reduction="max")
 
 
 def _move_weights(graph: onnx_ir.Graph, weights: WeightFiles, group: str) -> None:
@@ -153,7 +169,7 @@ def _move_weights(graph: onnx_ir.Graph, weights: WeightFiles, group: str) -> Non
         )
 
 
-def _append_masks(graph: onnx.GraphProto) -> None:
+def _append_masks(graph: onnx.GraphProto, finite: Collection[str]) -> None:
     """frame_logits float32[n, frame, frame] -> masks uint8[n, H, W] of the original size, and peak_logit float32[n].
 
     The frame's logits are cut to the resized picture and brought to its original size in one bilinear step.
@@ -182,6 +198,7 @@ def _append_masks(graph: onnx.GraphProto) -> None:
     # Comparisons inside a decoder drop NaN, so broken inputs are looked for as well as broken logits: the sum of all
     # values times 0 is 0, or NaN if one of them is not finite.
     floats = [value.name for value in graph.input if value.type.tensor_type.elem_type == TensorProto.FLOAT]
+    floats = [name for name in floats if name not in finite]
     peak = "post_peak"
     for index, name in enumerate(["frame_logits", *floats]):
         last = index == len(floats)
