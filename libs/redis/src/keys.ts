@@ -14,7 +14,7 @@ export const KEYS = {
   picture: (imageId: string) => `${PREFIX}:picture:${imageId}`,
   /** Set: owners of a tensor set. */
   tensors: (key: string) => `${PREFIX}:tensors:${key}`,
-  /** List: tensor sets that have just been published, for whoever fetches them ahead. */
+  /** List: tensor sets that will soon be needed, for whoever fetches them ahead. */
   newTensors: `${PREFIX}:new-tensors`,
   /** String with a short lifetime: the owner of tensors lives. */
   tensorOwner: (owner: string) => `${PREFIX}:tensor-owner:${owner}`,

@@ -13,23 +13,28 @@ end
 return false
 `;
 
-/** Also tells one of those who fetch ahead; news that nobody takes is soon forgotten. */
 const PUBLISH = `
 redis.call('SADD', KEYS[1], ARGV[1])
-redis.call('PEXPIRE', KEYS[1], ARGV[2])
-redis.call('LPUSH', KEYS[2], ARGV[3])
-redis.call('LTRIM', KEYS[2], 0, 99)
-return redis.call('PEXPIRE', KEYS[2], 5000)
+return redis.call('PEXPIRE', KEYS[1], ARGV[2])
+`;
+
+/** Tells one of those who fetch ahead; news that nobody takes is soon forgotten. */
+const ANNOUNCE = `
+redis.call('LPUSH', KEYS[1], ARGV[1])
+redis.call('LTRIM', KEYS[1], 0, 99)
+return redis.call('PEXPIRE', KEYS[1], 5000)
 `;
 
 /** One function for each script on the tensor directory. */
 export class TensorScripts {
   readonly #findOwner: Script;
   readonly #publish: Script;
+  readonly #announce: Script;
 
   constructor(redis: RedisConnection) {
     this.#findOwner = defineScript(redis, 'segueFindTensorOwner', FIND_OWNER);
     this.#publish = defineScript(redis, 'seguePublishTensors', PUBLISH);
+    this.#announce = defineScript(redis, 'segueAnnounceTensors', ANNOUNCE);
   }
 
   async findOwner(key: string, keepMs: number): Promise<string | undefined> {
@@ -37,8 +42,12 @@ export class TensorScripts {
     return (owner as string | null) ?? undefined;
   }
 
-  /** @param news what is told of it. */
-  async publish(key: string, owner: string, keepMs: number, news: string): Promise<void> {
-    await this.#publish([KEYS.tensors(key), KEYS.newTensors], [owner, keepMs, news]);
+  async publish(key: string, owner: string, keepMs: number): Promise<void> {
+    await this.#publish([KEYS.tensors(key)], [owner, keepMs]);
+  }
+
+  /** @param news what is told of a set. */
+  async announce(news: string): Promise<void> {
+    await this.#announce([KEYS.newTensors], [news]);
   }
 }

@@ -75,7 +75,7 @@ test('a host that stops takes its entries with it', async () => {
   await first.close({ graceMs: 0 });
   expect(await directory.find('k')).toBe(second.owner);
   await second.close({ graceMs: 0 });
-  expect(await redis.keys('*')).toEqual(['{segue}:new-tensors']);
+  expect(await redis.keys('*')).toEqual([]);
 });
 
 test('an owner whose heart has stopped is not found any more', async () => {
@@ -117,7 +117,7 @@ test('an entry that is used lives on', async () => {
   expect(await redis.pttl('{segue}:tensors:k')).toBeGreaterThan(1_000);
 });
 
-test('what is published is told to one of those who watch, until they stop', async () => {
+test('what is announced is told to one of those who watch, until they stop', async () => {
   const directory = new TensorDirectory(connection);
   const told: string[] = [];
   const watchers = [0, 1].map((who) =>
@@ -126,10 +126,10 @@ test('what is published is told to one of those who watch, until they stop', asy
       return who === 0 ? Promise.resolve() : Promise.reject(new Error('could not'));
     }),
   );
-  for (const key of ['a', 'b', 'c']) await directory.publish(key, '10.0.0.1:1');
+  for (const key of ['a', 'b', 'c']) await directory.announce({ key, owner: '10.0.0.1:1', cached: false });
   await expect.poll(() => told.sort()).toEqual(['a', 'b', 'c'].map((key) => `${key} 10.0.0.1:1 false`));
   await Promise.all(watchers.map((watcher) => watcher.stop()));
-  await directory.publish('d', '10.0.0.1:1');
+  await directory.announce({ key: 'd', owner: '10.0.0.1:1', cached: false });
   expect(await redis.llen('{segue}:new-tensors')).toBe(1);
   expect(await redis.pttl('{segue}:new-tensors')).toBeGreaterThan(0);
 });
@@ -138,6 +138,7 @@ test('every key has a lifetime', async () => {
   const directory = new TensorDirectory(connection, { keepMs: 60_000 });
   const host = await startHost(directory);
   await host.put('k', set(5));
+  await directory.announce({ key: 'k', owner: host.owner, cached: false });
   const keys = await redis.keys('*');
   expect(keys).toHaveLength(3);
   for (const key of keys) expect(await redis.pttl(key)).toBeGreaterThan(0);

@@ -11,7 +11,7 @@ export interface TensorDirectoryOptions {
   readonly beatMs?: number;
 }
 
-/** What is told of a set of tensors that has been published. */
+/** What is told of a set of tensors that others will soon need. */
 interface News extends Omit<TensorSetRef, 'cached'> {
   readonly trace: TraceHeaders;
 }
@@ -32,8 +32,17 @@ export class TensorDirectory {
 
   /** Says that `owner` (`host:port`) holds the tensor set `key`. */
   publish(key: string, owner: string): Promise<void> {
+    return this.#scripts.publish(key, owner, this.#keepMs);
+  }
+
+  /** Tells one of those who {@link watch} that a set will soon be needed. A failure is logged: it will be pulled then. */
+  async announce({ key, owner }: TensorSetRef): Promise<void> {
     const news: News = { key, owner, trace: traceHeaders() };
-    return this.#scripts.publish(key, owner, this.#keepMs, JSON.stringify(news));
+    try {
+      await this.#scripts.announce(JSON.stringify(news));
+    } catch (error) {
+      this.#redis.log.info({ err: error }, 'nobody could be told of new tensors');
+    }
   }
 
   /** An owner that lives, if there is one. The entry lives on with every use. */
@@ -42,7 +51,7 @@ export class TensorDirectory {
   }
 
   /**
-   * Hears of sets as they are published, each told to one listener of all processes, until it is stopped. What the listener
+   * Hears of sets as they are announced, each told to one listener of all processes, until it is stopped. What the listener
    * throws is logged: who needs the tensors pulls them anyway.
    */
   watch(listener: (ref: TensorSetRef) => Promise<void>): { stop(): Promise<void> } {
