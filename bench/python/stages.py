@@ -83,7 +83,7 @@ def encode(runtime: Runtime, jpeg: bytes) -> Encoded:
     picture = Image.open(io.BytesIO(jpeg)).convert("RGB")
     tensors: Tensors = {}
     for run in runtime.manifest["encoder"]["runs"]:
-        pixels, *sizes = runtime.images[run["image"]].prepare(picture)
+        pixels, *sizes = runtime.prepare(run, picture)
         tensors |= runtime.stages.run(run["graph"], {run["input"]: pixels})
         if run["image"] == runtime.manifest["decoder"]["image"]:
             resized, original = sizes

@@ -18,6 +18,11 @@ export function fitSize(
   return [fit(height), fit(width)];
 }
 
+/** Whether the pixels of an image input are the bytes of the resized picture: rescaling and normalising change nothing. */
+export function keepsBytes({ rescale, mean, std }: ImageInput): boolean {
+  return rescale === 1 && mean.every((value) => value === 0) && std.every((value) => value === 1);
+}
+
 /** Height and width of the tensor that an image input becomes. */
 export function frameSize({ resize, centreCrop, pad }: ImageInput): readonly [height: number, width: number] {
   return pad?.to ?? centreCrop ?? [resize.size, resize.size];

@@ -85,6 +85,14 @@ describe('ManifestSchema', () => {
       'graphs.encoder.inputs: "pixels" must be float32[1, 3, 512, 640], not float32[1, 3, 512, 512]',
     ],
     [
+      'bytes of a picture that is normalised',
+      (m) => {
+        m.graphs.encoder.inputs[0].dtype = 'uint8';
+        m.images.main.std = [58, 57, 57];
+      },
+      'graphs.encoder.inputs: "pixels" must be float32[1, 3, 512, 512], not uint8[1, 3, 512, 512]',
+    ],
+    [
       'a second encoder input',
       (m) => m.graphs.encoder.inputs.push(m.graphs.decoder.inputs[0]),
       'graphs.encoder.inputs: must hold pixels alone',

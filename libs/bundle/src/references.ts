@@ -1,4 +1,4 @@
-import { frameSize } from './geometry.js';
+import { frameSize, keepsBytes } from './geometry.js';
 import { signaturesOf, type Dim } from './signatures.js';
 import type { GraphValue, ImageInput, Manifest } from './manifest.js';
 
@@ -72,7 +72,8 @@ function checkRuns({ encoder, graphs, images }: Manifest): Problem[] {
         message: `must hold ${run.input} alone; an encoder graph takes one picture`,
       });
     }
-    return [...problems, ...checkValue(['graphs', run.graph, 'inputs'], input, 'float32', [1, 3, ...frameSize(image)])];
+    const dtype = input.dtype === 'uint8' && keepsBytes(image) ? 'uint8' : 'float32';
+    return [...problems, ...checkValue(['graphs', run.graph, 'inputs'], input, dtype, [1, 3, ...frameSize(image)])];
   });
 }
 

@@ -7,12 +7,16 @@ import { Encoder, encoderGraphs } from './encoder.js';
 
 const picture: RgbImage = { width: 2, height: 1, data: Uint8Array.of(1, 2, 3, 4, 5, 6) };
 
-/** Two image inputs and two graphs, as LISA-7B has them. */
+/** Two image inputs and two graphs, as LISA-7B has them; one takes bytes. */
 const manifest = {
   images: { sam: { name: 'sam' }, clip: { name: 'clip' } },
   graphs: {
-    sam: { outputs: [{ name: 'embeddings', dtype: 'float32', shape: [1, 2] }] },
+    sam: {
+      inputs: [{ name: 'pixels', dtype: 'uint8' }],
+      outputs: [{ name: 'embeddings', dtype: 'float32', shape: [1, 2] }],
+    },
     clip: {
+      inputs: [{ name: 'pixel_values', dtype: 'float32' }],
       outputs: [
         { name: 'pooled', dtype: 'float32', shape: [1] },
         { name: 'visual', dtype: 'float32', shape: [1, 'visual', 2] },
@@ -33,6 +37,10 @@ function float32(shape: number[], ...values: number[]): Tensor<'float32'> {
   return { dtype: 'float32', shape, data: Float32Array.from(values) };
 }
 
+function uint8(value: number): Tensor<'uint8'> {
+  return { dtype: 'uint8', shape: [1], data: Uint8Array.of(value) };
+}
+
 const outputs: Record<string, Fetches> = {
   sam: { embeddings: float32([1, 2], 1, 2) },
   clip: { pooled: float32([1], 3), visual: float32([1, 2, 2], 4, 5, 6, 7) },
@@ -47,9 +55,9 @@ function encoder(changed: Record<string, Fetches> = {}, keys = encoderGraphs(man
     },
   });
   const sessions = Object.fromEntries(keys.map((key) => [key, session(key)]));
-  const preprocess = (image: RgbImage, spec: unknown) => {
+  const preprocess = (image: RgbImage, spec: unknown, dtype: 'float32' | 'uint8') => {
     const pixels = (spec as { name: string }).name === 'sam' ? image.width : image.height;
-    return Promise.resolve({ tensor: float32([1], pixels) });
+    return Promise.resolve({ tensor: dtype === 'uint8' ? uint8(pixels) : float32([1], pixels) });
   };
   return { fed, encode: () => new Encoder({ manifest }, sessions, preprocess).encode(picture) };
 }
@@ -59,7 +67,7 @@ describe('Encoder', () => {
     const { fed, encode } = encoder();
     await encode();
     expect(fed).toEqual([
-      ['sam', { pixels: float32([1], 2) }, { transfer: ['pixels'] }],
+      ['sam', { pixels: uint8(2) }, { transfer: ['pixels'] }],
       ['clip', { pixel_values: float32([1], 1) }, { transfer: ['pixel_values'] }],
     ]);
   });

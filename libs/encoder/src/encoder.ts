@@ -4,8 +4,12 @@ import type { Session } from '@segue/inference';
 import type { RgbImage, TensorSet } from '@segue/stages';
 import { fitsShape, type Tensor } from '@segue/tensors';
 
-/** Port: turns a picture into a graph's input `float32[1, 3, h, w]` as the manifest says. */
-export type Preprocess = (picture: RgbImage, spec: ImageInput) => Promise<{ readonly tensor: Tensor<'float32'> }>;
+/** Port: turns a picture into a graph's input `dtype[1, 3, h, w]` as the manifest says. */
+export type Preprocess = (
+  picture: RgbImage,
+  spec: ImageInput,
+  dtype: 'float32' | 'uint8',
+) => Promise<{ readonly tensor: Tensor<'float32' | 'uint8'> }>;
 
 type EncoderManifest = Pick<Manifest, 'encoder' | 'images' | 'graphs'>;
 
@@ -52,7 +56,8 @@ export class Encoder {
     const graph = this.#manifest.graphs[run.graph];
     const session = this.#sessions[run.graph];
     if (!spec || !graph || !session) throw unfit(`no session is open for the graph "${run.graph}"`);
-    const { tensor } = await this.#preprocess(picture, spec);
+    const bytes = graph.inputs.find(({ name }) => name === run.input)?.dtype === 'uint8';
+    const { tensor } = await this.#preprocess(picture, spec, bytes ? 'uint8' : 'float32');
     const fetches = await session.run({ [run.input]: tensor }, { transfer: [run.input] });
     return graph.outputs.map((declared) => {
       const found = fetches[declared.name];

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { ImageInput } from '@segue/bundle';
 import type { RgbImage } from './picture.js';
-import { preprocess } from './preprocess.js';
+import { preprocess, type PreprocessedPicture } from './preprocess.js';
 
 /** Each pixel tells its place: red is the column, green the row, blue 7. */
 function ramp(height: number, width: number): RgbImage {
@@ -19,7 +19,7 @@ const plain: ImageInput = {
 };
 
 /** The channels as rows. */
-function planes({ tensor }: Awaited<ReturnType<typeof preprocess>>): number[][][] {
+function planes({ tensor }: PreprocessedPicture<'float32'>): number[][][] {
   const [, channels, height, width] = tensor.shape as [number, number, number, number];
   return Array.from({ length: channels }, (_, c) =>
     Array.from({ length: height }, (_, y) => [
@@ -56,6 +56,13 @@ describe('preprocess', () => {
         [0, 0, 0, 0],
       ],
     ]);
+  });
+
+  it('gives the same as bytes where nothing is to be normalised', async () => {
+    const spec: ImageInput = { ...plain, pad: { to: [4, 4], when: 'before_normalise', value: [124, 116, 104] } };
+    const [floats, bytes] = [await preprocess(ramp(3, 4), spec), await preprocess(ramp(3, 4), spec, 'uint8')];
+    expect(bytes.tensor).toMatchObject({ dtype: 'uint8', shape: [1, 3, 4, 4] });
+    expect([...bytes.tensor.data]).toEqual([...floats.tensor.data]);
   });
 
   it('rescales, then normalises each channel; the padding that follows is 0', async () => {

@@ -49,7 +49,7 @@ def export_bundle(
 
 def _write(parts: BundleParts, partial: Path, questions: list[GoldenQuestion], precision: str) -> None:
     frame, hidden = parts.image.frame, parts.language.config.hidden
-    encoded = export_encoder(parts.encoder, frame, partial / "encoder.onnx")
+    encoded = export_encoder(parts.encoder, frame, partial / "encoder.onnx", dtype=parts.image.dtype)
     prompt = export_seg_head(parts.seg_head, hidden, partial / "seg_head.onnx")
     export_decoder(parts.decoder, encoded, prompt, frame, partial / "decoder.onnx", parts.levels)
     carry_as_levels(partial / "encoder.onnx", partial / "decoder.onnx", parts.levels)

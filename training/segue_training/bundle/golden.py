@@ -76,7 +76,7 @@ def encode_mask(mask: np.ndarray) -> dict[str, Any]:
 
 
 def _write_inputs(runtime: Runtime, picture: Path) -> None:
-    """Beside a picture, its image inputs by their names in the manifest, float32."""
+    """Beside a picture, its image inputs by their names in the manifest."""
     from safetensors.numpy import save
 
     inputs = {name: image.prepare(Image.open(picture))[0] for name, image in runtime.images.items()}

@@ -56,7 +56,7 @@ class BundleFacts:
 class BundleParts(BundleFacts):
     """A model, ready for export. All modules compute in float32 and are in evaluation mode.
 
-    encoder: pixels float32[1, 3, h, w] -> dict of the decoder's tensors (batch 1) and `visual_tokens`
+    encoder: pixels [1, 3, h, w] of the image's type -> dict of the decoder's tensors (batch 1) and `visual_tokens`
     float32[1, visual, hidden], unless one of `further_encoders` gives those. seg_head: float32[n, hidden] ->
     float32[n, prompt]. decoder: (decoder tensors as a dict, seg embeddings float32[n, prompt], resized size int64[2]) ->
     (frame logits float32[n, frame, frame], scores float32[n], 0..1).

@@ -60,6 +60,11 @@ class ImageInput:
             raise ValueError("Only square frames are supported here: padded at the longest side, or cropped in the middle")
         return image
 
+    @property
+    def dtype(self) -> type[np.generic]:
+        """As what pixels travel: bytes where rescaling and normalising change nothing, else float32."""
+        return np.uint8 if (self.rescale, self.mean, self.std) == (1.0, (0.0,) * 3, (1.0,) * 3) else np.float32
+
     def fit(self, height: int, width: int) -> tuple[int, int]:
         """Height and width of the resized picture, before cropping and filling."""
         reference = (min if self.crop else max)(height, width)
@@ -69,7 +74,7 @@ class ImageInput:
         return max(1, int(height * scale + 0.5)), max(1, int(width * scale + 0.5))
 
     def prepare(self, picture: Image.Image) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Picture -> pixels float32[1, 3, frame, frame], resized size int64[2] and original size int64[2] (h, w)."""
+        """Picture -> pixels `dtype`[1, 3, frame, frame], resized size int64[2] and original size int64[2] (h, w)."""
         original = (picture.height, picture.width)
         height, width = self.fit(*original)
         resized = picture.convert("RGB").resize((width, height), _FILTERS[self.filter])
@@ -83,6 +88,6 @@ class ImageInput:
             inside = resized
         values: np.ndarray = np.asarray(inside, np.float32) * np.float32(self.rescale)
         values = (values - np.asarray(self.mean, np.float32)) / np.asarray(self.std, np.float32)
-        pixels = np.zeros((1, 3, self.frame, self.frame), np.float32)
+        pixels = np.zeros((1, 3, self.frame, self.frame), self.dtype)
         pixels[0, :, : values.shape[0], : values.shape[1]] = values.transpose(2, 0, 1)
         return pixels, np.array((height, width), np.int64), np.array(original, np.int64)

@@ -112,7 +112,7 @@ class Runtime:
         """Encode a picture and read it into the language model's cache; questions then follow."""
         tensors: Tensors = {}
         for run in self.manifest["encoder"]["runs"]:
-            pixels, *sizes = self.images[run["image"]].prepare(picture)
+            pixels, *sizes = self.prepare(run, picture)
             tensors |= self.stages.run(run["graph"], {run["input"]: pixels})
             if run["image"] == self.manifest["decoder"]["image"]:
                 resized, original = sizes
@@ -122,6 +122,12 @@ class Runtime:
         nothing = np.zeros((2 * kv["layers"], 1, kv["heads"], 0, kv["headDim"]), np.float32)
         prefix = self.read(ids, nothing, visual)["kv"]
         return Look(tensors, ids, prefix, resized, original)
+
+    def prepare(self, run: dict[str, str], picture: Image.Image) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """What a run of the encoder takes, as its graph does; and the picture's sizes as `ImageInput.prepare` gives them."""
+        pixels, resized, original = self.images[run["image"]].prepare(picture)
+        declared = {value["name"]: value["dtype"] for value in self.manifest["graphs"][run["graph"]]["inputs"]}
+        return pixels.astype(declared[run["input"]], copy=False), resized, original
 
     def answer(self, picture: Image.Image, question: str, turns: list[tuple[str, str]] | None = None) -> Answer:
         """Ask about a picture; turns are earlier (question, answer) pairs about it."""

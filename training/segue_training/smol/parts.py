@@ -62,14 +62,14 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 
 
 class Encoder(nn.Module):
-    """pixels float32[1, 3, 512, 512], RGB 0..255 -> the decoder's tensors and `visual_tokens`"""
+    """pixels uint8[1, 3, 512, 512], RGB -> the decoder's tensors and `visual_tokens`"""
 
     def __init__(self, model: SegueModel):
         super().__init__()
         self.model = model
 
     def forward(self, pixels: Tensor) -> dict[str, Tensor]:
-        features = self.model.encode(pixels)
+        features = self.model.encode(pixels.float())
         return {**features, "visual_tokens": self.model.visual_tokens(features)}
 
 

@@ -24,15 +24,20 @@ _SMALL_BYTES = 1024  # weights up to here stay in the graph even if there are fi
 
 
 def export_encoder(
-    encoder: nn.Module, frame: int, path: Path, names: list[str] | None = None, weights: WeightFiles | None = None
+    encoder: nn.Module,
+    frame: int,
+    path: Path,
+    names: list[str] | None = None,
+    weights: WeightFiles | None = None,
+    dtype: type[np.generic] = np.float32,
 ) -> dict[str, Tensor]:
-    """Write a graph from pixels of a frame to the encoder's outputs.
+    """Write a graph from pixels of a frame, of a type, to the encoder's outputs.
 
     names: of the outputs; without them the encoder is run once to learn them. weights: files for a large encoder's
     weights; a graph of its own holds no more than 2 GB.
     Returns tensors of the outputs' shapes and types.
     """
-    pixels = torch.full((1, 3, frame, frame), 0.5)
+    pixels = torch.from_numpy(np.full((1, 3, frame, frame), 0.5, dtype))
     if names is None:
         with torch.inference_mode():
             names = list(encoder(pixels))
