@@ -1,7 +1,8 @@
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { Command } from 'commander';
+import { writeCapacity } from './capacity/report.js';
 import type { Deployment } from './contestants/contestant.js';
 import { startInProcess } from './contestants/in-process.js';
 import { providePython, PYTHON, startFastApi, startRay } from './contestants/python.js';
@@ -24,6 +25,7 @@ interface Options {
   readonly without: readonly string[];
   readonly out?: string;
   readonly profile?: boolean;
+  readonly capacity?: string;
 }
 
 const program = new Command('npm run bench --')
@@ -37,6 +39,7 @@ const program = new Command('npm run bench --')
   .option('--without <name...>', 'leave out ray, fastapi, pipeline or segue', [])
   .option('--profile', 'only flame graphs of what the apps do, as profile-APP.svg')
   .option('--out <folder>', 'where the results go')
+  .option('--capacity <folder>', 'measure nothing: set these results beside a queueing model and a simulation')
   .action(run);
 try {
   await program.parseAsync();
@@ -47,6 +50,7 @@ try {
 process.exit();
 
 async function run(options: Options): Promise<void> {
+  if (options.capacity !== undefined) return addCapacity(resolve(ROOT, options.capacity));
   const plan = planOf(options);
   const out = resolve(ROOT, options.out ?? (options.quick ? join(STATE_FOLDER, 'quick') : `bench/results/${today()}`));
   if (options.profile) return drawProfiles(out, plan.questions);
@@ -69,6 +73,14 @@ async function run(options: Options): Promise<void> {
     step('Stopping');
     await Promise.all(deployments.map((deployment) => deployment.stop()));
   }
+}
+
+/** Writes `capacity.md` beside the results. */
+function addCapacity(folder: string): void {
+  const results = JSON.parse(readFileSync(join(folder, 'results.json'), 'utf8')) as Results;
+  const file = join(folder, 'capacity.md');
+  writeFileSync(file, writeCapacity(results));
+  step(`Capacity: ${file}`);
 }
 
 async function measure(plan: Plan, without: readonly string[], deployments: Deployment[]) {

@@ -113,12 +113,17 @@ function put(
   capacity: number,
   round: number,
 ): Promise<Measured> {
-  if (load.type === 'open') return openLoop(ask, questions, load.share * capacity, 0.5 + round / 1000);
+  if (load.type === 'open') return openLoop(ask, questions, load.share * capacity, seedOf(round));
   return closedLoop(streamed && stream ? stream : ask, questions, load.clients);
 }
 
+/** Of an open loop's arrivals. */
+export function seedOf(round: number): number {
+  return 0.5 + round / 1000;
+}
+
 /** Questions a second that the reference answered at best in this round, about new pictures in a closed loop. */
-function capacityOf(cells: readonly Cell[], round: number): number {
+export function capacityOf(cells: readonly Cell[], round: number): number {
   const own = cells.filter(
     (cell) => cell.round === round && cell.contestant === REFERENCE && cell.scenario.startsWith('one target, new'),
   );
