@@ -23,7 +23,7 @@ from segue_training.bundle.runtime import Answer, Runtime
 from segue_training.data.photos import Photo, load_coco, split
 
 from . import question_set as evaluation_set
-from .figures import Figures, FigureTable
+from .figures import Confusion, Figures, FigureTable
 
 
 class SpokenAnswer(TypedDict):
@@ -34,8 +34,8 @@ class SpokenAnswer(TypedDict):
     answer: str
 
 
-def evaluate_bundle(runtime: Runtime, photos: list[Photo]) -> tuple[dict[str, FigureTable], list[SpokenAnswer]]:
-    """Figures of answers and of `mask_only`, and every answer's text."""
+def evaluate_bundle(runtime: Runtime, photos: list[Photo]) -> tuple[dict[str, FigureTable], list[Confusion], list[SpokenAnswer]]:
+    """Figures of answers and of `mask_only`, which things are taken for others, and every answer's text."""
     asked = defaultdict(list)
     for question in evaluation_set.build(photos):
         asked[question.photo].append(question)
@@ -50,7 +50,7 @@ def evaluate_bundle(runtime: Runtime, photos: list[Photo]) -> tuple[dict[str, Fi
             texts.append({"photo": photo.id, "question": question.question, "answer": answer.text})
             if len(truth) == 1 and question.kind != "present" and not question.history:
                 forced.add(question, "", runtime.mask_only(look, question.question).mask[None], truth)
-    return {"model": spoken.summary(), "mask_only": forced.summary()}, texts
+    return {"model": spoken.summary(), "mask_only": forced.summary()}, spoken.confusions(), texts
 
 
 def _masks(answer: Answer, size: np.ndarray) -> np.ndarray:
@@ -69,12 +69,14 @@ def main() -> None:
     options = parser.parse_args()
     _, photos = split(load_coco(options.coco))
     runtime = Runtime.open(options.bundle, options.threads)
-    figures, answers = evaluate_bundle(runtime, photos)
+    figures, confusions, answers = evaluate_bundle(runtime, photos)
     if options.record:
         quality = {**runtime.manifest["quality"], "exported bundle": figures}
         save_manifest(options.bundle, {**runtime.manifest, "quality": quality})
-    options.out.write_text(json.dumps({"figures": figures, "answers": answers}, indent=1))
+    options.out.write_text(json.dumps({"figures": figures, "confusions": confusions, "answers": answers}, indent=1))
     print(json.dumps(figures, indent=1))
+    for meant, said, times, asked in confusions:
+        print(f"{meant}: {said} ({times} of {asked})")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Questions as newcomers ask them, written by hand: kinds of things, needs, which one, all, why, other languages, nothing there.
 
-    python -m segue_training.open_questions --coco DIR --out FILE (--model FILE | --bundle DIR | --url URL)
+    python -m segue_training.evaluate.open_questions --coco DIR --out FILE (--model FILE | --bundle DIR | --url URL)
 
 They are about the development photos and those of `examples/`. What a newcomer accepts is taken: one of the things, all of a
 kind, or all of the set; the best of these counts. `open_questions.jsonl` has one question a line: `of`, the classes that

@@ -39,7 +39,7 @@ Row = dict[str, float | str]
 
 def measure(folder: Path, photos: list[Photo]) -> Row:
     """One bundle: MB of all its files, gIoU by kind, presence, and whether it holds its golden answers."""
-    figures, _ = evaluate_bundle(Runtime.open(folder, 1), photos)
+    figures, *_ = evaluate_bundle(Runtime.open(folder, 1), photos)
     spoken = figures["model"]
     size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) / 1e6
     kinds = ("explicit", "reasoning", "reasoning_held_out", "several")

@@ -55,3 +55,19 @@ def test_presence_is_judged_by_whether_there_is_a_mask():
     summary = figures.summary()
     assert summary["presence"]["balanced_accuracy"] == pytest.approx((0.75 + 0.5) / 2)
     assert summary["absent"]["accuracy"] == 0.5
+
+
+def test_wrong_names_and_refusals_are_counted_by_what_was_meant():
+    figures, none, one = Figures(), np.zeros((0, 1, 10), np.uint8), bar(0, 4)[None]
+    said = [
+        ("reasoning", "It is the dog <SEG>.", one),
+        ("present", "It is the dog <SEG> and the tennis racket <SEG>.", one),
+        ("reasoning", "There is no cat in this image. I see a dog.", none),
+        ("present", "It is the cat <SEG>.", one),
+        ("reasoning_held_out", "I see the tennis racket <SEG>.", one),
+        ("explicit", "It is the dog <SEG>.", one),  # asked again as a present one
+    ]
+    for kind, text, masks in said:
+        figures.add(question(kind, ["cat"]), text, masks, [bar(0, 4)])
+    assert figures.confusions() == [("cat", "dog", 2, 5), ("cat", "nothing", 1, 5), ("cat", "tennis racket", 1, 5)]
+    assert figures.confusions(most=1) == [("cat", "dog", 2, 5)]
