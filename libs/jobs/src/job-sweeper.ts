@@ -26,7 +26,7 @@ const BATCH = 100;
  * is added once.
  */
 export function startSweeper(parts: SweeperParts, options: JobSweeperOptions = {}): Periodic {
-  const { everyMs = 500, forgottenAfterMs = 5_000 } = options;
+  const { everyMs = 800, forgottenAfterMs = 5_000 } = options;
   const onError = (error: unknown): void => parts.redis.log.warn({ err: error }, 'sweeping failed; trying again');
   // Taking many jobs out of the queues takes time, in which the deadlines of others pass.
   let withdrawing = Promise.resolve();
