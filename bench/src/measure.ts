@@ -25,6 +25,8 @@ export interface Agreement {
   readonly of: number;
 }
 
+/** Scenarios that show how much a contestant can do. */
+const CLOSED = /^one target, new pictures, \d+ client/;
 /** Two windows are alike when their medians differ by no more. */
 const STABLE = 0.1;
 /** Windows before stability is looked for. */
@@ -125,7 +127,7 @@ export function seedOf(round: number): number {
 /** Questions a second that the reference answered at best in this round, about new pictures in a closed loop. */
 export function capacityOf(cells: readonly Cell[], round: number): number {
   const own = cells.filter(
-    (cell) => cell.round === round && cell.contestant === REFERENCE && cell.scenario.startsWith('one target, new'),
+    (cell) => cell.round === round && cell.contestant === REFERENCE && CLOSED.test(cell.scenario),
   );
   return Math.max(1 / 60, ...own.map(({ samples, elapsedMs }) => samples.length / (elapsedMs / 1000)));
 }
