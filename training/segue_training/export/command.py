@@ -7,6 +7,8 @@ import sys
 from importlib import import_module
 from typing import NamedTuple
 
+from segue_training.packages import missing_packages_named
+
 
 class _Kind(NamedTuple):
     module: str
@@ -35,21 +37,12 @@ def main(arguments: list[str] | None = None) -> None:
     given = sys.argv[1:] if arguments is None else arguments
     name = parser.parse_args(given[:1]).kind
     # Imported late: `--help` does without PyTorch, and the small model's export without the packages of the other.
-    try:
+    with missing_packages_named(KINDS[name].extra):
         kind = import_module(KINDS[name].module)
-    except ModuleNotFoundError as error:
-        sys.exit(missing(error, KINDS[name].extra))
-    try:
-        kind.main(given[1:])
-    except (FileNotFoundError, ValueError) as error:
-        sys.exit(str(error))
-
-
-def missing(error: ModuleNotFoundError, extra: str | None) -> str:
-    """What to install where an import failed."""
-    package = (error.name or str(error)).partition(".")[0]
-    what = f"training[{extra}]" if extra else "training"
-    return f"The package {package} is missing: pip install -c training/constraints.txt -e '{what}'"
+        try:
+            kind.main(given[1:])
+        except (FileNotFoundError, ValueError) as error:
+            sys.exit(str(error))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
-"""`segue-export` and `segue-finetune` as they answer before any model is loaded."""
+"""The programs as they answer before any model is loaded."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -46,6 +47,14 @@ def test_what_only_looks_at_data_does_without_slow_packages(module):
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={"PYTHONPATH": ":".join(sys.path)}
     )
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("program", ["segue_training.own", "reasonseg"])
+def test_a_command_without_its_packages_names_what_installs_them(program):
+    code = f"import sys, runpy; sys.path.insert(0, {str(TRAINING)!r}); runpy.run_module({program!r}, run_name='__main__')"
+    done = subprocess.run([sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert re.fullmatch(r"The package \w+ is missing: pip install -c training/constraints.txt -e 'training'\n", done.stderr)
 
 
 def test_help_does_without_any_package():
