@@ -11,8 +11,9 @@ from __future__ import annotations
 from typing import Any
 
 from . import rle
-from .answer import Answer, Segment, Turn
-from .client import AsyncClient, Client
+from .answer import Answer, Segment, TokenUsage, Turn
+from .async_client import AsyncClient
+from .client import Client
 from .coco import to_coco
 from .errors import (
     AlreadyExistsError,
@@ -31,9 +32,11 @@ from .errors import (
 from .folder import FolderAnswer, ask_folder
 from .job import Job, JobState
 from .picture import Picture, PictureLike
-from .stream import Restarted
+from .question import About
+from .stream import Part, Restarted
 
 __all__ = [
+    "About",
     "AlreadyExistsError",
     "Answer",
     "AsyncClient",
@@ -46,6 +49,7 @@ __all__ = [
     "Job",
     "JobState",
     "NotFoundError",
+    "Part",
     "PermissionDeniedError",
     "Picture",
     "PictureLike",
@@ -53,6 +57,7 @@ __all__ = [
     "Restarted",
     "Segment",
     "SegueError",
+    "TokenUsage",
     "Turn",
     "UnauthenticatedError",
     "UnavailableError",
@@ -65,13 +70,13 @@ __all__ = [
 ]
 
 
-def ask(about: PictureLike | Picture | Answer, question: str, **options: Any) -> Answer:
+def ask(about: About, question: str, **options: Any) -> Answer:
     """`Client().ask`, of a service at `SEGUE_URL` or http://localhost:8080."""
     with Client() as client:
         return client.ask(about, question, **options)
 
 
-async def ask_async(about: PictureLike | Picture | Answer, question: str, **options: Any) -> Answer:
+async def ask_async(about: About, question: str, **options: Any) -> Answer:
     """`AsyncClient().ask`, of a service at `SEGUE_URL` or http://localhost:8080."""
     async with AsyncClient() as client:
         return await client.ask(about, question, **options)

@@ -52,6 +52,16 @@ class Segment:
 
 
 @dataclass(frozen=True)
+class TokenUsage:
+    """Tokens of the language model."""
+
+    prompt_tokens: int
+    """Read, those of the picture included."""
+    completion_tokens: int
+    """Written."""
+
+
+@dataclass(frozen=True)
 class Answer:
     """A sentence, and a mask for each `<SEG>` in it. In a notebook it shows itself."""
 
@@ -64,6 +74,8 @@ class Answer:
     finish_reason: str
     """"stop", "length" (the answer was cut) or "mask_only"."""
     timings_ms: dict[str, float]
+    usage: TokenUsage | None = None
+    """None where the service does not tell it."""
     instruction: str = ""
     history: tuple[Turn, ...] = ()
     picture: Picture | None = field(default=None, repr=False, compare=False)
@@ -126,6 +138,7 @@ def answer_from(body: Body, instruction: str = "", history: tuple[Turn, ...] = (
         job_id=body["job_id"],
         finish_reason=body["finish_reason"],
         timings_ms=dict(body["timings_ms"]),
+        usage=TokenUsage(**body["usage"]) if "usage" in body else None,
         instruction=instruction,
         history=history,
         picture=picture,

@@ -7,22 +7,24 @@ service finds the job that it started before.
 from __future__ import annotations
 
 import base64
-import json
+import os
 import random
 import time
 import uuid
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import Any, TypeVar
 from urllib.parse import quote
 
 import httpx
 
-from .answer import Answer, Turn, answer_from
-from .errors import DeadlineExceededError, NotFoundError, SegueError, UnavailableError, error_from_response
+from .answer import Answer, answer_from
+from .errors import LATE, DeadlineExceededError, NotFoundError, SegueError, UnavailableError, error_from_response
 from .job import Job, JobState, job_from
-from .picture import Picture, PictureLike, read_picture
+from .picture import PictureLike, read_picture
+from .question import About, Question, form_of, question_of
+from .stream import Parts
 
 T = TypeVar("T")
 
@@ -89,46 +91,33 @@ class Service:
         return shapes
 
     def ask(
-        self,
-        about: PictureLike | Picture | Answer,
-        instruction: str,
-        *,
-        timeout: float,
-        key: str | None = None,
-        **options: Any,
+        self, about: About, instruction: str, *, timeout: float, key: str | None = None, **options: Any
     ) -> Steps[Answer]:
         """about an `Answer`: a further question about its picture, in the same conversation."""
-        deadline = time.monotonic() + timeout + _SLACK_S
-        given = {name: value for name, value in options.items() if value is not None}
-        asked = {"instruction": instruction, "timeout_ms": max(1, round(timeout * 1000)), **given}
-        keyed = {**asked, "idempotency_key": key or uuid.uuid4().hex}
-        if not isinstance(about, Answer):
-            picture = about if isinstance(about, Picture) else read_picture(about)
-            return (yield from self._ask_about(picture, keyed, (), deadline))
-        history = about.turns
-        known = {**keyed, "image_id": about.image_id, "history": _history(history)}
-        try:
-            body = yield from self._json("POST", "v1/segment", deadline, json=known)
-        except NotFoundError:
-            if about.picture is None:
-                raise
-            # The service keeps pictures for a while only: it is sent again. Another request needs another key.
-            keyed = {**asked, "idempotency_key": uuid.uuid4().hex}
-            return (yield from self._ask_about(about.picture, keyed, history, deadline))
-        return answer_from(body, instruction, history, about.picture)
+        asked = question_of(about, instruction, timeout, options)
+        return answer_from((yield from self._send(asked, key or uuid.uuid4().hex)).json(), *asked.context)
 
-    def _ask_about(
-        self,
-        picture: Picture,
-        asked: dict[str, Any],
-        history: tuple[Turn, ...],
-        deadline: float,
-    ) -> Steps[Answer]:
-        content = form_of(picture, {**asked, **({"history": json.dumps(_history(history))} if history else {})})
-        body = yield from self._json("POST", "v1/segment", deadline, **content)
-        return answer_from(body, asked["instruction"], history, picture)
+    def stream(self, about: About, instruction: str, *, timeout: float, **options: Any) -> Steps[Parts]:
+        """The answer as it comes; the response is not read yet. As it has no key, the job ends with its connection."""
+        asked = question_of(about, instruction, timeout, options)
+        return Parts((yield from self._send(asked, None, accept="text/event-stream")), *asked.context)
+
+    def _send(self, asked: Question, key: str | None, **request: Any) -> Steps[httpx.Response]:
+        """The service keeps pictures for a while only: one that it does not know any more is sent again."""
+        deadline = time.monotonic() + asked.timeout + _SLACK_S
+        try:
+            return (yield from self._reply("POST", "v1/segment", deadline, **request, **asked.content(key)))
+        except NotFoundError:
+            if asked.image_id is None or asked.picture is None:
+                raise
+            # Another request needs another key.
+            content = replace(asked, image_id=None).content(key and uuid.uuid4().hex)
+            return (yield from self._reply("POST", "v1/segment", deadline, **request, **content))
 
     def _json(self, method: str, path: str, deadline: float, **content: Any) -> Steps[Any]:
+        return (yield from self._reply(method, path, deadline, **content)).json()
+
+    def _reply(self, method: str, path: str, deadline: float, **content: Any) -> Steps[httpx.Response]:
         """A call and its further tries. Raises SegueError."""
         tries = 0
         while True:
@@ -136,7 +125,7 @@ class Service:
             error = self._error(reply, deadline)
             if error is None:
                 assert isinstance(reply, httpx.Response)
-                return reply.json()
+                return reply
             wait = _wait(error, tries)
             if tries == self.retries or wait is None or time.monotonic() + wait >= deadline:
                 raise error
@@ -149,7 +138,7 @@ class Service:
         """deadline: of `time.monotonic()`."""
         left = deadline - time.monotonic()
         if left <= 0:
-            raise DeadlineExceededError("The answer did not come in time. Allow more time.")
+            raise DeadlineExceededError(LATE)
         return httpx.Request(
             method,
             self.url.copy_with(path=f"{self.url.path.rstrip('/')}/{path}"),
@@ -163,8 +152,16 @@ class Service:
         if isinstance(reply, httpx.Response):
             return None if reply.is_success else error_from_response(reply)
         if isinstance(reply, httpx.TimeoutException) and time.monotonic() >= deadline - 0.05:
-            return DeadlineExceededError("The answer did not come in time. Allow more time.")
+            return DeadlineExceededError(LATE)
         return UnavailableError(f"No answer from {self.url}: is the service running there? ({reply})")
+
+
+def service_at(url: str | None, headers: Mapping[str, str] | None, retries: int) -> Service:
+    """What is not given comes from the environment: `SEGUE_URL` and `SEGUE_API_KEY`."""
+    key = os.environ.get("SEGUE_API_KEY")
+    authorization = {"authorization": f"Bearer {key}"} if key else {}
+    where = httpx.URL(url or os.environ.get("SEGUE_URL", "http://localhost:8080"))
+    return Service(where, {**authorization, **(headers or {})}, retries)
 
 
 def _wait(error: SegueError, tries: int) -> float | None:
@@ -173,13 +170,3 @@ def _wait(error: SegueError, tries: int) -> float | None:
         return None
     wait = error.retry_after if error.retry_after is not None else _FIRST_WAIT_S * 2**tries * random.uniform(0.5, 1.5)
     return wait if wait <= LONGEST_WAIT_S else None
-
-
-def _history(turns: tuple[Turn, ...]) -> list[dict[str, str]]:
-    return [{"instruction": turn.instruction, "answer": turn.answer} for turn in turns]
-
-
-def form_of(picture: Picture, asked: Mapping[str, Any]) -> dict[str, Any]:
-    """A picture's bytes as they are, and the options as texts."""
-    files = {"image": (picture.name, picture.data, "application/octet-stream")}
-    return {"data": {name: str(value) for name, value in asked.items()}, "files": files}

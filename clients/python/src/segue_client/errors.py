@@ -9,6 +9,8 @@ from typing import Any, ClassVar
 
 import httpx
 
+LATE = "The answer did not come in time. Allow more time."
+
 
 class SegueError(Exception):
     """A failure that the service told, or that kept it from being reached.
