@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { encodeMask } from '@segue/core';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { HEIGHT, photo, useGateway, WIDTH } from '../gateway.fixture.js';
 
@@ -20,6 +21,15 @@ async function post(url: string, body: unknown) {
   return { status: response.status, body: (await response.json()) as Record<string, unknown> };
 }
 const dataUrl = async () => `data:image/png;base64,${(await photo()).toString('base64')}`;
+
+/** Masks of 100 x 50 pixels: a crumb, a smaller part and a larger one. */
+function answerInParts(): void {
+  const inside = (x: number, y: number): boolean =>
+    (x >= 5 && x < 8 && y < 3) || (x >= 5 && x < 11 && y >= 10 && y < 16) || (x >= 20 && x < 60 && y >= 10);
+  const pixels = Uint8Array.from({ length: 5_000 }, (_, at) => (inside(at % 100, Math.floor(at / 100)) ? 1 : 0));
+  const { decode } = fixture.stages;
+  fixture.stages.decode = async (context) => ({ ...(await decode(context)), mask: encodeMask(pixels, 50, 100) });
+}
 
 describe('Label Studio', () => {
   const base = () => `${fixture.gateway.url}/label-studio`;
@@ -79,6 +89,19 @@ describe('Label Studio', () => {
         [50, 100],
       ].toSorted(),
     );
+  });
+
+  it('gets a polygon for each part of a thing, the largest first, and none for crumbs', async () => {
+    answerInParts();
+    const tasks = [{ id: 1, data: { image: await dataUrl() } }];
+    const { body } = await post(`${base()}/predict`, { tasks, label_config: CONFIG('PolygonLabels') });
+    const [{ result } = { result: [] }] = body.results as { result: { value: { points: number[][] } }[] }[];
+    const corners = result.map(({ value }) => value.points[0]);
+    expect(corners.slice(0, 2)).toEqual([
+      [20, 20],
+      [5, 20],
+    ]);
+    expect(corners).toHaveLength(4); // of two labels
   });
 
   describe('pictures of tasks', () => {
@@ -158,5 +181,12 @@ describe('CVAT', () => {
     ]);
     expect((await detect('', { labels: ['cup'], threshold: 0.6 })).body).toEqual([]);
     expect((await detect('', {})).status).toBe(400);
+  });
+
+  it('gets the outline of the largest part', async () => {
+    answerInParts();
+    const image = (await photo()).toString('base64');
+    const { body } = await post(`${fixture.gateway.url}/cvat`, { image, labels: ['cup'] });
+    expect(body).toMatchObject([{ points: [20, 10, 60, 10, 60, 50, 20, 50] }]);
   });
 });

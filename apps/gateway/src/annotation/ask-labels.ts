@@ -7,6 +7,8 @@ import type { Caller, SegmentationService } from '../segmentation/segmentation.s
 const MAX_QUESTIONS = 32;
 /** Pixels that an outline may run beside its mask: people are to move its points. */
 const TOLERANCE = 1.5;
+/** Share of the largest part's area. */
+const CRUMB = 0.01;
 
 export interface Labelled {
   readonly model: string;
@@ -36,11 +38,26 @@ export async function askForEach(
   return { model, segments };
 }
 
-/** Rings x0, y0, x1, y1, ... in pixels that people can edit. */
-export async function outlineOf(
+/**
+ * Rings x0, y0, x1, y1, ... in pixels that people can edit, the largest first. Crumbs beside it are left out: each would be a
+ * shape of its own, which nobody drew and somebody had to delete.
+ */
+export async function outlinesOf(
   service: SegmentationService,
   { mask }: Segment,
 ): Promise<readonly (readonly number[])[]> {
   const encoded = await service.maskEncoder({ maskFormat: 'polygon', polygonTolerance: TOLERANCE })(mask);
-  return encoded.format === 'polygon' ? encoded.rings : [];
+  if (encoded.format !== 'polygon') return [];
+  const rings = encoded.rings.map((ring) => ({ ring, area: areaOf(ring) })).toSorted((a, b) => b.area - a.area);
+  const [largest] = rings;
+  return rings.filter(({ area }) => area >= CRUMB * (largest?.area ?? 0)).map(({ ring }) => ring);
+}
+
+function areaOf(ring: readonly number[]): number {
+  const points = Array.from({ length: ring.length / 2 }, (_, at) => ring.slice(2 * at, 2 * at + 2));
+  const twice = points.reduce((sum, [x = 0, y = 0], at) => {
+    const [nextX = 0, nextY = 0] = points[(at + 1) % points.length] ?? [];
+    return sum + x * nextY - nextX * y;
+  }, 0);
+  return Math.abs(twice) / 2;
 }

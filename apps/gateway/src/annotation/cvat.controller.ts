@@ -6,7 +6,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { callerOf } from '../http/caller.js';
 import { parseOptions } from '../segmentation/parse-options.js';
 import { SegmentationService } from '../segmentation/segmentation.service.js';
-import { askForEach, outlineOf } from './ask-labels.js';
+import { askForEach, outlinesOf } from './ask-labels.js';
 
 /** A detector as CVAT calls those that run as Nuclio functions. */
 @ApiExcludeController()
@@ -34,13 +34,12 @@ export class CvatController {
     const found = await askForEach(this.#service, { bytes: bytesOf(image, '"image"') }, questions, callerOf(reply));
     const kept = found.segments.filter(({ segment }) => segment.area > 0 && segment.score >= (threshold ?? 0));
     const shapes = await Promise.all(
-      kept.map(async ({ label, segment }) => toShape(label, segment, longest(await outlineOf(this.#service, segment)))),
+      kept.map(async ({ label, segment }) => {
+        // A shape has one outline; a thing in several parts is shown by the largest.
+        const [outline = []] = await outlinesOf(this.#service, segment);
+        return toShape(label, segment, outline);
+      }),
     );
     await reply.send(shapes);
   }
-}
-
-/** A shape has one outline; a thing in several parts is shown by the largest. */
-function longest(rings: readonly (readonly number[])[]): readonly number[] {
-  return rings.reduce((best, ring) => (ring.length > best.length ? ring : best), []);
 }

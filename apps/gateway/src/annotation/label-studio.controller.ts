@@ -6,7 +6,7 @@ import { callerOf } from '../http/caller.js';
 import { ModelCatalogue } from '../models/model-catalogue.js';
 import { parseOptions } from '../segmentation/parse-options.js';
 import { SegmentationService } from '../segmentation/segmentation.service.js';
-import { askForEach, outlineOf } from './ask-labels.js';
+import { askForEach, outlinesOf } from './ask-labels.js';
 import { LabelStudioFiles } from './label-studio-files.js';
 
 /** A machine-learning backend as Label Studio calls it. https://labelstud.io/guide/ml_create */
@@ -61,7 +61,7 @@ export class LabelStudioController {
         segments.map(async ({ label, segment }) => ({
           label,
           segment,
-          ...(config.kind === 'polygon' && { rings: await outlineOf(this.#service, segment) }),
+          ...(config.kind === 'polygon' && { rings: await outlinesOf(this.#service, segment) }),
         })),
       );
       results.push(toPrediction(config, labelled, model));
