@@ -72,6 +72,10 @@ it('holds what generators of clients take', async () => {
   });
   const box = (document.components.schemas.Segment as { properties: { box: object } }).properties.box;
   expect(box).toMatchObject({ type: 'array', items: { type: 'integer' }, minItems: 4, maxItems: 4 });
+  // What is one of several has names, which generated classes then have too.
+  const { Event, Mask } = document.components.schemas as Record<string, Record<string, object[]>>;
+  for (const one of [...(Event?.['oneOf'] ?? []), ...(Mask?.['anyOf'] ?? [])]) expect(one).toHaveProperty('$ref');
+  expect(Mask?.['anyOf']).toContainEqual({ $ref: '#/components/schemas/RunLengthMask' });
 });
 
 it("has the product's version and names that stay for its operations", async () => {

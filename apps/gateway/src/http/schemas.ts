@@ -8,16 +8,18 @@ import { OptionsSchema } from './options.js';
  */
 
 const size = z.tuple([z.int(), z.int()]).describe('Height and width of the picture.');
-const MaskSchema = z.union([
-  z.strictObject({ size, counts: z.string().describe('COCO compressed run lengths, as pycocotools reads them.') }),
-  z.strictObject({ size, png: z.string().describe('PNG with one bit a pixel, base64.') }),
-  z.strictObject({
-    size,
-    polygon: z
-      .array(z.array(z.number()))
-      .describe('Rings x0, y0, x1, y1, ...; a hole is joined to the ring around it, as in COCO.'),
-  }),
-]);
+const RunLengthMaskSchema = z.strictObject({
+  size,
+  counts: z.string().describe('COCO compressed run lengths, as pycocotools reads them.'),
+});
+const PngMaskSchema = z.strictObject({ size, png: z.string().describe('PNG with one bit a pixel, base64.') });
+const PolygonMaskSchema = z.strictObject({
+  size,
+  polygon: z
+    .array(z.array(z.number()))
+    .describe('Rings x0, y0, x1, y1, ...; a hole is joined to the ring around it, as in COCO.'),
+});
+const MaskSchema = z.union([RunLengthMaskSchema, PngMaskSchema, PolygonMaskSchema]);
 
 const SegmentSchema = z.strictObject({
   index: z.int().describe('0 for the first <SEG> of the text.'),
@@ -103,26 +105,37 @@ const UsageSchema = z.strictObject({
 
 const StageSchema = z.enum(STAGES);
 const place = { id: z.string(), job_id: z.string(), at_ms: z.int() };
-const EventSchema = z.discriminatedUnion('type', [
-  z.strictObject({ type: z.literal('accepted'), ...place, image_id: z.string() }),
-  z
+const EVENTS = {
+  AcceptedEvent: z.strictObject({ type: z.literal('accepted'), ...place, image_id: z.string() }),
+  StartingEvent: z
     .strictObject({ type: z.literal('starting'), ...place, stages: z.array(StageSchema) })
     .describe('Of these stages no worker runs yet; they are being started, and the job waits for them.'),
-  z.strictObject({
+  StageEvent: z.strictObject({
     type: z.literal('stage'),
     ...place,
     stage: StageSchema,
     done: z.boolean(),
     cached: z.boolean(),
   }),
-  z.strictObject({ type: z.literal('text'), ...place, offset: z.int(), text: z.string() }),
-  z.strictObject({ type: z.literal('segment'), ...place, segment: SegmentSchema }),
-  z.strictObject({ type: z.literal('completed'), ...place, answer: AnswerSchema }),
-  z.strictObject({ type: z.literal('failed'), ...place, error: ErrorSchema }),
-  z
+  TextEvent: z.strictObject({ type: z.literal('text'), ...place, offset: z.int(), text: z.string() }),
+  SegmentEvent: z.strictObject({ type: z.literal('segment'), ...place, segment: SegmentSchema }),
+  CompletedEvent: z.strictObject({ type: z.literal('completed'), ...place, answer: AnswerSchema }),
+  FailedEvent: z.strictObject({ type: z.literal('failed'), ...place, error: ErrorSchema }),
+  RestartedEvent: z
     .strictObject({ type: z.literal('restarted'), ...place })
     .describe('The answer is written anew: text and segments so far count no more.'),
-  z.strictObject({ type: z.literal('cancelled'), ...place }),
+  CancelledEvent: z.strictObject({ type: z.literal('cancelled'), ...place }),
+};
+const EventSchema = z.discriminatedUnion('type', [
+  EVENTS.AcceptedEvent,
+  EVENTS.StartingEvent,
+  EVENTS.StageEvent,
+  EVENTS.TextEvent,
+  EVENTS.SegmentEvent,
+  EVENTS.CompletedEvent,
+  EVENTS.FailedEvent,
+  EVENTS.RestartedEvent,
+  EVENTS.CancelledEvent,
 ]);
 
 const ModelSchema = z.strictObject({
@@ -173,12 +186,16 @@ export const SCHEMAS = {
   Answer: AnswerSchema,
   Segment: SegmentSchema,
   Mask: MaskSchema,
+  RunLengthMask: RunLengthMaskSchema,
+  PngMask: PngMaskSchema,
+  PolygonMask: PolygonMaskSchema,
   Job: JobSchema,
   Jobs: z.strictObject({
     jobs: z.array(JobSchema).describe('Without their answers.'),
     next_page_token: z.string().optional().describe('Absent on the last page; a page may be empty and not the last.'),
   }),
   Event: EventSchema,
+  ...EVENTS,
   Usage: UsageSchema,
   Model: ModelSchema,
   Models: z.strictObject({
