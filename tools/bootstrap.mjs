@@ -18,6 +18,8 @@ const COMMANDS = {
   overload: ['proofs/dist/overload/main.js'],
   keys: ['apps/gateway/dist/keys.js'],
   'dead-letters': ['tools/dist/dead-letters.js'],
+  'images:test': ['node_modules/vitest/vitest.mjs', 'run', '--root', 'e2e/cluster', 'images.spec.ts'],
+  'test:cluster': ['e2e/cluster/cluster-test.sh'],
 };
 const OLDEST_NODE = [20, 19];
 
@@ -62,8 +64,9 @@ function run() {
   // npm changes to the repository's root; names of files are meant from where the person stands.
   const cwd = command === 'ask' ? (process.env.INIT_CWD ?? process.cwd()) : root;
   const env = { ...runningService(), ...process.env };
-  const argv = ['--enable-source-maps', join(root, program), ...words, ...args];
-  const child = spawn(process.execPath, argv, { stdio: 'inherit', cwd, env });
+  const node = program.endsWith('.sh') ? [] : [process.execPath, '--enable-source-maps'];
+  const [file, ...argv] = [...node, join(root, program), ...words, ...args];
+  const child = spawn(file, argv, { stdio: 'inherit', cwd, env });
   process.on('SIGINT', () => undefined); // a terminal sends it to the command as well
   process.on('SIGTERM', () => child.kill('SIGTERM'));
   child.on('exit', (status, signal) => process.exit(status ?? (signal === 'SIGINT' ? 130 : 1)));

@@ -11,8 +11,8 @@ e2e/cluster/images.sh build
 e2e/cluster/images.sh export "$ARCHIVES"
 trap 'e2e/cluster/cluster.sh down' EXIT
 e2e/cluster/cluster.sh up
-e2e/cluster/cluster.sh load "$ARCHIVES"/*.tar
+e2e/cluster/cluster.sh load "$ARCHIVES"
 rm -rf "$ARCHIVES"
-for spec in ${*:-manifests running scaling}; do
+for spec in ${*:-manifests running processor scaling}; do
   e2e/cluster/cluster.sh exec node_modules/.bin/vitest run --root e2e/cluster "$spec.spec.ts"
 done

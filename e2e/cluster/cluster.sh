@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# A real Kubernetes on one Debian machine, as root, without a registry: etcd, control plane, one node with containerd, KEDA.
+# A real Kubernetes on one Debian machine, as root, without a registry: etcd, control plane, one node with containerd,
+# metrics-server, KEDA.
 #   cluster.sh install         Debian's packages that it needs
 #   cluster.sh build           Kubernetes and KEDA from their Go modules, into $SEGUE_CLUSTER_DIR/bin
 #   cluster.sh up | down       starts all of it, ends exactly what it started
 #   cluster.sh definitions     the custom resources of KEDA and of the Prometheus operator
-#   cluster.sh load FILE…      imports images (OCI archives) into the node
+#   cluster.sh load FOLDER     imports the images that images.sh has exported there, and gives them the names that overlays use
 #   cluster.sh exec COMMAND…   runs a command inside, e.g. kubectl
 # Everything lives in a network namespace that leads nowhere: no port collides, nothing is reached from outside.
 set -euo pipefail
@@ -67,7 +68,7 @@ install_packages() {
 build() {
   mkdir -p "$BIN"
   export CGO_ENABLED=0
-  [ -x "$BIN/kube" ] || (cd "$HERE/programs/kube" &&
+  [ "$BIN/kube" -nt "$HERE/programs/kube/go.mod" ] || (cd "$HERE/programs/kube" &&
     go build -p 2 -trimpath -ldflags "-s -w -X k8s.io/component-base/version.gitVersion=$KUBERNETES" -o "$BIN/kube" .)
   local program source=$HOME_DIR/keda
   [ -x "$BIN/keda-adapter" ] && return
@@ -105,7 +106,7 @@ certificates() {
   certificate apiserver /CN=kube-apiserver "DNS:localhost,DNS:kubernetes.default.svc,IP:127.0.0.1,IP:10.96.0.1,IP:$NODE_IP"
   certificate admin /O=system:masters/CN=admin DNS:localhost
   certificate front-proxy /CN=front-proxy DNS:localhost
-  certificate tls /CN=keda "DNS:localhost,DNS:keda-metrics-apiserver.keda.svc,IP:127.0.0.1"
+  certificate tls /CN=apis "DNS:localhost,DNS:keda-metrics-apiserver.keda.svc,DNS:metrics-server.kube-system.svc,IP:127.0.0.1"
   cd - >/dev/null
   cat >"$KUBECONFIG" <<YAML
 apiVersion: v1
@@ -130,6 +131,8 @@ up() {
   control_plane
   node
   definitions
+  sed "s|CA_BUNDLE|$(base64 -w0 "$PKI/ca.crt")|" "$HERE/apis.yaml" | kubectl apply --filename - >/dev/null
+  metrics_server
   keda
 }
 
@@ -171,9 +174,17 @@ node() {
   wait_for 120 'node' kubectl wait --for=condition=Ready node/node-1 --timeout=1s
 }
 
-# The operator, and the adapter through which the horizontal autoscaler asks it, as processes of the node.
+# As a process of the node, as is KEDA.
+metrics_server() {
+  start metrics-server "$BIN/kube" metrics-server --kubeconfig "$KUBECONFIG" --authentication-kubeconfig "$KUBECONFIG" \
+    --authorization-kubeconfig "$KUBECONFIG" --bind-address 127.0.0.1 --secure-port 4443 \
+    --tls-cert-file "$PKI/tls.crt" --tls-private-key-file "$PKI/tls.key" \
+    --kubelet-insecure-tls --kubelet-preferred-address-types InternalIP --kubelet-request-timeout 5s --metric-resolution 10s
+  wait_for 180 'the metrics API' kubectl wait --for=condition=Available --timeout=1s apiservice/v1beta1.metrics.k8s.io
+}
+
+# The operator, and the adapter through which the horizontal autoscaler asks it.
 keda() {
-  sed "s|CA_BUNDLE|$(base64 -w0 "$PKI/ca.crt")|" "$HERE/keda.yaml" | kubectl apply --filename - >/dev/null
   local environment=(env KUBECONFIG="$KUBECONFIG" WATCH_NAMESPACE= POD_NAMESPACE=keda KEDA_CLUSTER_OBJECT_NAMESPACE=keda)
   start keda-operator "${environment[@]}" "$BIN/keda-operator" --cert-dir "$PKI" --leader-elect=false \
     --metrics-bind-address 127.0.0.1:9667 --health-probe-bind-address 127.0.0.1:9668 \
@@ -199,8 +210,13 @@ down() {
 }
 
 load() {
-  local file
-  for file in "$@"; do ctr images import "$file" >/dev/null; done
+  local file app version
+  version=$(command node -p "require('$HERE/../../package.json').version")
+  for file in "$1"/*.tar; do ctr images import "$file" >/dev/null; done
+  for app in gateway encoder-worker llm-worker decoder-worker model; do
+    ctr images tag --force "localhost/segue/$app:test" "docker.io/segue/$app:$version" "registry.example.com/segue/$app:$version" >/dev/null
+  done
+  ctr images tag --force localhost/redis:test docker.io/library/redis:7.2.11 >/dev/null
 }
 
 case ${1:-} in
@@ -209,5 +225,5 @@ case ${1:-} in
   load) "$@" ;;
   up | down | definitions) "$1" ;;
   exec) shift && exec nsenter --net="/run/netns/$NETWORK" "$@" ;;
-  *) sed -n '2,10p' "$0" && exit 2 ;;
+  *) sed -n '2,11p' "$0" && exit 2 ;;
 esac

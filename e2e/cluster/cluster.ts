@@ -27,6 +27,10 @@ export function apply(folder: string, ...args: string[]): Promise<string> {
 
 export const available = (name: string) => kubectl('rollout', 'status', `deployment/${name}`, '--timeout=300s');
 
+export async function readyOf(deployment: string): Promise<number> {
+  return Number(await kubectl('get', 'deployment', deployment, '--output', 'jsonpath={.status.readyReplicas}'));
+}
+
 /** Pods of an app that nobody has told to stop. */
 export async function podsOf(app: string): Promise<readonly Pod[]> {
   const selector = `app.kubernetes.io/name=${app}`;

@@ -18,3 +18,10 @@ export async function run(program: string, ...args: string[]): Promise<string> {
   const { stdout } = await promisify(execFile)(path, args, { cwd: ROOT, encoding: 'utf8', maxBuffer: 2 ** 28 });
   return stdout.trim();
 }
+
+/** Runs the commands of a step of docs/guides/kubernetes.md, as they stand there, but for an overlay's place; what they print. */
+export async function runStep(step: number): Promise<string> {
+  const commands = await run('node', `${HERE}guide.mjs`, String(step));
+  const script = commands.replaceAll('k8s/overlays/production', 'e2e/cluster/overlays/running');
+  return run('bash', '-ec', `trap 'kill $(jobs -p) 2>/dev/null || true' EXIT\n${script}`);
+}

@@ -11,6 +11,7 @@ HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 REPOSITORY=$(cd "$HERE/../.." && pwd)
 HOME_DIR=${SEGUE_CLUSTER_DIR:-/var/tmp/segue-cluster}
 NODE_VERSION=20.20.2
+VERSION=$(command node -p "require('$REPOSITORY/package.json').version")
 APPS='gateway encoder-worker llm-worker decoder-worker'
 export CONTAINERS_CONF=$HERE/containers.conf
 export CONTAINERS_STORAGE_CONF=$HOME_DIR/storage.conf
@@ -92,10 +93,12 @@ make_build() {
 build() {
   bases
   local common=(--isolation chroot --layers --quiet --build-arg BUILD_IMAGE=localhost/build:test --build-arg RUN_IMAGE=localhost/run:test
-    --build-arg REVISION="$(git -C "$REPOSITORY" rev-parse HEAD)" --ignorefile "$REPOSITORY/.dockerignore"
-    --volume "$(npm config get cache):/root/.npm") app
-  for app in $APPS; do buildah build "${common[@]}" --build-arg APP="$app" -t "localhost/segue/$app:test" "$REPOSITORY" >/dev/null; done
-  buildah build "${common[@]}" --target model -t localhost/segue/model:test "$REPOSITORY" >/dev/null
+    --ignorefile "$REPOSITORY/.dockerignore" --volume "$(npm config get cache):/root/.npm") name
+  # The guide's own commands; buildah takes docker's place.
+  docker() { buildah "$1" "${common[@]}" "${@:2}" >/dev/null; }
+  cd "$REPOSITORY"
+  eval "$(command node "$HERE/guide.mjs" 1)"
+  for name in $APPS model; do buildah tag "registry.example.com/segue/$name:$VERSION" "localhost/segue/$name:test"; done
 }
 
 names() { for app in $APPS model; do echo "segue/$app"; done && echo redis && echo pause; }

@@ -11,6 +11,7 @@ describe('every overlay', () => {
     'k8s/overlays/local',
     'k8s/overlays/production',
     'e2e/cluster/overlays/running',
+    'e2e/cluster/overlays/processor',
     'e2e/cluster/overlays/counting',
   ])('%s is taken as it is, under the restricted profile', async (folder) => {
     const output = await apply(folder, '--dry-run=server');

@@ -4,27 +4,41 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { beforeAll, expect, it } from 'vitest';
 import {
   APPS,
-  apply,
   ask,
   available,
   gatewayAddress,
   kubectl,
   podsOf,
+  readyOf,
   tellReplicas,
   wantedReplicas,
   WORKERS,
 } from './cluster.js';
-import { ROOT, tell } from './commands.js';
+import { ROOT, runStep, tell } from './commands.js';
 
-// The whole service in pods of a real kubelet, with KEDA.
+// The whole service of overlays/production in pods of a real kubelet, with KEDA, by the steps of docs/guides/kubernetes.md.
 
 let coffee: Buffer;
 beforeAll(async () => {
   coffee = await readFile(join(ROOT, 'examples/coffee.jpg'));
-  await apply('e2e/cluster/overlays/running');
-  await kubectl('rollout', 'status', 'statefulset/redis', '--timeout=300s');
+  await runStep(2);
+  tell('step 2 of the guide: the password of Redis');
+  await runStep(3);
   for (const name of APPS) await available(name);
-  tell('all available');
+  tell('step 3 of the guide: all available');
+});
+
+it('answers what step 4 of the guide asks', async () => {
+  const words = (await runStep(4)).split('\n').at(-1);
+  tell(`step 4 of the guide: ${words}`);
+  expect(words).toContain('<SEG>');
+});
+
+it('tells the load as step 5 of the guide asks for it', async () => {
+  const output = await runStep(5);
+  const { stages } = JSON.parse(output.slice(output.indexOf('{'))) as { stages: Record<string, object> };
+  tell(`step 5 of the guide: ${JSON.stringify(stages['generate'])}`);
+  expect(Object.keys(stages)).toEqual(Object.keys(WORKERS));
 });
 
 it('answers a question from nothing: encoder and decoder are started for it', async () => {
@@ -138,6 +152,27 @@ it('starts a second llm-worker while there is enough for two, and loses no job w
   tell('one is left');
 });
 
+it('starts a third gateway while two have much to do, by their CPU as metrics-server tells it', async () => {
+  await kubectl('annotate', 'scaledobject/gateway', 'autoscaling.keda.sh/paused-replicas-');
+  await expect.poll(() => readyOf('gateway'), { timeout: 180_000, interval: 1_000 }).toBe(2);
+  tell('two gateways, and requests to both without a pause');
+  let enough = false;
+  const asking = (await podsOf('gateway')).flatMap(({ status }) =>
+    Array.from({ length: 8 }, async () => {
+      while (!enough) await fetch(`http://${status.podIP}:8080/v1/models`).then((response) => response.text());
+    }),
+  );
+  try {
+    await expect.poll(() => readyOf('gateway'), { timeout: 240_000, interval: 1_000 }).toBe(3);
+    tell('three are ready');
+  } finally {
+    enough = true;
+    await Promise.all(asking);
+  }
+  await expect.poll(() => readyOf('gateway'), { timeout: 240_000, interval: 1_000 }).toBe(2);
+  tell('two are left');
+});
+
 async function llmStage(action: 'pause' | 'resume'): Promise<void> {
   const url = `http://${await gatewayAddress()}:8090/stages/generate/${action}`;
   // The key of overlays/running.
@@ -149,11 +184,8 @@ async function keepOneOfEach(): Promise<void> {
   const workers = Object.values(WORKERS);
   const objects = workers.map((name) => `scaledobject/${name}`);
   await kubectl('annotate', '--overwrite', ...objects, 'autoscaling.keda.sh/paused-replicas=1');
+  await kubectl('annotate', '--overwrite', 'scaledobject/gateway', 'autoscaling.keda.sh/paused-replicas=2');
   for (const name of workers) await expect.poll(() => readyOf(name), { timeout: 180_000, interval: 1_000 }).toBe(1);
-}
-
-async function readyOf(deployment: string): Promise<number> {
-  return Number(await kubectl('get', 'deployment', deployment, '--output', 'jsonpath={.status.readyReplicas}'));
 }
 
 /** Submits jobs, does something in the middle, and waits until all have ended. */

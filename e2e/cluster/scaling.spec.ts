@@ -16,7 +16,7 @@ import {
   WORKERS,
   type StageName,
 } from './cluster.js';
-import { ROOT, tell } from './commands.js';
+import { ROOT, runStep, tell } from './commands.js';
 
 // Real gateway, Redis, KEDA and horizontal autoscaler; the workers' pods have no node, only their number counts. What
 // they would do, this process does, when it is time.
@@ -42,13 +42,15 @@ const log = { info: () => undefined, warn: () => undefined, error: () => undefin
 beforeAll(async () => {
   const workers = Object.values(WORKERS).map((name) => `deployment/${name}`);
   // What the spec before may have left: pods that would stay until others are ready, and pauses.
-  await kubectl('delete', 'scaledobject', '--all');
+  await kubectl('delete', 'scaledobject,hpa', '--all');
   await kubectl('delete', '--ignore-not-found', ...workers);
+  if ((await kubectl('get', 'secret', 'redis', '--ignore-not-found')) === '') await runStep(2);
   await apply('e2e/cluster/overlays/counting');
   await kubectl('rollout', 'status', 'statefulset/redis', '--timeout=300s');
   await available('gateway');
-  // The password of overlays/local, the address of overlays/running.
-  redis = openRedis({ url: 'redis://segue:local@10.96.0.100:6379', role: 'worker', log });
+  const password = await kubectl('get', 'secret', 'redis', '--output', 'go-template={{.data.password | base64decode}}');
+  // The address of overlays/node.
+  redis = openRedis({ url: `redis://segue:${password}@10.96.0.100:6379`, role: 'worker', log });
   jobs = new Jobs(redis, { jobKeepMs: 60_000 });
   // What real workers have done would be other rates than those that are given.
   await redis.client.del(KEYS.work, KEYS.arrivals);

@@ -61,11 +61,11 @@ export async function composeGateway(context: ServiceContext<GatewayConfig>): Pr
   const arrivals = new Arrivals(jobs, logger);
   const webhooks = openWebhooks(config, backgroundRedis, logger);
   const rates = new RateLimits(redis);
-  const intake = new Intake(config, { jobs, pictures, catalogue, arrivals, rates, webhooks });
-  const service = new SegmentationService(config, jobs, pictures, intake, renderer, logger);
+  const metrics = new GatewayMetrics(registry, jobs, logger);
+  const intake = new Intake(config, { jobs, pictures, catalogue, arrivals, rates, webhooks, metrics });
+  const service = new SegmentationService(config, jobs, pictures, intake, renderer, logger, metrics);
   const infer = new Infer(service, catalogue);
   const batchStore = new BatchStore(backgroundRedis, { keepMs: config.batchKeepMs });
-  const metrics = new GatewayMetrics(registry, jobs, logger);
   const problems = new ProblemFilter(logger);
   const loads = new LoadReader(jobs, {
     encode: config.encodeTasksPerSecond,

@@ -30,6 +30,11 @@ export class DeadLetters {
     await ask(() => client.ltrim(KEYS.deadLetters, 0, KEPT - 1));
   }
 
+  count(): Promise<number> {
+    const { client, ask } = this.#redis;
+    return ask(() => client.llen(KEYS.deadLetters));
+  }
+
   async list(): Promise<DeadLetter[]> {
     const { client, ask } = this.#redis;
     const letters = await ask(() => client.lrange(KEYS.deadLetters, 0, -1));

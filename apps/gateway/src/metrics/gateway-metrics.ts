@@ -1,12 +1,15 @@
-import { ERROR_CODES } from '@segue/core';
+import { ERROR_CODES, type ErrorCode, type JobEvent, type Stage } from '@segue/core';
 import { QUEUE_KEYS, type Jobs } from '@segue/jobs';
 import type { EndedCall } from '@segue/rpc';
-import { Gauge, Histogram, SECONDS_BUCKETS, type Logger, type Registry } from '@segue/service';
+import { Counter, Gauge, Histogram, SECONDS_BUCKETS, type Logger, type Registry } from '@segue/service';
 
-/** What the gateway measures of its requests and of the queues. */
+/** What the gateway measures of its requests, of the queues, and of Redis. */
 export class GatewayMetrics {
   readonly #http: Histogram<'method' | 'route' | 'status'>;
   readonly #grpc: Histogram<'method' | 'code'>;
+  readonly #first: Histogram<'event'>;
+  readonly #refused: Counter<'code'>;
+  readonly #starting: Counter<'stage'>;
 
   constructor(registry: Registry, jobs: Jobs, logger: Logger) {
     const registers = [registry];
@@ -23,6 +26,46 @@ export class GatewayMetrics {
       labelNames: ['method', 'code'],
       buckets: SECONDS_BUCKETS,
       registers,
+    });
+    this.#first = new Histogram({
+      name: 'segue_first_event_seconds',
+      help: 'Time from a streamed request to its first words (text) and its first mask (segment).',
+      labelNames: ['event'],
+      buckets: SECONDS_BUCKETS,
+      registers,
+    });
+    this.#refused = new Counter({
+      name: 'segue_refused_requests_total',
+      help: 'Requests that were not let in, by code.',
+      labelNames: ['code'],
+      registers,
+    });
+    this.#starting = new Counter({
+      name: 'segue_cold_starts_total',
+      help: 'Jobs that were let in while the stage had no worker and one was being started.',
+      labelNames: ['stage'],
+      registers,
+    });
+    const roundTrip = new Gauge({
+      name: 'segue_redis_round_trip_seconds',
+      help: 'Time of one command to Redis, given when the metrics are read; the same command counts the dead letters.',
+      registers,
+    });
+    new Gauge({
+      name: 'segue_dead_letters',
+      help: 'Tasks that are not tried any more and that nobody has looked at.',
+      registers,
+      async collect() {
+        this.reset();
+        roundTrip.reset();
+        try {
+          const asked = performance.now();
+          this.set(await jobs.deadLetters.count());
+          roundTrip.set((performance.now() - asked) / 1000);
+        } catch (error) {
+          logger.warn({ err: error }, 'could not count the dead letters');
+        }
+      },
     });
     new Gauge({
       name: 'segue_queue_tasks',
@@ -46,6 +89,20 @@ export class GatewayMetrics {
 
   httpRequest(method: string, route: string, status: number, seconds: number): void {
     this.#http.observe({ method, route, status }, seconds);
+  }
+
+  /** An event of a streamed request, so many seconds after it; told of the first of a kind. */
+  firstEvent(event: Extract<JobEvent['type'], 'text' | 'segment'>, seconds: number): void {
+    this.#first.observe({ event }, seconds);
+  }
+
+  refused(code: ErrorCode): void {
+    this.#refused.inc({ code });
+  }
+
+  /** A job waits for workers that are yet to be started. */
+  starting(stages: readonly Stage[]): void {
+    for (const stage of stages) this.#starting.inc({ stage });
   }
 
   grpcRequest({ method, status, seconds }: EndedCall): void {

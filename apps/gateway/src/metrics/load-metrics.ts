@@ -35,4 +35,6 @@ export function measureLoad(registry: Registry, loads: LoadReader, logger: Logge
     'Tasks per second that one busy worker of the stage does, batching included.',
     ({ tasksPerSecond }) => tasksPerSecond,
   );
+  gauge('segue_stage_workers', 'Workers of the stage that are heard of.', ({ workers }) => workers);
+  gauge('segue_stage_busy_ratio', "Share of the workers' hands that hold a task.", ({ busy }) => busy);
 }

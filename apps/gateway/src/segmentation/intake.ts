@@ -6,6 +6,7 @@ import { pictureLimits } from '@segue/service';
 import type { Webhooks } from '@segue/webhooks';
 import type { RateLimits } from '../access/rate-limits.js';
 import type { GatewayConfig } from '../config.js';
+import type { GatewayMetrics } from '../metrics/gateway-metrics.js';
 import type { ModelCatalogue } from '../models/model-catalogue.js';
 import { Admission } from './admission.js';
 import type { Arrivals } from './arrivals.js';
@@ -26,6 +27,7 @@ export interface IntakeParts {
   readonly rates: RateLimits;
   /** Absent where none may be called. */
   readonly webhooks: Webhooks | undefined;
+  readonly metrics: Pick<GatewayMetrics, 'refused' | 'starting'>;
 }
 
 /** What a request comes with besides what it says. */
@@ -57,14 +59,16 @@ export class Intake {
   readonly #admission: Admission;
   readonly #arrivals: Arrivals;
   readonly #webhooks: Webhooks | undefined;
+  readonly #metrics: IntakeParts['metrics'];
 
-  constructor(config: GatewayConfig, { jobs, pictures, catalogue, arrivals, rates, webhooks }: IntakeParts) {
+  constructor(config: GatewayConfig, { jobs, pictures, catalogue, arrivals, rates, webhooks, metrics }: IntakeParts) {
     this.#config = config;
     this.#jobs = jobs;
     this.#pictures = pictures;
     this.#catalogue = catalogue;
     this.#arrivals = arrivals;
     this.#webhooks = webhooks;
+    this.#metrics = metrics;
     this.#rates = rates;
     this.#admission = new Admission(jobs, config);
   }
@@ -117,9 +121,13 @@ export class Intake {
       this.#arrivals.note();
       return await this.#admission.admit({ tenant: tenant.name, priority, timeoutMs }, async (starting) => {
         const imageId = 'imageId' in picture ? picture.imageId : await this.#pictures.put(picture.bytes, size, tenant);
-        return this.#jobs.submit(job(imageId, starting));
+        const submitted = await this.#jobs.submit(job(imageId, starting));
+        this.#metrics.starting(starting);
+        return submitted;
       });
     } catch (error) {
+      if (error instanceof SegueError && (error.code === 'RESOURCE_EXHAUSTED' || error.code === 'UNAVAILABLE'))
+        this.#metrics.refused(error.code);
       if (error instanceof SegueError && error.code === 'RESOURCE_EXHAUSTED') this.#arrivals.refuse(tenant.name);
       throw error;
     }

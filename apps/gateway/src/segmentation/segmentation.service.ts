@@ -14,6 +14,7 @@ import { toJob, type Jobs, type JobRecord, type ListOptions } from '@segue/jobs'
 import type { PictureStore } from '@segue/pictures';
 import type { Logger } from '@segue/service';
 import type { GatewayConfig } from '../config.js';
+import type { GatewayMetrics } from '../metrics/gateway-metrics.js';
 import type { Intake, StoredPicture, Submission } from './intake.js';
 import type { SegmentationCommand, Spelling } from './command.js';
 import { maskEncoder, type EncodeMask, type MaskOptions } from './encoded-mask.js';
@@ -45,6 +46,7 @@ export class SegmentationService {
   readonly #intake: Intake;
   readonly #renderer: Renderer;
   readonly #logger: Logger;
+  readonly #metrics: Pick<GatewayMetrics, 'firstEvent'>;
   readonly #listsPublicJobs: boolean;
   readonly #stopping = new AbortController();
 
@@ -55,6 +57,7 @@ export class SegmentationService {
     intake: Intake,
     renderer: Renderer,
     logger: Logger,
+    metrics: Pick<GatewayMetrics, 'firstEvent'>,
   ) {
     this.#listsPublicJobs = config.listPublicJobs === 'on';
     this.#jobs = jobs;
@@ -62,6 +65,7 @@ export class SegmentationService {
     this.#intake = intake;
     this.#renderer = renderer;
     this.#logger = logger;
+    this.#metrics = metrics;
   }
 
   /** Waits for the whole answer. The job is cancelled when the client goes away, unless it named an idempotency key. */
@@ -89,6 +93,8 @@ export class SegmentationService {
   async *#events(command: SegmentationCommand, caller: Caller, lastOnly: boolean): AsyncGenerator<JobEvent, void> {
     // Who names an idempotency key may come back for the answer: neither the connection nor its deadline ends the job.
     const awaited = command.idempotencyKey !== undefined;
+    const askedAt = performance.now();
+    const seen = new Set<string>();
     const { jobId } = await this.#accept(command, caller, {
       awaited: true,
       deadlineAtMs: awaited ? Infinity : caller.deadlineAtMs,
@@ -98,6 +104,10 @@ export class SegmentationService {
     try {
       for await (const event of this.#jobs.events(jobId, { signal, lastOnly })) {
         ended = isTerminal(event);
+        if ((event.type === 'text' || event.type === 'segment') && !seen.has(event.type)) {
+          seen.add(event.type);
+          this.#metrics.firstEvent(event.type, (performance.now() - askedAt) / 1000);
+        }
         yield event;
       }
       signal.throwIfAborted();
