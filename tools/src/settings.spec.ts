@@ -7,8 +7,8 @@ import { expect, it } from 'vitest';
 import { defaults } from './app-settings.js';
 import { ROOT } from './workspace.js';
 
-it('docs/reference/settings.md names every setting that the apps read', () => {
-  const { status, stderr } = spawnSync(process.execPath, ['tools/settings.mjs', '--check'], {
+it.each(['settings', 'metrics'])('docs/reference/%s.md is as the sources have it', (page) => {
+  const { status, stderr } = spawnSync(process.execPath, [`tools/${page}.mjs`, '--check'], {
     cwd: ROOT,
     encoding: 'utf8',
   });

@@ -35,4 +35,8 @@ it('measures requests, queues and jobs', async () => {
   expect(text).toMatch(/segue_tenant_jobs_total\{.*tenant="public",outcome="completed".*\} 2/);
   expect(text).toMatch(/segue_job_seconds_count\{.*phase="total"\} 2/);
   expect(text).toMatch(/segue_job_segments_total\{.*\} 2/);
+  expect(text).toMatch(/segue_build_info\{.*version="\d+\.\d+\.\d+".*\} 1/);
+  expect(text).toMatch(/segue_stage_workers\{.*stage="generate".*\} 1/);
+  expect(text).toMatch(/segue_dead_letters\{.*\} 0/);
+  expect(Number(/segue_redis_round_trip_seconds\{.*\} (.*)/.exec(text)?.[1])).toBeGreaterThan(0);
 });
