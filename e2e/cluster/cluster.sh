@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # A real Kubernetes on one Debian machine, as root, without a registry: etcd, control plane, one node with containerd,
-# metrics-server, KEDA.
+# metrics-server, KEDA, Prometheus.
 #   cluster.sh install         Debian's packages that it needs
 #   cluster.sh build           Kubernetes and KEDA from their Go modules, into $SEGUE_CLUSTER_DIR/bin
 #   cluster.sh up | down       starts all of it, ends exactly what it started
@@ -134,6 +134,7 @@ up() {
   sed "s|CA_BUNDLE|$(base64 -w0 "$PKI/ca.crt")|" "$HERE/apis.yaml" | kubectl apply --filename - >/dev/null
   metrics_server
   keda
+  prometheus
 }
 
 control_plane() {
@@ -195,6 +196,15 @@ keda() {
     --metrics-service-address 127.0.0.1:9666
   wait_for 180 'the external metrics API' kubectl wait --for=condition=Available --timeout=1s \
     apiservice/v1beta1.external.metrics.k8s.io
+}
+
+# With the rules of components/monitoring, as the Prometheus operator would give them to it.
+prometheus() {
+  sed "s|RUN_DIR|$RUN|g" "$HERE/node/prometheus.yaml" >"$RUN/prometheus.yaml"
+  sed '1,/^spec:/d; s/^  //' "$HERE/../../k8s/components/monitoring/rules.yaml" >"$RUN/rules.yaml"
+  start prometheus prometheus --config.file "$RUN/prometheus.yaml" --storage.tsdb.path "$RUN/prometheus" \
+    --web.listen-address 127.0.0.1:9090
+  wait_for 60 Prometheus inside curl --silent --fail http://127.0.0.1:9090/-/ready
 }
 
 down() {

@@ -46,6 +46,9 @@ export interface Pod {
     readonly deletionTimestamp?: string;
     readonly annotations?: Readonly<Record<string, string>>;
   };
+  readonly spec: {
+    readonly containers: [{ readonly ports: { readonly name: string; readonly containerPort: number }[] }];
+  };
   readonly status: { readonly podIP?: string; readonly conditions?: { type: string; status: string }[] };
 }
 

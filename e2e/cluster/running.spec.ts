@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it } from 'vitest';
 import {
   APPS,
   ask,
@@ -15,18 +15,22 @@ import {
   WORKERS,
 } from './cluster.js';
 import { ROOT, runStep, tell } from './commands.js';
+import { askForDashboard, tellPods } from './prometheus.js';
 
 // The whole service of overlays/production in pods of a real kubelet, with KEDA, by the steps of docs/guides/kubernetes.md.
 
 let coffee: Buffer;
+let telling: ReturnType<typeof tellPods>;
 beforeAll(async () => {
   coffee = await readFile(join(ROOT, 'examples/coffee.jpg'));
   await runStep(2);
   tell('step 2 of the guide: the password of Redis');
+  telling = tellPods();
   await runStep(3);
   for (const name of APPS) await available(name);
   tell('step 3 of the guide: all available');
 });
+afterAll(() => telling.stop());
 
 it('answers what step 4 of the guide asks', async () => {
   const words = (await runStep(4)).split('\n').at(-1);
@@ -42,7 +46,7 @@ it('tells the load as step 5 of the guide asks for it', async () => {
 });
 
 it('answers a question from nothing: encoder and decoder are started for it', async () => {
-  const telling = tellReplicas();
+  const replicas = tellReplicas();
   try {
     await expect
       .poll(wantedReplicas, { timeout: 180_000, interval: 1_000 })
@@ -69,7 +73,7 @@ it('answers a question from nothing: encoder and decoder are started for it', as
     expect(seen).toContain('starting');
     expect(answer.segments.length).toBeGreaterThan(0);
   } finally {
-    await telling.stop();
+    await replicas.stop();
   }
 });
 
@@ -171,6 +175,13 @@ it('starts a third gateway while two have much to do, by their CPU as metrics-se
   }
   await expect.poll(() => readyOf('gateway'), { timeout: 240_000, interval: 1_000 }).toBe(2);
   tell('two are left');
+});
+
+it('has told Prometheus all that the dashboard asks for', async () => {
+  const { asked, empty } = await askForDashboard();
+  tell(`the dashboard: ${asked} queries, ${empty.length} without an answer`);
+  // Nobody need have been refused.
+  expect(empty.filter((query) => !query.includes('refused'))).toEqual([]);
 });
 
 async function llmStage(action: 'pause' | 'resume'): Promise<void> {
