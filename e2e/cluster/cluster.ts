@@ -85,10 +85,13 @@ export function tellReplicas(): { stop(): Promise<void> } {
 }
 
 /** Asks any gateway that is ready; tries again while the service says that it is away for a moment. */
-export async function ask<T>(question: (client: SegueClient) => Promise<T>): Promise<T> {
+export async function ask<T>(
+  question: (client: SegueClient) => Promise<T>,
+  headers: Readonly<Record<string, string>> = {},
+): Promise<T> {
   const deadline = Date.now() + 300_000;
   for (;;) {
-    const client = new SegueClient({ baseUrl: `http://${await gatewayAddress()}:8080` });
+    const client = new SegueClient({ baseUrl: `http://${await gatewayAddress()}:8080`, headers });
     try {
       return await question(client);
     } catch (error) {

@@ -51,8 +51,10 @@ it('answers a question from nothing: encoder and decoder are started for it', as
     await expect
       .poll(wantedReplicas, { timeout: 180_000, interval: 1_000 })
       .toEqual({ encode: 0, generate: 1, decode: 0 });
-    for (const name of [WORKERS.encode, WORKERS.decode])
-      await expect.poll(async () => (await podsOf(name)).length, { timeout: 60_000, interval: 1_000 }).toBe(0);
+    // Those that are told to stop still work for a while.
+    const left = () =>
+      kubectl('get', 'pods', '--output=name', '--selector=app.kubernetes.io/name in (encoder-worker, decoder-worker)');
+    await expect.poll(left, { timeout: 90_000, interval: 1_000 }).toBe('');
     tell('asking; encoder and decoder have no pod');
     const seen: string[] = [];
     const answer = await ask(async (client) => {
@@ -96,18 +98,19 @@ it('serves metrics and documents at the admin port alone', async () => {
 // From here on one of each: what is deleted is to come back by itself.
 it.each([...APPS, 'redis'])('loses no job when a pod of the %s is deleted in mid-job', async (name) => {
   await keepOneOfEach();
-  const { ended, failed } = await whileJobsRun(12, async () => {
+  const { ended, failed } = await whileJobsRun(12, async (open) => {
     const pods = (await podsOf(name)).map(({ metadata }) => metadata.name);
-    tell(`deleting ${pods.join(', ')}`);
     expect(pods).not.toEqual([]);
+    tell(`deleting ${pods.join(', ')}`);
     // An app may be killed at any time; Redis has its time to write down what it holds (appendfsync everysec).
     const grace = name === 'redis' ? [] : ['--grace-period=1'];
-    await kubectl('delete', 'pods', '--wait=false', ...grace, ...pods);
+    await kubectl('delete', 'pods', ...grace, ...pods);
+    tell(`gone, with ${open.size} jobs under way`);
+    expect(open.size).toBeGreaterThan(0);
+    await kubectl('rollout', 'status', `${name === 'redis' ? 'statefulset' : 'deployment'}/${name}`, '--timeout=300s');
   });
-  tell(`${ended} jobs ended after the ${name} was deleted`);
+  tell(`${name} is back; ${ended} jobs ended, ${failed.length} failed`);
   expect(failed).toEqual([]);
-  expect(ended).toBe(12);
-  if (name !== 'redis') await available(name);
 });
 
 it('answers all the while that the model is rolled out again', async () => {
@@ -116,10 +119,9 @@ it('answers all the while that the model is rolled out again', async () => {
   const { ended, failed } = await whileJobsRun(12, async () => {
     await kubectl('rollout', 'restart', ...workers.map((name) => `deployment/${name}`));
     for (const name of workers) await available(name);
-    tell('rolled out');
   });
+  tell(`rolled out; ${ended} jobs ended, ${failed.length} failed`);
   expect(failed).toEqual([]);
-  expect(ended).toBe(12);
 });
 
 it('marks a pod for an autoscaler to spare while its worker is busy', async () => {
@@ -128,7 +130,7 @@ it('marks a pod for an autoscaler to spare while its worker is busy', async () =
     (await podsOf('llm-worker')).map(
       ({ metadata }) => metadata.annotations?.['controller.kubernetes.io/pod-deletion-cost'],
     );
-  const { failed } = await whileJobsRun(40, () =>
+  const { failed } = await whileJobsRun(12, () =>
     expect
       .poll(cost, { timeout: 60_000, interval: 500 })
       .toEqual(['1'])
@@ -151,7 +153,7 @@ it('starts a second llm-worker while there is enough for two, and loses no job w
     await llmStage('resume');
   });
   expect(failed).toEqual([]);
-  expect(ended).toBe(30);
+  tell(`${ended} jobs ended`);
   await expect.poll(() => readyOf('llm-worker'), { timeout: 240_000, interval: 1_000 }).toBe(1);
   tell('one is left');
 });
@@ -199,20 +201,31 @@ async function keepOneOfEach(): Promise<void> {
   for (const name of workers) await expect.poll(() => readyOf(name), { timeout: 180_000, interval: 1_000 }).toBe(1);
 }
 
-/** Submits jobs, does something in the middle, and waits until all have ended. */
-async function whileJobsRun(count: number, disturb: () => Promise<void>) {
-  const ids: string[] = [];
-  for (let index = 0; index < count; index++) {
-    const instruction = `Where is the drink? (${index})`;
-    ids.push((await ask((client) => client.jobs.submit({ image: coffee, instruction, timeoutMs: 600_000 }))).jobId);
-  }
-  await disturb();
+/** Keeps so many jobs under way while something is done, and waits until all have ended. */
+async function whileJobsRun(atOnce: number, disturb: (open: ReadonlySet<string>) => Promise<void>) {
+  const open = new Set<string>();
   const failed: string[] = [];
   let ended = 0;
-  for (const id of ids) {
-    const job = await untilEnded(id);
-    ended++;
-    if (job.state !== 'completed') failed.push(`${id}: ${job.state} ${JSON.stringify(job)}`);
+  let enough = false;
+  const asking = Array.from({ length: atOnce }, async (_, place) => {
+    for (let turn = 0; turn === 0 || !enough; turn++) {
+      const instruction = `Where is the drink? (${place}, ${turn})`;
+      const request = { image: coffee, instruction, timeoutMs: 600_000 };
+      const { jobId } = await ask((client) => client.jobs.submit(request));
+      open.add(jobId);
+      const job = await untilEnded(jobId);
+      open.delete(jobId);
+      ended++;
+      if (job.state !== 'completed') failed.push(JSON.stringify(job));
+    }
+  });
+  const asked = Promise.all(asking);
+  try {
+    await expect.poll(() => open.size, { timeout: 60_000, interval: 50 }).toBeGreaterThan(atOnce / 2);
+    await disturb(open);
+  } finally {
+    enough = true;
+    await asked;
   }
   return { ended, failed };
 }
@@ -221,6 +234,6 @@ async function untilEnded(id: string) {
   for (;;) {
     const job = await ask((client) => client.jobs.get(id));
     if (['completed', 'failed', 'cancelled'].includes(job.state)) return job;
-    await sleep(500);
+    await sleep(200);
   }
 }
