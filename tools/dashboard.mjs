@@ -42,7 +42,7 @@ function draw({ panels: all, times: xs }) {
   const UNITS = {
     s: (value) => (value < 1 ? `${Number((value * 1000).toPrecision(3))} ms` : `${Number(value.toPrecision(3))} s`),
     bytes: (value) => `${Math.round(value / 2 ** 20)} MiB`,
-    Bps: (value) => `${Number((value / 1e6).toPrecision(2))} MB/s`,
+    Bps: (value) => `${Number((value / 1e3).toPrecision(2))} kB/s`,
     percentunit: (value) => `${Number((100 * value).toPrecision(3))} %`,
   };
   for (const { type, title, gridPos, series: lines, fieldConfig } of all) {

@@ -43,20 +43,22 @@ async function writePods(): Promise<void> {
   await rename(`${PODS_FILE}.new`, PODS_FILE);
 }
 
-/** Every query of the dashboard that had no answer at any time of the last half hour, and how many there are in all. */
+/** Every query of the dashboard that had no answer in the last half hour, or none with the labels of its legend; and how many there are. */
 export async function askForDashboard(): Promise<{ readonly asked: number; readonly empty: readonly string[] }> {
   const file = join(ROOT, 'k8s/components/monitoring/dashboard.json');
   const { panels } = JSON.parse(await readFile(file, 'utf8')) as {
-    panels: { targets?: { expr: string }[] }[];
+    panels: { targets?: { expr: string; legendFormat: string }[] }[];
   };
-  const queries = panels.flatMap(({ targets = [] }) => targets.map(({ expr }) => expr));
+  const queries = panels.flatMap(({ targets = [] }) => targets);
   const empty: string[] = [];
-  for (const query of queries) {
+  for (const { expr: query, legendFormat } of queries) {
     const end = Date.now() / 1000;
     const asked = new URLSearchParams({ query, start: String(end - 1_800), end: String(end), step: '15' });
     const response = await fetch(`http://127.0.0.1:9090/api/v1/query_range?${asked}`);
-    const { data } = (await response.json()) as { data: { result: unknown[] } };
-    if (data.result.length === 0) empty.push(query);
+    const { data } = (await response.json()) as { data: { result: { metric: object }[] } };
+    const labels = [...legendFormat.matchAll(/\{\{(\w+)\}\}/g)].map(([, label = '']) => label);
+    const named = data.result.filter(({ metric }) => labels.every((label) => label in metric));
+    if (named.length === 0) empty.push(query);
   }
   return { asked: queries.length, empty };
 }

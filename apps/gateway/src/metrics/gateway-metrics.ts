@@ -1,4 +1,4 @@
-import { ERROR_CODES, type ErrorCode, type JobEvent, type Stage } from '@segue/core';
+import { ERROR_CODES, STAGES, type ErrorCode, type JobEvent, type Stage } from '@segue/core';
 import { QUEUE_KEYS, type Jobs } from '@segue/jobs';
 import type { EndedCall } from '@segue/rpc';
 import { Counter, Gauge, Histogram, SECONDS_BUCKETS, type Logger, type Registry } from '@segue/service';
@@ -46,6 +46,9 @@ export class GatewayMetrics {
       labelNames: ['stage'],
       registers,
     });
+    // There from the beginning, so that the first of a kind is seen as a change.
+    for (const code of ['RESOURCE_EXHAUSTED', 'UNAVAILABLE'] as const) this.#refused.inc({ code }, 0);
+    for (const stage of STAGES) this.#starting.inc({ stage }, 0);
     new Gauge({
       name: 'segue_redis_round_trip_seconds',
       help: 'Time of one command to Redis, given when the metrics are read.',

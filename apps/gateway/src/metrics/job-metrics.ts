@@ -32,6 +32,8 @@ export class JobMetrics {
       labelNames: ['outcome', 'code'],
       registers,
     });
+    // There from the beginning, so that the first job is seen as a change.
+    this.#jobs.inc({ outcome: 'completed', code: '' }, 0);
     this.#tenants = new Counter({
       name: 'segue_tenant_jobs_total',
       help: 'Jobs that have ended, by tenant and outcome.',
