@@ -66,7 +66,7 @@ function draw({ panels: all, times: xs }) {
       width,
       height: height - 24 - 20 * Math.ceil(Math.max(1, lines.length) / 3),
       scales: { y: { range: (_, low, high) => [min ?? low ?? 0, high > 0 ? high * 1.1 : 1] } },
-      axes: [{}, { size: 64, values: (_, ticks) => ticks.map(show) }],
+      axes: [{ space: 90 }, { size: 64, values: (_, ticks) => ticks.map(show) }],
       series: [
         {},
         ...lines.map(({ label }, index) => ({ label, stroke: COLOURS[index % COLOURS.length], width: 1.5 })),

@@ -52,6 +52,8 @@ export class WorkerMetrics {
       labelNames: ['from', 'to'],
       registers,
     });
+    // There from the beginning, so that the first tensors are seen as a change.
+    if (stage !== 'encode') this.#tensorBytes.inc({ from: 'encode', to: stage }, 0);
     this.#cache = new Counter({
       name: 'segue_cache_requests_total',
       help: 'Look-ups of a cache by outcome.',
