@@ -5,14 +5,21 @@ set -euo pipefail
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 cd "$HERE/../.."
 ARCHIVES=${SEGUE_CLUSTER_DIR:-/var/tmp/segue-cluster}/archives
-type -P etcd containerd buildah promtool >/dev/null || e2e/cluster/cluster.sh install
+step() { printf '▸ %s (%d s)\n' "$1" "$SECONDS"; }
+
+type -P etcd containerd buildah prometheus >/dev/null || { step 'Installing packages' && e2e/cluster/cluster.sh install; }
+step 'Kubernetes and KEDA, compiled where they are not yet'
 e2e/cluster/cluster.sh build
+step 'Images, by step 1 of the guide'
 e2e/cluster/images.sh build
 e2e/cluster/images.sh export "$ARCHIVES"
+step 'Starting the cluster'
 trap 'e2e/cluster/cluster.sh down' EXIT
 e2e/cluster/cluster.sh up
 e2e/cluster/cluster.sh load "$ARCHIVES"
 rm -rf "$ARCHIVES"
 for spec in ${*:-manifests running processor scaling}; do
+  step "$spec"
   e2e/cluster/cluster.sh exec node_modules/.bin/vitest run --root e2e/cluster "$spec.spec.ts"
 done
+step 'All of it passed'

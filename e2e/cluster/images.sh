@@ -98,6 +98,8 @@ build() {
   docker() { buildah "$1" "${common[@]}" "${@:2}" >/dev/null; }
   cd "$REPOSITORY"
   eval "$(command node "$HERE/guide.mjs" 1)"
+  # What buildah leaves of stages that it took from its cache.
+  buildah rm --all >/dev/null
   for name in $APPS model; do buildah tag "registry.example.com/segue/$name:$VERSION" "localhost/segue/$name:test"; done
 }
 

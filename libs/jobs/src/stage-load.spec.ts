@@ -55,6 +55,12 @@ it('goes by the measured rate of busy workers, and wants them 70 % busy', () => 
   expect(generate.demandWorkers).toBeCloseTo(5);
 });
 
+it('wants no more encoders because pictures are encoded while the language model has much to do', () => {
+  const work = (stage: string) => (stage === 'encode' ? { ...NOTHING, done: 140 } : NOTHING);
+  const { encode } = stageLoads(DEPTH, { arrivalsPerSecond: 7, work }, [], SEEDS);
+  expect(encode.demandWorkers).toBeCloseTo(1);
+});
+
 it('is the same for all who ask: workers tell Redis what they did, gateways what came', async () => {
   const [one, two] = [fixture.open(), fixture.open()];
   fixture.startWorkers();

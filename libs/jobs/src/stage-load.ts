@@ -38,10 +38,11 @@ export function stageLoads(
   seeds: SeedRates,
 ): Record<Stage, StageLoad> {
   const all = ({ waiting, active, coming }: QueueDepth): number => waiting + active + coming;
-  const jobs = demand.work('generate').done + SEED_JOBS;
+  const jobs = demand.work('generate').done;
   const load = (stage: Stage): StageLoad => {
     const { done, busyMs, busyDone } = demand.work(stage);
-    const visitsPerJob = (done + SEED_JOBS) / jobs;
+    // Pictures are encoded ahead of a stage that has much before it: that is no more of them for each job.
+    const visitsPerJob = (done + SEED_JOBS) / ((stage === 'encode' ? Math.max(done, jobs) : jobs) + SEED_JOBS);
     const tasksPerSecond = (busyDone + seeds[stage] * SEED_SECONDS) / (busyMs / 1000 + SEED_SECONDS);
     // What `encode` gives on waits in the queue of `generate` already; masks are asked for only as words are written.
     const tasks = all(depth[stage]) + (stage === 'decode' ? all(depth.generate) * visitsPerJob : 0);
