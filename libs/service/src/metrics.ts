@@ -7,7 +7,9 @@ export { Counter, Gauge, Histogram, Registry } from 'prom-client';
 /** Upper bounds in seconds that fit everything from a cache hit to a job that used all of its time. */
 export const SECONDS_BUCKETS = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600];
 
-const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string };
+const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
+  version: string;
+};
 
 /**
  * How often the event loop's lag is looked at, in milliseconds, which `nodejs_eventloop_lag_p99_seconds` and its like include.
