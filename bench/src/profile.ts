@@ -39,15 +39,15 @@ export async function drawProfiles(out: string, count: number): Promise<void> {
   }
   mkdirSync(out, { recursive: true });
   for (const name of readdirSync(kept)) {
-    // The session's thread has a profile of its own, in which there is little but its native run.
-    for (const [place, file] of readdirSync(join(kept, name)).sort().entries()) {
-      const profile = JSON.parse(readFileSync(join(kept, name, file), 'utf8')) as Profiler.Profile;
-      const frames = framesOf(profile, from, to);
-      const title = `${place === 0 ? name : `${name}, thread ${place}`}: ${(frames.total / 1000 / count).toFixed(1)} ms a question, ${count} questions`;
-      const target = join(out, `profile-${name}${place === 0 ? '' : `-thread-${place}`}.svg`);
-      writeFileSync(target, drawFlameGraph(frames, title, count));
-      step(`${title}: ${target}`);
-    }
+    // The main thread's profile is written first; of the others there is none, or one of the time that they waited.
+    const [file] = readdirSync(join(kept, name)).sort();
+    if (file === undefined) throw new Error(`${name} wrote no profile.`);
+    const profile = JSON.parse(readFileSync(join(kept, name, file), 'utf8')) as Profiler.Profile;
+    const frames = framesOf(profile, from, to);
+    const title = `${name}: ${(frames.total / 1000 / count).toFixed(1)} ms a question, ${count} questions`;
+    const target = join(out, `profile-${name}.svg`);
+    writeFileSync(target, drawFlameGraph(frames, title, count));
+    step(`${title}: ${target}`);
   }
 }
 
