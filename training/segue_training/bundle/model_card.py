@@ -37,10 +37,16 @@ _ABILITIES = """- It finds things of COCO's 80 classes, by their names, by quest
 _OWN = """- It was fine-tuned on own pictures for: {}. What follows is said of its base, of which fine-tuning keeps most.
 """
 
+_LAST_RUN = "Options of the last run of training; what came before it is told in `training/README.md`."
+
 _QUALITY = """gIoU is the mean of the masks' IoUs, cIoU the pooled one; a missing mask counts as 0. `named`: share of answers with a
 mask under the right name, `answered`: share with a mask. `mask_only` is the mode without words; `control` ignores the question and takes what the
 detector is surest of; `ceiling` is the mask decoder given the true name. The photos were held out from this training, but the
 published vision encoder has probably seen them: expect less on photos of your own.
+
+`explicit` questions name one thing, `reasoning` ones mean it without naming it (`reasoning_held_out`: the same about the twelve classes that
+`train --zero-shot` leaves out), `several` name two things, `plural` mean all of a class, `referring` one of several (left, right,
+largest), and `follow_up` lean on an earlier question. Served is the exported bundle, whose language model is rounded to fewer bits.
 """
 _SCORES = """A segment's score is the probability that its mask is right, that is, overlaps the thing meant with an IoU of at least 0.5.
 The table is cross-fitted: each half of the photos is scored with weights fitted on the other half.
@@ -70,7 +76,7 @@ def model_card(manifest: dict[str, Any], notes: str = "") -> str:
     if serving:
         sections += ["## What it can and cannot do", _OWN.format(own) + _ABILITIES if own else _ABILITIES]
     if manifest["training"]:
-        sections += ["## Training", _facts(manifest["training"])]
+        sections += ["## Training", *([] if own else [_LAST_RUN]), _facts(manifest["training"])]
     if manifest["quality"]:
         sections += ["## Measured quality", _QUALITY]
         for source, figures in manifest["quality"].items():
