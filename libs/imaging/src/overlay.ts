@@ -9,6 +9,8 @@ export interface OverlayOptions {
   /** The answer, written under the picture. */
   readonly text?: string;
   readonly limits?: PictureLimits;
+  /** Longest side in pixels at most; 1600 unless given. */
+  readonly largest?: number;
 }
 
 /** Bounds of the longest side in pixels: an overlay is made for looking at. */
@@ -16,13 +18,13 @@ const [SMALLEST, LARGEST] = [640, 1600];
 /** A picture that is narrower gets white on its right. */
 const NARROWEST_LEGEND = 320;
 
-/** Paints masks over their picture and writes the answer under it. Gives a PNG with a longest side of 640 to 1600 pixels. */
+/** Paints masks over their picture and writes the answer under it. Gives a PNG with a longest side of 640 to `largest` pixels. */
 export async function renderOverlay(
   bytes: Uint8Array,
   segments: readonly OverlaySegment[],
-  { text, limits = DEFAULT_PICTURE_LIMITS }: OverlayOptions = {},
+  { text, limits = DEFAULT_PICTURE_LIMITS, largest = LARGEST }: OverlayOptions = {},
 ): Promise<Buffer> {
-  const picture = await fitToScreen(await decodePicture(bytes, limits));
+  const picture = await fitToScreen(await decodePicture(bytes, limits), largest);
   for (const { index, mask } of segments) paintMask(picture, mask, segmentColour(index));
   const { width, height, data } = picture;
   const canvas = sharp(data, { raw: { width, height, channels: 3 } });
@@ -50,9 +52,9 @@ export async function renderOverlay(
     .toBuffer();
 }
 
-async function fitToScreen({ width, height, data }: RgbImage): Promise<RgbImage> {
+async function fitToScreen({ width, height, data }: RgbImage, largest: number): Promise<RgbImage> {
   const longest = Math.max(width, height);
-  const scale = Math.min(Math.max(longest, SMALLEST), LARGEST) / longest;
+  const scale = Math.min(Math.max(longest, SMALLEST), largest) / longest;
   const size = { width: Math.max(1, Math.round(width * scale)), height: Math.max(1, Math.round(height * scale)) };
   const picture = sharp(data, { raw: { width, height, channels: 3 } }).resize({ ...size, fit: 'fill' });
   return { ...size, data: await picture.raw().toBuffer() };
