@@ -114,6 +114,18 @@ describe.skipIf(withoutBrowser)('the page: in use', () => {
     expect(await phone.page.evaluate(() => document.documentElement.scrollHeight <= innerHeight)).toBe(true);
   }, 120_000);
 
+  it('shows all of what the model knows on a phone', async () => {
+    const { page } = await fixture.open(PHONE);
+    await page.getByText('What it knows').click();
+    const { left, right, bottom } = await page
+      .locator('.about > div')
+      .evaluate((element) => element.getBoundingClientRect().toJSON() as DOMRect);
+    const { width, height } = page.viewportSize()!;
+    expect(left).toBeGreaterThanOrEqual(0);
+    expect(right).toBeLessThanOrEqual(width);
+    expect(bottom).toBeLessThanOrEqual(height);
+  });
+
   it.each(['light', 'dark'] as const)(
     'has no violations of axe in any state (%s)',
     async (colorScheme) => {
