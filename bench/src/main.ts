@@ -93,7 +93,7 @@ async function measure(plan: Plan, without: readonly string[], deployments: Depl
   };
   const pipeline = await start('pipeline', () => startInProcess('pipeline'));
   const bare = await start('bare', () => startInProcess('bare'));
-  await start('segue', () => startSegue());
+  const segue = await start('segue', () => startSegue());
   await start('ray', startRay);
   await start('fastapi', startFastApi);
   const contestants = deployments.flatMap((deployment) => deployment.contestants);
@@ -114,8 +114,19 @@ async function measure(plan: Plan, without: readonly string[], deployments: Depl
     words.eight = await pipeline.tokensPerSecond(8);
   }
   const languageRuns = (await bare?.languageRuns()) ?? [];
+  if (segue) step('Starting one more of each app');
+  const starts = await segue?.starts?.();
   const cells = await runRounds(contestants, workload, plan);
-  return { agreement, warmUp: warm, idle, words, languageRuns, cells, memory: memory(contestants) };
+  return {
+    agreement,
+    warmUp: warm,
+    idle,
+    words,
+    languageRuns,
+    ...(starts && { starts }),
+    cells,
+    memory: memory(contestants),
+  };
 }
 
 /** Numbers to three decimal places, which keeps the file small. */

@@ -58,6 +58,12 @@ export function writeReport(results: Results, summaries: readonly Summary[], tar
         (results.idle.find((one) => one.contestant === contestant)?.cores ?? 0).toFixed(3),
       ]),
     ),
+    ...(results.starts
+      ? [
+          `One more of each app serves after ${list(results.starts, (ms) => `${(ms / 1000).toFixed(1)} s`)}: process, loading and checking ` +
+            'the bundle, a first run.',
+        ]
+      : []),
     ...(Number.isFinite(results.words.one)
       ? [
           `The language model alone writes ${results.words.one.toFixed(1)} tokens/s for one answer and ` +

@@ -18,6 +18,8 @@ export interface Results {
   readonly words: { readonly one: number; readonly eight: number };
   /** How long the language graph alone takes for batches of several sizes. */
   readonly languageRuns: readonly LanguageRun[];
+  /** Milliseconds from the start of one more of each of Segue's apps until it serves; absent where Segue takes no part. */
+  readonly starts?: Readonly<Record<string, number>>;
   readonly memory: readonly { readonly contestant: string; readonly mib: Readonly<Record<string, number>> }[];
   readonly cells: readonly Cell[];
 }

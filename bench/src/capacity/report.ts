@@ -53,9 +53,9 @@ export function writeCapacity(results: Results): string {
     'Replicas with cores of their own; milliseconds that a question spends in a stage beyond its service time.',
     formulasBesideSimulated(times),
     '## Replicas and price',
-    `Formulas: replicas of which 70 % are busy; in ${COLD_START} s of a cold start so many questions come, and so many seconds later the ` +
+    `Formulas: replicas of which 70 % are busy; in ${COLD_START} s of a cold start (an example) so many questions come, and so many seconds later the ` +
       `replicas have caught up; the price is that of the cores that the replicas and the front keep busy when they all work, at ` +
-      `${CORE_HOUR} a core-hour, and is in its currency. Latencies are simulated.`,
+      `${CORE_HOUR} a core-hour (an example, too), and is in its currency. Latencies are simulated.`,
     replicasAndPrice(times),
     '',
   ].join('\n\n');

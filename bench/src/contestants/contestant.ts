@@ -37,5 +37,7 @@ export interface Contestant {
 /** Contestants that run in the same processes. */
 export interface Deployment {
   readonly contestants: readonly Contestant[];
+  /** Milliseconds from the start of one more of each app until it serves; absent where there are none. */
+  readonly starts?: () => Promise<Readonly<Record<string, number>>>;
   stop(): Promise<void>;
 }

@@ -1,4 +1,4 @@
-import { LocalSystem, type LocalSystemOptions } from '@segue/local-system';
+import { APPS, LocalSystem, type LocalSystemOptions } from '@segue/local-system';
 import { connectOverGrpc } from '@segue/testing';
 import { BUNDLE } from '../workspace.js';
 import type { Deployment } from './contestant.js';
@@ -17,6 +17,16 @@ export async function startSegue(nodeArguments?: LocalSystemOptions['nodeArgumen
       { name: 'Segue gRPC', ask: grpcAsk(client), stream: grpcStream(client), processes },
       { name: 'Segue HTTP', ask: httpAsk(segment), stream: httpStream(segment), processes },
     ],
+    async starts() {
+      const tookMs: Record<string, number> = {};
+      for (const kind of APPS) {
+        const begunAtMs = performance.now();
+        const { name } = await system.add(kind);
+        tookMs[kind] = performance.now() - begunAtMs;
+        await system.remove(name);
+      }
+      return tookMs;
+    },
     stop: () => system.stop(),
   };
 }
