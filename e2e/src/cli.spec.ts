@@ -59,7 +59,10 @@ describe('segue', () => {
     expect(status).toBe(0);
     const expected = await system.client.segment({ image: WIDE, instruction: MANY_SEGMENTS });
     expect(stdout.trim()).toBe(expected.text.trim());
-    for (const { phrase } of expected.segments) expect(stderr).toContain(phrase);
+    for (const { phrase, score } of expected.segments) {
+      expect(stderr).toContain(phrase);
+      expect(stderr).toContain(`score ${score.toFixed(2)}${score < 0.5 ? ', not sure' : ''}\n`);
+    }
     expect((await readdir(join(folder, 'answers'))).sort()).toEqual(['wide.json', 'wide.overlay.png']);
   });
 

@@ -98,7 +98,7 @@ async function question(client: SegueClient): Promise<Finding> {
   const ms = Math.round(performance.now() - startedAt);
   const wrong = firstWrongMask(answer);
   if (wrong !== undefined) return { found: wrong, remedy: 'Gateway and workers may be of different versions.' };
-  return `answered in ${ms} ms: ${answer.text}`;
+  return `answered in ${ms} ms`;
 }
 
 async function testPicture(): Promise<Uint8Array> {

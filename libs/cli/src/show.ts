@@ -20,11 +20,17 @@ export async function answerOf(
   throw new SegueError('UNAVAILABLE', 'The service ended the answer early. Ask again.');
 }
 
+/** Below this a mask is more likely wrong than right, here as on the page. */
+const DOUBT_BELOW = 0.5;
+
 /** What is not part of the answer goes to standard error. */
 export function describe({ segments, timingsMs, model }: Answer): void {
   for (const { index, phrase, area, score, mask } of segments) {
     const share = (100 * area) / (mask.size[0] * mask.size[1]);
-    process.stderr.write(`  ${index + 1} ${phrase}: ${share.toFixed(1)} % of the photo, score ${score.toFixed(2)}\n`);
+    const doubt = score < DOUBT_BELOW ? ', not sure' : '';
+    process.stderr.write(
+      `  ${index + 1} ${phrase}: ${share.toFixed(1)} % of the photo, score ${score.toFixed(2)}${doubt}\n`,
+    );
   }
   process.stderr.write(`  ${model}: ${Math.round(timingsMs.total)} ms\n`);
 }
