@@ -6,7 +6,7 @@ import { startRenderer, type Renderer } from '@segue/imaging';
 import { Jobs, type TaskHost } from '@segue/jobs';
 import { RedisPictureStore } from '@segue/pictures';
 import { openRedis, type RedisConnection } from '@segue/redis';
-import { DRAIN_SHARE, redisTlsOf, type ServiceContext, type ServiceOptions } from '@segue/service';
+import { DRAIN_SHARE, redisOf, type ServiceContext, type ServiceOptions } from '@segue/service';
 import { BatchRunner, BatchStore } from '@segue/batches';
 import { followCertificates, grpcServerCredentials, tlsFilesOf, type Certificates } from '@segue/tls';
 import { WebhookQueue, type Webhooks } from '@segue/webhooks';
@@ -47,13 +47,11 @@ export async function composeGateway(context: ServiceContext<GatewayConfig>): Pr
   const catalogue = await ModelCatalogue.load(config.modelsDir, config.model);
 
   const certificates = await openCertificates(config, logger);
-  const { redisUrl: url } = config;
-  const tls = redisTlsOf(config);
-  const redis = openRedis({ url, tls, role: 'producer', log: logger });
+  const redis = openRedis({ ...redisOf(config), role: 'producer', log: logger });
   const jobs = new Jobs(redis, config);
   const pictures = new RedisPictureStore(redis, { keepMs: config.pictureKeepMs });
   // A connection of its own: work on queues waits for a Redis that is away, requests must not.
-  const backgroundRedis = openRedis({ url, tls, role: 'worker', log: logger });
+  const backgroundRedis = openRedis({ ...redisOf(config), role: 'worker', log: logger });
   const background = new Jobs(backgroundRedis, config);
 
   const { renderThreads: threads, maxRenderedBytes: maxKeptBytes } = config;

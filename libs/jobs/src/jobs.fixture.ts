@@ -15,6 +15,7 @@ const silent = { info: () => undefined, warn: () => undefined, error: () => unde
 
 interface OpenOptions {
   readonly url: string;
+  readonly sentinels: readonly string[];
   readonly role: RedisRole;
   readonly jobKeepMs: number;
 }
@@ -67,8 +68,9 @@ export function useJobs() {
   });
   afterAll(() => redis.stop());
 
-  function open({ url = redis.url, role = 'worker', jobKeepMs = 60_000 }: Partial<OpenOptions> = {}): OpenedJobs {
-    return new OpenedJobs(openRedis({ url, role, log: silent }), jobKeepMs);
+  function open(options: Partial<OpenOptions> = {}): OpenedJobs {
+    const { url = redis.url, sentinels = [], role = 'worker', jobKeepMs = 60_000 } = options;
+    return new OpenedJobs(openRedis({ url, sentinels, role, log: silent }), jobKeepMs);
   }
   return {
     /** As another process has them: connections of their own. */

@@ -12,6 +12,8 @@ export interface RedisServerOptions {
   readonly port?: number;
   /** Writes are kept on disk, so that {@link RedisServer.restart} finds them again (Redis's append-only file). */
   readonly durable?: boolean;
+  /** Port of the server of this machine that it copies. */
+  readonly replicaOf?: number;
   /** Speaks TLS alone, to clients with a certificate of the CA. PEM files. */
   readonly tls?: { readonly certFile: string; readonly keyFile: string; readonly caFile: string };
   readonly onLine?: ((line: string) => void) | undefined;
@@ -72,7 +74,7 @@ export class RedisServer {
   }
 
   #run(): Program {
-    const { tls } = this.#options;
+    const { replicaOf, tls } = this.#options;
     const settings = {
       ...(tls
         ? {
@@ -89,6 +91,7 @@ export class RedisServer {
       loglevel: 'warning',
       appendonly: this.#options.durable ? 'yes' : 'no',
       'maxmemory-policy': 'noeviction',
+      ...(replicaOf !== undefined && { replicaof: `127.0.0.1 ${replicaOf}` }),
     };
     const args = Object.entries(settings).flatMap(([name, value]) => [`--${name}`, String(value)]);
     return new Program({ name: 'redis', command: [findRedis(), ...args], env: {}, onLine: this.#options.onLine });

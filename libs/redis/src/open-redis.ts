@@ -12,8 +12,15 @@ import type { Log } from './log.js';
 export type RedisRole = 'producer' | 'worker';
 
 export interface RedisConnectionOptions {
-  /** `redis://host:port`, or `rediss://` with TLS. */
+  /** `redis://host:port`, or `rediss://` with TLS; with Sentinels the name of the master in the place of the host. */
   readonly url: string;
+  /**
+   * `host:port` of Redis Sentinels; none without. What a master took last may be lost with it, since it copies to its replicas
+   * afterwards: `min-replicas-to-write 1` bounds that to seconds.
+   * @see https://redis.io/docs/latest/develop/reference/sentinel-clients/
+   */
+  readonly sentinels?: readonly string[];
+  readonly sentinelPassword?: string | undefined;
   /** For `rediss:`; read once. */
   readonly tls?: RedisTlsFiles;
   /** `producer` for whoever answers requests, `worker` for whoever works on a queue. */
@@ -66,6 +73,8 @@ const FAREWELL_MS = 1_000;
 const COMMAND_TIMEOUT_MS = 2_000;
 const LONGEST_RECONNECT_WAIT_MS = 1_000;
 
+const SENTINEL_PORT = 26_379;
+
 /** Queues ask again and again while Redis refuses what they say; of those errors one is told in this time. */
 const TELL_EVERY_MS = 5_000;
 
@@ -84,8 +93,9 @@ class Client extends Redis {
 }
 
 /** Opens a connection. Returns at once: Redis may come later. */
-export function openRedis({ url, role, log, tls = {} }: RedisConnectionOptions): RedisConnection {
-  const security = url.startsWith('rediss:') ? { tls: readTls(tls) } : {};
+export function openRedis(options: RedisConnectionOptions): RedisConnection {
+  const { url, role, log } = options;
+  const address = addressOptions(options);
   let [away, closed] = [false, false];
   const opened: Redis[] = [];
   let toldAt = -Infinity;
@@ -101,7 +111,7 @@ export function openRedis({ url, role, log, tls = {} }: RedisConnectionOptions):
   const connect = (): Redis => {
     const redis = new Client(url, {
       ...ROLE_OPTIONS[role],
-      ...security,
+      ...address,
       connectTimeout: COMMAND_TIMEOUT_MS,
       keepAlive: 10_000,
       // ioredis leaves its own attempt uncaught, which would end the process: who listens subscribes again by itself.
@@ -155,6 +165,24 @@ export function openRedis({ url, role, log, tls = {} }: RedisConnectionOptions):
       closed = true;
       for (const redis of opened.splice(0)) redis.disconnect();
     },
+  };
+}
+
+function addressOptions({ url, sentinels = [], sentinelPassword, tls = {} }: RedisConnectionOptions) {
+  const security = url.startsWith('rediss:') ? { tls: readTls(tls) } : {};
+  if (sentinels.length === 0) return security;
+  return {
+    ...security,
+    ...(security.tls && { enableTLSForSentinelMode: true, sentinelTLS: security.tls }),
+    ...(sentinelPassword !== undefined && { sentinelPassword }),
+    name: new URL(url).hostname,
+    sentinels: sentinels.map((sentinel) => {
+      const { hostname, port } = new URL(`redis://${sentinel}`);
+      return { host: hostname, port: Number(port || SENTINEL_PORT) };
+    }),
+    // A master that is cut off closes no connection, and one that has become a replica keeps them.
+    failoverDetector: true,
+    reconnectOnError: (error: Error) => error.message.startsWith('READONLY'),
   };
 }
 

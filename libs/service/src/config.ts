@@ -122,8 +122,12 @@ export const serviceSettings = (defaults: { readonly httpPort: number }) => ({
 
 /** Settings of every app that works on jobs. */
 export const jobSettings = {
-  /** Where Redis is; `rediss:` for TLS. */
+  /** Where Redis is; `rediss:` for TLS. With `SEGUE_REDIS_SENTINELS`, the name of the master in the place of a host: `redis://user:password@mymaster`. */
   redisUrl: url(['redis:', 'rediss:'], 'redis://127.0.0.1:6379'),
+  /** Redis Sentinels, `host:port` separated by commas: they are asked where the master is. */
+  redisSentinels: list(),
+  /** Of the Sentinels themselves, where they ask for one. */
+  redisSentinelPassword: text(''),
   /** PEM files for `rediss:`: the CA of Redis' certificate where it is no public one, and our own certificate where Redis asks for it. */
   redisCaFile: text(''),
   redisCertFile: text(''),
@@ -138,15 +142,23 @@ export const jobSettings = {
   pictureKeepMs: integer(3_600_000, { min: 1000 }),
 };
 
-/** The TLS files of the connection to Redis. */
-export const redisTlsOf = (config: {
+/** How the connection to Redis is opened. */
+export const redisOf = (config: {
+  readonly redisUrl: string;
+  readonly redisSentinels: readonly string[];
+  readonly redisSentinelPassword: string;
   readonly redisCaFile: string;
   readonly redisCertFile: string;
   readonly redisKeyFile: string;
 }) => ({
-  caFile: config.redisCaFile || undefined,
-  certFile: config.redisCertFile || undefined,
-  keyFile: config.redisKeyFile || undefined,
+  url: config.redisUrl,
+  sentinels: config.redisSentinels,
+  sentinelPassword: config.redisSentinelPassword || undefined,
+  tls: {
+    caFile: config.redisCaFile || undefined,
+    certFile: config.redisCertFile || undefined,
+    keyFile: config.redisKeyFile || undefined,
+  },
 });
 
 /** Limits on pictures, the same at the gateway that accepts them and the encoder that decodes them. */

@@ -10,7 +10,7 @@ export {
   pictureSettings,
   port,
   positive,
-  redisTlsOf,
+  redisOf,
   serviceSettings,
   someOf,
   text,

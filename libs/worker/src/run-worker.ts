@@ -5,7 +5,7 @@ import { Jobs, type StageHost } from '@segue/jobs';
 import { chooseDevice, deviceName, openSessions } from '@segue/onnx';
 import { RedisPictureStore } from '@segue/pictures';
 import { openRedis, type RedisConnection } from '@segue/redis';
-import { DRAIN_SHARE, redisTlsOf, runService, type App, type Logger, type ServiceConfig } from '@segue/service';
+import { DRAIN_SHARE, redisOf, runService, type App, type Logger, type ServiceConfig } from '@segue/service';
 import { TensorDirectory } from '@segue/tensor-exchange';
 import { followCertificates, grpcChannelCredentials, grpcServerCredentials, tlsFilesOf } from '@segue/tls';
 import { WorkerMetrics } from './metrics.js';
@@ -18,6 +18,8 @@ const OLD_HOLDS = 'the certificates were changed but cannot be used: the old one
 /** The settings that the kit itself reads; `workerSettings()` declares them. */
 export interface WorkerConfig extends ServiceConfig {
   readonly redisUrl: string;
+  readonly redisSentinels: readonly string[];
+  readonly redisSentinelPassword: string;
   readonly redisCaFile: string;
   readonly redisCertFile: string;
   readonly redisKeyFile: string;
@@ -64,7 +66,7 @@ export async function runWorker<S extends Stage, C extends WorkerConfig>(
       metrics.runsOn(deviceName(device));
       logger.info({ device: deviceName(device), ...(fallback !== undefined && { fallback }) }, 'device chosen');
 
-      const connection = openRedis({ url: config.redisUrl, role: 'worker', log: logger, tls: redisTlsOf(config) });
+      const connection = openRedis({ ...redisOf(config), role: 'worker', log: logger });
       redis = connection;
       closing.push(() => connection.close());
       const jobs = new Jobs(connection, config);

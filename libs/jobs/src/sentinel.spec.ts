@@ -1,0 +1,75 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { findRedis, Program, RedisServer } from '@segue/local-system';
+import freePort from 'get-port';
+import { expect, test } from 'vitest';
+import { fakeStages, lastEvent, newJob, until, useJobs } from './jobs.fixture.js';
+
+const fixture = useJobs();
+const SENTINELS = 3;
+
+/** A master with a replica, and three Sentinels of which two decide. */
+async function watchedRedis() {
+  const master = await RedisServer.start();
+  const replica = await RedisServer.start({ replicaOf: master.port });
+  const copy = fixture.open({ url: replica.url });
+  const folder = await mkdtemp(join(tmpdir(), 'segue-sentinel-'));
+  const sentinels: Program[] = [];
+  const addresses: string[] = [];
+  fixture.onEnd(async () => {
+    for (const program of sentinels) await program.kill();
+    await Promise.all([master.stop(), replica.stop(), rm(folder, { recursive: true, force: true })]);
+  });
+  await until(async () => (await copy.redis.info('replication')).includes('master_link_status:up'), 30_000);
+  for (let i = 0; i < SENTINELS; i++) {
+    const port = await freePort();
+    const file = join(folder, `${i}.conf`);
+    const lines = [
+      `port ${port}`,
+      'bind 127.0.0.1',
+      `dir ${folder}`,
+      `sentinel monitor segue 127.0.0.1 ${master.port} 2`,
+      'sentinel down-after-milliseconds segue 1000',
+      'sentinel failover-timeout segue 5000',
+    ];
+    await writeFile(file, lines.join('\n'));
+    sentinels.push(new Program({ name: 'sentinel', command: [findRedis(), file, '--sentinel'], env: {} }));
+    addresses.push(`127.0.0.1:${port}`);
+  }
+  return { master, replica, options: { url: 'redis://segue', sentinels: addresses } };
+}
+
+test('jobs go on with the replica when their master is lost', { timeout: 60_000 }, async () => {
+  const { master, replica, options } = await watchedRedis();
+  const worker = fixture.open(options);
+  const jobs = fixture.open({ ...options, role: 'producer' });
+  await until(() => jobs.ping());
+  let held = true;
+  const generate: typeof fakeStages.generate = async (context) => {
+    while (held) await sleep(20);
+    return fakeStages.generate(context);
+  };
+  const hosts = [
+    worker.stageHost({ stage: 'encode', concurrency: 4, process: fakeStages.encode }),
+    worker.stageHost({ stage: 'generate', concurrency: 4, process: generate }),
+    worker.stageHost({ stage: 'decode', concurrency: 4, process: fakeStages.decode }),
+    worker.answerStage({ concurrency: 4 }),
+  ];
+  for (const host of hosts) void host.start();
+  const before = await Promise.all([1, 2, 3].map(() => jobs.submit(newJob())));
+  // All that was accepted is copied by then.
+  expect(await worker.redis.wait(1, 5_000)).toBe(1);
+
+  await master.program.kill();
+  held = false;
+  await until(() => jobs.ping(), 30_000);
+  const after = await jobs.submit(newJob());
+  for (const { jobId } of [...before, after]) {
+    expect((await lastEvent(jobs, jobId)).type).toBe('completed');
+  }
+  expect(await jobs.redis.info('replication')).toContain('role:master');
+  expect(await jobs.redis.info('server')).toContain(`tcp_port:${replica.port}`);
+  for (const host of hosts) await host.close({ graceMs: 0 });
+});
