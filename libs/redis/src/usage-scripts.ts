@@ -1,5 +1,5 @@
 import { KEYS } from './keys.js';
-import { defineScript, figureOf, NOW_LUA, type Script } from './lua.js';
+import { defineScript, figureOf, NOW_LUA, redisNowMs, type Script } from './lua.js';
 import type { RedisConnection } from './open-redis.js';
 
 const DAY_MS = 86_400_000;
@@ -38,6 +38,11 @@ export class UsageScripts {
 
   async count(tenant: string, figure: keyof Usage, more: number): Promise<void> {
     await this.#count([KEYS.usage('')], [tenant, figure, more]);
+  }
+
+  /** The day by which is counted now, `YYYY-MM-DD`. */
+  async today(): Promise<string> {
+    return new Date(await redisNowMs(this.#redis)).toISOString().slice(0, 10);
   }
 
   /** @param days any time of the first and of the last, in milliseconds since the epoch. */
