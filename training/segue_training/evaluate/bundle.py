@@ -2,8 +2,8 @@
 
     python -m segue_training.evaluate.bundle --bundle models/segue-smol --coco DIR --out FILE [--record]
 
-asks the questions of `evaluate` and so measures what quantisation costs. `--record` writes the figures into the bundle's
-manifest and model card, beside those of the PyTorch model.
+asks the questions of `evaluate` and so measures what quantisation costs; it also counts which things are taken for others.
+`--record` writes the figures into the bundle's manifest and model card, beside those of the PyTorch model.
 """
 
 from __future__ import annotations
