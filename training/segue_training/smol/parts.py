@@ -133,9 +133,9 @@ def _quality(facts: Facts) -> dict[str, Any]:
 
 
 def _training(facts: Facts) -> dict[str, Any]:
-    """The checkpoint's options without the paths of the machine that trained it, and its calibration."""
-    options = {key: value for key, value in facts.get("options", {}).items() if "/" not in str(value)}
-    described = {"data": "COCO train2017; 35 photos with known ids were held out to measure", **options}
+    """The checkpoint's options and its calibration."""
+    data = "COCO train2017; 35 photos with known ids were held out to measure"
+    described = {"data": data, **facts.get("options", {})}
     if calibration := facts.get("calibration"):
         described["calibration"] = (
             f"logit of refusals shifted by {calibration['refusal_bias']} where an answer begins: on training photos "

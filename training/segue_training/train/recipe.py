@@ -117,9 +117,10 @@ def finish(
 
 
 def _used(options: argparse.Namespace) -> dict[str, str]:
-    """The options that had an effect."""
+    """The options that had an effect, without the paths of this machine."""
     masks = ("decoder_steps", "decoder_again_steps", "refiner_steps") if options.start else ()
-    return {key: str(value) for key, value in vars(options).items() if value is not None and key not in masks}
+    given = {key: value for key, value in vars(options).items() if value is not None and key not in masks}
+    return {key: str(value) for key, value in given.items() if not isinstance(value, Path)}
 
 
 def _categories(coco: Path) -> list[list[str]]:
