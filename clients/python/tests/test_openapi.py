@@ -38,3 +38,20 @@ def test_openapi_python_client_makes_a_client_that_asks(url: str, tmp_path: Path
         answer = importlib.import_module("generated.api.segmentation.segment").sync(client=client, body=form)
         assert isinstance(answer.text, str)
         assert len(answer.segments) == answer.text.count("<SEG>")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        # Schemathesis takes the schema of an event stream for that of an event and its name, not of the event's data.
+        ["--checks", "response_schema_conformance", "--include-path-regex", "^/v1/(models|images|usage|jobs)$"],
+        ["--checks", "not_a_server_error,status_code_conformance,content_type_conformance"],
+    ],
+    ids=["shapes", "statuses and types"],
+)
+def test_the_service_answers_as_its_description_says(url: str, options: list[str], tmp_path: Path) -> None:
+    """Schemathesis makes requests of the description and looks whether each answer is in it."""
+    program = str(Path(sys.executable).with_name("schemathesis"))
+    command = [program, "run", f"{url}/openapi.json", *options, "--max-examples", "5", "--seed", "1", "--no-color"]
+    run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stdout + run.stderr

@@ -46,7 +46,16 @@ export function Answers(
 
 /** The failures that an operation can answer with. */
 export function Fails(...statuses: readonly (keyof typeof PROBLEMS)[]): MethodDecorator {
-  const content = { 'application/problem+json': { schema: schemaOf('Problem') } };
+  return failures(statuses, 'application/problem+json', 'Problem');
+}
+
+/** As `Fails`, in the words of OpenAI. */
+export function FailsAsOpenAi(...statuses: readonly (keyof typeof PROBLEMS)[]): MethodDecorator {
+  return failures(statuses, 'application/json', 'OpenAiError');
+}
+
+function failures(statuses: readonly number[], type: string, schema: SchemaName): MethodDecorator {
+  const content = { [type]: { schema: schemaOf(schema) } };
   return applyDecorators(
     ...statuses.map((status) => ApiResponse({ status, description: PROBLEMS[status] ?? '', content })),
   );

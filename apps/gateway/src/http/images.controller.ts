@@ -30,7 +30,7 @@ export class ImagesController {
   )
   @Takes('ImageRequest')
   @Answers(201, 'The picture is stored.', { 'application/json': 'Image' })
-  @Fails(400, 413, 415, 503)
+  @Fails(400, 413, 415, 429, 503)
   async store(@Req() request: FastifyRequest): Promise<Body<'Image'>> {
     const { image, rest } = readBody(request);
     parseOptions(NO_OPTIONS, rest);

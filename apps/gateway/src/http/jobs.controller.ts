@@ -26,7 +26,7 @@ export class JobsController {
   @TakesIdempotencyKey()
   @Takes('SegmentRequest')
   @Answers(202, 'Accepted; Location says where the job is.', { 'application/json': 'Job' })
-  @Fails(400, 404, 409, 413, 415, 429, 503)
+  @Fails(400, 403, 404, 409, 413, 415, 429, 503)
   async submit(
     @Req() request: FastifyRequest,
     @Res() reply: FastifyReply,

@@ -219,6 +219,9 @@ export const SCHEMAS = {
   }),
   Error: ErrorSchema,
   Problem: ProblemSchema,
+  OpenAiError: z.strictObject({
+    error: z.strictObject({ message: z.string(), type: z.string(), param: z.null(), code: z.string() }),
+  }),
 };
 
 export type Body<K extends keyof typeof SCHEMAS> = z.infer<(typeof SCHEMAS)[K]>;

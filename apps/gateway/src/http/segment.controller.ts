@@ -30,7 +30,7 @@ export class SegmentController {
   @TakesIdempotencyKey()
   @Takes('SegmentRequest')
   @Answers(200, 'The answer.', { 'application/json': 'Answer', 'text/event-stream': 'events', 'image/png': 'picture' })
-  @Fails(400, 404, 409, 413, 415, 429, 499, 503, 504)
+  @Fails(400, 403, 404, 409, 413, 415, 429, 499, 503, 504)
   async segment(
     @Req() request: FastifyRequest,
     @Res() reply: FastifyReply,

@@ -3,7 +3,7 @@ import { ApiBody, ApiTags } from '@nestjs/swagger';
 import { ChatRequestSchema, CompletionStream, toAsked, toCompletion, toOpenAiError } from '@segue/dialects';
 import { SegueError, type JobEvent } from '@segue/core';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { Answers, Does, Fails, schemaOf } from '../http/api-docs.js';
+import { Answers, Does, FailsAsOpenAi, schemaOf } from '../http/api-docs.js';
 import { callerOf } from '../http/caller.js';
 import { sendFrames } from '../http/event-stream.js';
 import { toSegmentBody } from '../http/json.js';
@@ -32,7 +32,7 @@ export class ChatController {
   )
   @ApiBody({ required: true, schema: schemaOf('ChatRequest') })
   @Answers(200, 'The completion.', { 'application/json': 'ChatCompletion', 'text/event-stream': 'chunks' })
-  @Fails(400, 404, 429, 503, 504)
+  @FailsAsOpenAi(400, 404, 413, 415, 429, 503, 504)
   async create(@Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<void> {
     const chat = parseOptions(ChatRequestSchema, request.body ?? {});
     const { mask_format: maskFormat, polygon_tolerance: tolerance } = chat;
