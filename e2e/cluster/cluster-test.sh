@@ -18,7 +18,7 @@ trap 'e2e/cluster/cluster.sh down' EXIT
 e2e/cluster/cluster.sh up
 e2e/cluster/cluster.sh load "$ARCHIVES"
 rm -rf "$ARCHIVES"
-for spec in ${*:-manifests running processor scaling}; do
+for spec in ${*:-manifests running processor scaling sentinel}; do
   step "$spec"
   e2e/cluster/cluster.sh exec node_modules/.bin/vitest run --root e2e/cluster "$spec.spec.ts"
 done

@@ -16,7 +16,7 @@ BIN=$HOME_DIR/bin
 RUN=$HOME_DIR/run/cluster
 PKI=$RUN/pki
 NETWORK=segue-cluster
-VOLUME=/var/tmp/segue-cluster-redis # as overlay/volume.yaml names it
+VOLUME=/var/tmp/segue-cluster-redis # as the volumes of overlays/node and overlays/sentinel name it
 NODE_IP=198.18.0.1
 KUBERNETES=v1.34.4
 KEDA=v2.21.0
@@ -161,7 +161,7 @@ control_plane() {
 node() {
   local file
   mkdir -p "$RUN/cni"
-  install -d -o 999 -g 999 "$VOLUME"
+  install -d -o 999 -g 999 "$VOLUME"{,-1,-2}
   for file in containerd.toml cni.conflist kubelet.yaml proxy.yaml; do
     sed "s|RUN_DIR|$RUN|g" "$HERE/node/$file" >"$RUN/$file"
   done
@@ -216,7 +216,7 @@ down() {
   ip netns del "$NETWORK" 2>/dev/null || true
   find /sys/fs/cgroup -depth -type d -path '*/kubepods*' -exec rmdir {} + 2>/dev/null || true
   while read -r mount; do umount -l "$mount"; done < <(awk -v run="$RUN/" 'index($2, run) == 1 { print $2 }' /proc/mounts | sort -r)
-  rm -rf "$RUN" "$VOLUME"
+  rm -rf "$RUN" "$VOLUME"{,-1,-2}
 }
 
 load() {

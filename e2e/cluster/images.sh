@@ -62,7 +62,7 @@ make_run() {
 make_redis() {
   unpack redis libc6 libgcc-s1 libstdc++6 redis-tools redis-server libssl3 libsystemd0 liblzf1 libjemalloc2 liblua5.1-0 \
     lua-cjson lua-bitop libatomic1 libcap2 libgcrypt20 libgpg-error0 liblz4-1 liblzma5 libzstd1 coreutils libacl1 libattr1 \
-    libgmp10 libselinux1 libpcre2-8-0
+    libgmp10 libselinux1 libpcre2-8-0 dash sed
   image redis:test redis
   # buildah gives to root what it adds; the data are Redis's.
   local container

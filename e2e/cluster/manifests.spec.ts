@@ -14,6 +14,7 @@ describe('every overlay', () => {
     'e2e/cluster/overlays/processor',
     'e2e/cluster/overlays/counting',
     'e2e/cluster/overlays/others',
+    'e2e/cluster/overlays/sentinel',
   ])('%s is taken as it is, under the restricted profile', async (folder) => {
     const output = await apply(folder, '--dry-run=server');
     tell(`${folder}: the API server takes ${output.split('\n').length - 1} objects`);

@@ -1,6 +1,5 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import {
   APPS,
@@ -15,6 +14,7 @@ import {
   WORKERS,
 } from './cluster.js';
 import { ROOT, runStep, tell } from './commands.js';
+import { whileJobsRun } from './jobs.js';
 import { askForDashboard, tellPods } from './prometheus.js';
 
 // The whole service of overlays/production in pods of a real kubelet, with KEDA, by the steps of docs/guides/kubernetes.md.
@@ -98,7 +98,7 @@ it('serves metrics and documents at the admin port alone', async () => {
 // From here on one of each: what is deleted is to come back by itself.
 it.each([...APPS, 'redis'])('loses no job when a pod of the %s is deleted in mid-job', async (name) => {
   await keepOneOfEach();
-  const { ended, failed } = await whileJobsRun(12, async (open) => {
+  const { ended, failed } = await whileJobsRun(coffee, 12, async (open) => {
     const pods = (await podsOf(name)).map(({ metadata }) => metadata.name);
     expect(pods).not.toEqual([]);
     tell(`deleting ${pods.join(', ')}`);
@@ -116,7 +116,7 @@ it.each([...APPS, 'redis'])('loses no job when a pod of the %s is deleted in mid
 it('answers all the while that the model is rolled out again', async () => {
   await keepOneOfEach();
   const workers = Object.values(WORKERS);
-  const { ended, failed } = await whileJobsRun(12, async () => {
+  const { ended, failed } = await whileJobsRun(coffee, 12, async () => {
     await kubectl('rollout', 'restart', ...workers.map((name) => `deployment/${name}`));
     for (const name of workers) await available(name);
   });
@@ -130,7 +130,7 @@ it('marks a pod for an autoscaler to spare while its worker is busy', async () =
     (await podsOf('llm-worker')).map(
       ({ metadata }) => metadata.annotations?.['controller.kubernetes.io/pod-deletion-cost'],
     );
-  const { failed } = await whileJobsRun(12, () =>
+  const { failed } = await whileJobsRun(coffee, 12, () =>
     expect
       .poll(cost, { timeout: 60_000, interval: 500 })
       .toEqual(['1'])
@@ -145,7 +145,7 @@ it('starts a second llm-worker while there is enough for two, and loses no job w
   await keepOneOfEach();
   // Held, so that it does not depend on the machine how much there is to do.
   await llmStage('pause');
-  const { ended, failed } = await whileJobsRun(30, async () => {
+  const { ended, failed } = await whileJobsRun(coffee, 30, async () => {
     await kubectl('annotate', 'scaledobject/llm-worker', 'autoscaling.keda.sh/paused-replicas-');
     tell('30 jobs wait, and the autoscaler may have two llm-workers');
     await expect.poll(() => readyOf('llm-worker'), { timeout: 240_000, interval: 1_000 }).toBe(2);
@@ -198,41 +198,4 @@ async function keepOneOfEach(): Promise<void> {
   await kubectl('annotate', '--overwrite', ...objects, 'autoscaling.keda.sh/paused-replicas=1');
   await kubectl('annotate', '--overwrite', 'scaledobject/gateway', 'autoscaling.keda.sh/paused-replicas=2');
   for (const name of workers) await expect.poll(() => readyOf(name), { timeout: 180_000, interval: 1_000 }).toBe(1);
-}
-
-/** Keeps so many jobs under way while something is done, and waits until all have ended. */
-async function whileJobsRun(atOnce: number, disturb: (open: ReadonlySet<string>) => Promise<void>) {
-  const open = new Set<string>();
-  const failed: string[] = [];
-  let ended = 0;
-  let enough = false;
-  const asking = Array.from({ length: atOnce }, async (_, place) => {
-    for (let turn = 0; turn === 0 || !enough; turn++) {
-      const instruction = `Where is the drink? (${place}, ${turn})`;
-      const request = { image: coffee, instruction, timeoutMs: 600_000 };
-      const { jobId } = await ask((client) => client.jobs.submit(request));
-      open.add(jobId);
-      const job = await untilEnded(jobId);
-      open.delete(jobId);
-      ended++;
-      if (job.state !== 'completed') failed.push(JSON.stringify(job));
-    }
-  });
-  const asked = Promise.all(asking);
-  try {
-    await expect.poll(() => open.size, { timeout: 60_000, interval: 50 }).toBeGreaterThan(atOnce / 2);
-    await disturb(open);
-  } finally {
-    enough = true;
-    await asked;
-  }
-  return { ended, failed };
-}
-
-async function untilEnded(id: string) {
-  for (;;) {
-    const job = await ask((client) => client.jobs.get(id));
-    if (['completed', 'failed', 'cancelled'].includes(job.state)) return job;
-    await sleep(200);
-  }
 }

@@ -24,6 +24,7 @@ const CLUSTER_WIDE = ['Namespace', 'PriorityClass'];
 interface Container {
   readonly name: string;
   readonly image: string;
+  readonly command?: string[];
   readonly args?: string[];
   readonly env?: { name: string; value?: string; valueFrom?: { secretKeyRef?: { name: string } } }[];
   readonly envFrom?: { configMapRef: { name: string } }[];
@@ -39,7 +40,7 @@ interface Pod {
   readonly automountServiceAccountToken: boolean;
   readonly securityContext: Record<string, unknown>;
   readonly initContainers?: Container[];
-  readonly containers: [Container];
+  readonly containers: [Container, ...Container[]];
 }
 interface Resource {
   readonly apiVersion: string;
@@ -187,16 +188,80 @@ describe.skipIf(!kustomize).each(folders)('k8s/%s', (folder) => {
     });
 });
 
-/** What `kubectl apply -k` would send; a component is rendered over the base. */
-function render(folder: string): Resource[] {
+describe.skipIf(!kustomize)('three Redis with Sentinels, and nothing may talk to anything else', () => {
+  const resources = render('components/network-policy', 'components/redis-sentinel');
+  const find = (kind: string, name: string): Resource | undefined =>
+    resources.find((one) => one.kind === kind && one.metadata.name === name);
+  const redis = find('StatefulSet', 'redis');
+  const containers = redis?.spec.template.spec.containers ?? [];
+  const scripts = resources.find(({ metadata }) => metadata.name.startsWith('redis-sentinel-'))?.data ?? {};
+
+  it('has a Sentinel beside each Redis, two of which decide, and keeps two of three through a drain', () => {
+    expect(redis?.spec.replicas).toBe(3);
+    expect(containers.map(({ name }) => name)).toEqual(['redis', 'sentinel']);
+    // One image: the overlays name its version.
+    expect(new Set(containers.map(({ image }) => image)).size).toBe(1);
+    expect(scripts['sentinel.sh']).toContain('sentinel monitor segue redis-0.redis 6379 2');
+    expect(find('PodDisruptionBudget', 'redis')?.spec).toEqual({
+      minAvailable: 2,
+      selector: { matchLabels: { [NAME]: 'redis' } },
+    });
+  });
+
+  it('runs scripts that are there, with no password in what they call', () => {
+    for (const { command, volumeMounts } of containers) {
+      const [shell, script = ''] = command ?? [];
+      expect(shell).toBe('sh');
+      expect(volumeMounts).toContainEqual({ name: 'scripts', mountPath: '/scripts', readOnly: true });
+      const text = scripts[script.replace('/scripts/', '')] ?? '';
+      execFileSync('sh', ['-n'], { input: text });
+      expect(text).toMatch(/^exec redis-server /m);
+      expect(text).not.toMatch(/^(exec )?redis-\w+ .*PASSWORD/m);
+    }
+  });
+
+  it.each(APPS)('tells the %s where every Sentinel is and how the master is called', (name) => {
+    const sentinels = ['redis-0.redis:26379', 'redis-1.redis:26379', 'redis-2.redis:26379'].join(',');
+    const { env = [], envFrom = [] } = find('Deployment', name)?.spec.template.spec.containers[0] ?? {};
+    expect(find('ConfigMap', envFrom[0]?.configMapRef.name ?? '')?.data?.['SEGUE_REDIS_SENTINELS']).toBe(sentinels);
+    const values = Object.fromEntries(env.map((variable) => [variable.name, variable.value]));
+    expect(values['SEGUE_REDIS_URL']).toBe('redis://segue:$(REDIS_PASSWORD)@segue');
+    expect(values['SEGUE_REDIS_SENTINEL_PASSWORD']).toBe('$(REDIS_PASSWORD)');
+    // Kubernetes puts in what stands before, and leaves the rest as it is written.
+    expect(env[0]).toEqual({
+      name: 'REDIS_PASSWORD',
+      valueFrom: { secretKeyRef: { name: 'redis', key: 'password' } },
+    });
+  });
+
+  it('lets apps, Redis and Sentinels talk to Redis and Sentinels, and nobody else', () => {
+    const who = { matchExpressions: [{ key: NAME, operator: 'In', values: [...APPS, 'redis'] }] };
+    const where = { matchLabels: { [NAME]: 'redis' } };
+    const ports = [{ port: 'redis' }, { port: 'sentinel' }];
+    expect(containers.flatMap((one) => one.ports ?? []).map(({ name }) => ({ port: name }))).toEqual(ports);
+    expect(find('NetworkPolicy', 'redis')?.spec).toEqual({
+      podSelector: where,
+      policyTypes: ['Ingress'],
+      ingress: [{ from: [{ podSelector: who }], ports }],
+    });
+    expect(find('NetworkPolicy', 'to-redis')?.spec).toEqual({
+      podSelector: who,
+      policyTypes: ['Egress'],
+      egress: [{ to: [{ podSelector: where }], ports }],
+    });
+  });
+});
+
+/** What `kubectl apply -k` would send; components are rendered over the base. */
+function render(...folders: [string, ...string[]]): Resource[] {
   if (!kustomize) return [];
-  if (folder.startsWith('overlays/')) return parse(join(ROOT, 'k8s', folder));
+  if (folders[0].startsWith('overlays/')) return parse(join(ROOT, 'k8s', folders[0]));
   const temporary = realpathSync(mkdtempSync(join(tmpdir(), 'segue-kustomize-')));
   const path = (name: string) => relative(temporary, join(ROOT, 'k8s', name));
   try {
     writeFileSync(
       join(temporary, 'kustomization.yaml'),
-      JSON.stringify({ namespace: 'segue', resources: [path('base')], components: [path(folder)] }),
+      JSON.stringify({ namespace: 'segue', resources: [path('base')], components: folders.map(path) }),
     );
     return parse(temporary);
   } finally {
