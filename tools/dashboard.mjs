@@ -1,15 +1,14 @@
 // Renews docs/images/dashboard.png: draws the panels of components/monitoring/dashboard.json from what a running Prometheus answers.
 // node tools/dashboard.mjs [PROMETHEUS_URL [MINUTES]]
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { chromium } from 'playwright-core';
+import { launchBrowser } from './browser.mjs';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const [url = 'http://127.0.0.1:9090', minutes = '15'] = process.argv.slice(2);
 const { panels } = JSON.parse(readFileSync(join(root, 'k8s/components/monitoring/dashboard.json'), 'utf8'));
-const executablePath = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find(existsSync);
 const plotting = dirname(createRequire(import.meta.url).resolve('uplot'));
 
 const STEP_S = 5;
@@ -80,7 +79,7 @@ function draw({ panels: all, times: xs }) {
   document.body.style.height = `${bottom * ROW}px`;
 }
 
-const browser = await chromium.launch({ executablePath, args: ['--no-sandbox', '--disable-background-networking'] });
+const browser = await launchBrowser();
 try {
   const page = await browser.newPage({ viewport: { width: 1440, height: 900 } });
   await page.addStyleTag({ path: join(plotting, 'uPlot.min.css') });

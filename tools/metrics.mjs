@@ -1,12 +1,12 @@
 // Writes docs/reference/metrics.md from the metrics that the apps declare: names, kinds, labels and their help.
 // `node tools/metrics.mjs` writes it; with --check it only says whether it is as it would be written.
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import ts from 'typescript';
+import { writeOrCheck } from './generated-page.mjs';
 
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), '..');
-const PAGE = join(ROOT, 'docs/reference/metrics.md');
 const SOURCES = [
   ['All apps', ['libs/service/src/metrics.ts']],
   ['gateway', ['gateway', 'job', 'load'].map((subject) => `apps/gateway/src/metrics/${subject}-metrics.ts`)],
@@ -62,9 +62,4 @@ ${sections.join('\n\n')}
 `;
 }
 
-const written = page();
-if (!process.argv.includes('--check')) writeFileSync(PAGE, written);
-else if (!existsSync(PAGE) || readFileSync(PAGE, 'utf8') !== written) {
-  console.error('docs/reference/metrics.md is out of date: node tools/metrics.mjs writes it anew.');
-  process.exitCode = 1;
-}
+writeOrCheck('docs/reference/metrics.md', page(), 'tools/metrics.mjs');

@@ -1,17 +1,15 @@
 // Renews docs/images/page.png from a running service and its model: npm start in one terminal, then
 // node tools/screenshots.mjs [URL] in another.
-import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { chromium } from 'playwright-core';
+import { launchBrowser } from './browser.mjs';
 
 const QUESTIONS = ['Where could I pour a drink?', 'Where is the cake?', 'Segment the cup and the spoon.'];
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const url = process.argv[2] ?? 'http://localhost:8080';
-const executablePath = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find(existsSync);
 
-const browser = await chromium.launch({ executablePath, args: ['--no-sandbox', '--disable-background-networking'] });
+const browser = await launchBrowser();
 try {
   const page = await browser.newPage({ viewport: { width: 1240, height: 760 } });
   await page.goto(url);

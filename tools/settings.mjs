@@ -1,12 +1,12 @@
 // Writes docs/reference/settings.md from the settings that the apps declare (`defineConfig`): names, defaults, and their
 // comments. `node tools/settings.mjs` writes it; with --check it only says whether it is as it would be written.
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import ts from 'typescript';
+import { writeOrCheck } from './generated-page.mjs';
 
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), '..');
-const PAGE = join(ROOT, 'docs/reference/settings.md');
 const APPS = ['gateway', 'encoder-worker', 'llm-worker', 'decoder-worker'];
 /** Where settings are declared that several apps have, and constants that are their defaults. */
 const SHARED = [
@@ -119,9 +119,4 @@ ${apps.map(own).join('\n\n')}
 `;
 }
 
-const written = page();
-if (!process.argv.includes('--check')) writeFileSync(PAGE, written);
-else if (!existsSync(PAGE) || readFileSync(PAGE, 'utf8') !== written) {
-  console.error('docs/reference/settings.md is out of date: node tools/settings.mjs writes it anew.');
-  process.exitCode = 1;
-}
+writeOrCheck('docs/reference/settings.md', page(), 'tools/settings.mjs');

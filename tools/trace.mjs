@@ -1,7 +1,7 @@
 // Renews docs/images/trace.png: starts the four apps, takes the spans of the second question, which is the first about its picture, as a
 // collector would, and draws them. After npm start -- --once, which builds.
 import { once } from 'node:events';
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { dirname, join } from 'node:path';
 import { json } from 'node:stream/consumers';
@@ -9,10 +9,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { SegueClient } from '@segue/client';
 import { LocalSystem } from '@segue/local-system';
-import { chromium } from 'playwright-core';
+import { launchBrowser } from './browser.mjs';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
-const executablePath = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find(existsSync);
 const TRACE = '0af7651916cd43dd8448eb211c80319c';
 
 const spans = [];
@@ -101,7 +100,7 @@ function draw(lines) {
   }
 }
 
-const browser = await chromium.launch({ executablePath, args: ['--no-sandbox', '--disable-background-networking'] });
+const browser = await launchBrowser();
 try {
   const page = await browser.newPage({ viewport: { width: 1240, height: 200 } });
   await page.addStyleTag({ content: 'body { margin: 0 12px 12px; font: 12px sans-serif; background: #fff }' });
