@@ -1,4 +1,5 @@
 import { SegueError, type Answer, type JobEvent, type JobEventBody } from '@segue/client';
+import { DOUBT_BELOW } from '@segue/core/score';
 
 /** Shows the words of an answer as they come. */
 export function showWords(event: JobEventBody): void {
@@ -19,9 +20,6 @@ export async function answerOf(
   }
   throw new SegueError('UNAVAILABLE', 'The service ended the answer early. Ask again.');
 }
-
-/** Below this a mask is more likely wrong than right, here as on the page. */
-const DOUBT_BELOW = 0.5;
 
 /** What is not part of the answer goes to standard error. */
 export function describe({ segments, timingsMs, model }: Answer): void {

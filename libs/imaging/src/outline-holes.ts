@@ -25,7 +25,7 @@ export function joinHoles(rings: readonly Ring[]): Ring[] {
 }
 
 /** Twice the area; positive for a ring that runs clockwise on a screen. */
-function signedArea(ring: Ring): number {
+export function signedArea(ring: Ring): number {
   return ring.reduce((sum, { x, y }, index) => {
     const next = ring[(index + 1) % ring.length]!;
     return sum + x * next.y - next.x * y;

@@ -1,5 +1,6 @@
 import { SegueError, type Segment } from '@segue/core';
 import type { AskedPicture, LabelQuestion } from '@segue/dialects';
+import { signedArea } from '@segue/imaging';
 import { commandOfAsked } from '../segmentation/command.js';
 import type { Caller, SegmentationService } from '../segmentation/segmentation.service.js';
 
@@ -54,10 +55,9 @@ export async function outlinesOf(
 }
 
 function areaOf(ring: readonly number[]): number {
-  const points = Array.from({ length: ring.length / 2 }, (_, at) => ring.slice(2 * at, 2 * at + 2));
-  const twice = points.reduce((sum, [x = 0, y = 0], at) => {
-    const [nextX = 0, nextY = 0] = points[(at + 1) % points.length] ?? [];
-    return sum + x * nextY - nextX * y;
-  }, 0);
-  return Math.abs(twice) / 2;
+  const points = Array.from({ length: ring.length / 2 }, (_, at) => ({
+    x: ring[2 * at] ?? 0,
+    y: ring[2 * at + 1] ?? 0,
+  }));
+  return Math.abs(signedArea(points)) / 2;
 }

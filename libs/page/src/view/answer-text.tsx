@@ -1,9 +1,7 @@
+import { DOUBT_BELOW } from '@segue/core/score';
 import type { Conversation } from '../state/conversation.js';
 import { same } from '../state/conversation.js';
 import type { ShownSegment, Turn } from '../state/turn.js';
-
-/** Below this a mask is more likely wrong than right. */
-const DOUBT_BELOW = 0.5;
 
 interface Props {
   readonly turn: Turn;
