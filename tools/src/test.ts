@@ -53,6 +53,8 @@ function report(results: readonly { task: Task; counts: Counts }[], missing: rea
   }
   const skipped = [...results.flatMap(({ counts }) => counts.skipped), ...missing];
   for (const name of skipped) console.log(`- skipped: ${name}`);
+  for (const name of results.flatMap(({ counts }) => counts.failures))
+    console.log(`${paint('red', '✗')} failed: ${name}`);
   if (skipped.length > 0 && inCi) console.log('\nWhere CI is set, a skipped test is a failure.');
   const sum = (key: 'passed' | 'failed') => results.reduce((total, { counts }) => total + counts[key], 0);
   console.log(`\n${sum('passed')} passed, ${sum('failed')} failed, ${skipped.length} skipped`);

@@ -38,6 +38,15 @@ async function watchedRedis() {
     sentinels.push(new Program({ name: 'sentinel', command: [findRedis(), file, '--sentinel'], env: {} }));
     addresses.push(`127.0.0.1:${port}`);
   }
+  // Sentinels that have not met, or do not know the replica yet, elect nobody.
+  for (const address of addresses) {
+    const { redis } = fixture.open({ url: `redis://${address}` });
+    await until(async () => {
+      const facts = (await redis.call('SENTINEL', 'MASTER', 'segue')) as string[];
+      const fact = (name: string) => Number(facts[facts.indexOf(name) + 1]);
+      return fact('num-slaves') === 1 && fact('num-other-sentinels') === SENTINELS - 1;
+    }, 30_000);
+  }
   return { master, replica, options: { url: 'redis://segue', sentinels: addresses } };
 }
 
