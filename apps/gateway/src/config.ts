@@ -46,6 +46,11 @@ export const readConfig = defineConfig({
   defaultTimeoutMs: integer(60_000, { min: 1 }),
   jobTimeoutMs: integer(1_800_000, { min: 1 }),
   maxTimeoutMs: integer(3_600_000, { min: 1 }),
+  /**
+   * Longest wait, by the estimate, before work on a request begins whose answer is waited for; who would wait longer is refused.
+   * 0: as long as its time allows.
+   */
+  maxWaitMs: integer(0, { min: 0 }),
   /** Jobs that may be open at the same time, all gateways together; each takes some kilobytes of Redis. */
   maxJobs: integer(20_000, { min: 1 }),
   /** Stages that an autoscaler starts workers for when there are none: their jobs wait instead of being refused. */

@@ -12,9 +12,10 @@ const command = new Command('npm run overload --')
   .description('More than can be answered, and more who listen than usual.')
   .option('--seconds <n>', 'of each rate', Number, 15)
   .option('--streams <n>', 'of events, open at the same time', Number, 1_000)
+  .option('--max-wait <ms>', 'that whoever is let in may have to wait (SEGUE_MAX_WAIT_MS)', Number, 0)
   .option('--model <name>', 'bundle in models/', 'tiny-random')
   .parse();
-const { model, ...options } = command.opts<{ seconds: number; streams: number; model: string }>();
+const { model, ...options } = command.opts<{ seconds: number; streams: number; maxWait: number; model: string }>();
 
 const ms = (value: number) => (Number.isFinite(value) ? value.toFixed(0) : '–');
 const titles = [

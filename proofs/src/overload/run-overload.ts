@@ -16,6 +16,8 @@ export interface OverloadOptions {
   readonly rates: readonly number[];
   /** Event streams that are open at the same time; every tenth is not read. */
   readonly streams: number;
+  /** Longest wait of who is let in, in milliseconds; 0: what its time allows. */
+  readonly maxWait?: number;
   readonly onRate?: (report: RateReport) => void;
 }
 
@@ -68,7 +70,7 @@ const REFUSALS = new Set<string>(['RESOURCE_EXHAUSTED', 'UNAVAILABLE']);
 export async function runOverload(options: OverloadOptions): Promise<OverloadReport> {
   const system = await LocalSystem.start({
     bundleDir: options.bundleDir,
-    env: { SEGUE_LOG_LEVEL: 'error' },
+    env: { SEGUE_LOG_LEVEL: 'error', SEGUE_MAX_WAIT_MS: String(options.maxWait ?? 0) },
   });
   try {
     const image = readFileSync(join(options.bundleDir, 'golden/wide.png'));

@@ -43,9 +43,9 @@ describe('admission', () => {
       },
     };
     const admission = new Admission(jobs as Jobs, { scalableStages: [], maxStartingDepth: 0 });
-    const apply = (timeoutMs: number) =>
+    const apply = (timeoutMs: number, maxWaitMs = Infinity) =>
       admission
-        .admit({ tenant: 'acme', priority: 'normal', timeoutMs }, () => Promise.resolve('in'))
+        .admit({ tenant: 'acme', priority: 'normal', timeoutMs, maxWaitMs }, () => Promise.resolve('in'))
         .catch(() => 'out');
     return { apply, asked };
   }
@@ -58,6 +58,12 @@ describe('admission', () => {
     expect(await opened(outlook).apply(7_000)).toBe('in');
     // Less than the work usually takes, and nothing before it.
     expect(await opened({ paceMs: outlook.paceMs }).apply(1_000)).toBe('in');
+  });
+
+  it('lets nobody in who would wait longer than he may, whatever his time', async () => {
+    const { apply } = opened({ paceMs: { ...none, generate: 500 }, ahead: { ...none, generate: 1 } });
+    expect(await apply(60_000, 499)).toBe('out');
+    expect(await apply(60_000, 500)).toBe('in');
   });
 
   it('asks Redis once for many who come too late, and anew for who has the time', async () => {
@@ -75,8 +81,8 @@ const question = async () => ({ image: await photo(), instruction: 'Where is the
 
 describe('a service that is behind', () => {
   /** Work of 200 ms for eight slots was measured; then the workers stop, while they still count, and jobs wait. */
-  async function behind(waiting: number) {
-    const gateway = await fixture.startAnother({});
+  async function behind(waiting: number, env = {}) {
+    const gateway = await fixture.startAnother(env);
     await fixture.store.hset('{segue}:pace', { encode: 100, generate: 4_000, decode: 0 });
     const go = signal();
     fixture.stages.encode = async (context) => {
@@ -102,6 +108,18 @@ describe('a service that is behind', () => {
     expect((refused as { retryAfterMs: number }).retryAfterMs).toBeLessThan(22_000);
     const later = await gateway.client.jobs.submit({ ...(await question()), timeoutMs: 120_000 });
     await gateway.client.jobs.cancel(later.jobId);
+    await end();
+  });
+
+  it('lets jobs wait, and nobody who waits for the answer, where waits are bounded', async () => {
+    const { gateway, end } = await behind(24, { SEGUE_MAX_WAIT_MS: '1500' });
+    const request = { ...(await question()), timeoutMs: 120_000 };
+    await expect(gateway.client.segment(request)).rejects.toMatchObject({
+      code: 'RESOURCE_EXHAUSTED',
+      message: expect.stringContaining('longer than 1500 ms') as string,
+    });
+    const { jobId } = await gateway.client.jobs.submit(request);
+    await gateway.client.jobs.cancel(jobId);
     await end();
   });
 

@@ -35,6 +35,8 @@ export interface Applicant {
   readonly priority: Priority;
   /** How long it may take in all. */
   readonly timeoutMs: number;
+  /** How much of that it may wait before its work begins. */
+  readonly maxWaitMs: number;
 }
 
 /** Refuses work that would only wait for its deadline, and work that nobody is there for. */
@@ -164,14 +166,18 @@ export function expectation({ ahead, active, paceMs }: Outlook, slots: Look['slo
 }
 
 /** Wait and work must fit; one that allows less than the work usually takes may be lucky where little waits. */
-function refuseLate({ waitMs, workMs }: Expectation, { timeoutMs }: Applicant): void {
-  const longestWaitMs = Math.max(timeoutMs / 5, EXPECTED_SHARE * timeoutMs - workMs);
+function refuseLate({ waitMs, workMs }: Expectation, { timeoutMs, maxWaitMs }: Applicant): void {
+  const inTimeMs = Math.max(timeoutMs / 5, EXPECTED_SHARE * timeoutMs - workMs);
+  const longestWaitMs = Math.min(inTimeMs, maxWaitMs);
   if (waitMs <= longestWaitMs) return;
   const seconds = (ms: number): string => `${Math.ceil(ms / 1000)} s`;
+  const expected = `An answer would take about ${seconds(waitMs + workMs)} at the moment`;
   throw new SegueError(
     'RESOURCE_EXHAUSTED',
-    `An answer would take about ${seconds(waitMs + workMs)} at the moment, and this request allows ${seconds(timeoutMs)}. ` +
-      'Try again later, or submit a job that has more time.',
+    maxWaitMs < inTimeMs
+      ? `${expected}, ${seconds(waitMs)} of it before work begins, and nobody is let in who would wait longer than ${maxWaitMs} ms. ` +
+          'Try again later, or submit a job, which may wait.'
+      : `${expected}, and this request allows ${seconds(timeoutMs)}. Try again later, or submit a job that has more time.`,
     { retryAfterMs: Math.max(1_000, waitMs - longestWaitMs), details: { expectedMs: Math.round(waitMs + workMs) } },
   );
 }

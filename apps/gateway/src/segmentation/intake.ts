@@ -119,7 +119,8 @@ export class Intake {
       await this.#rates.take(tenant);
       const size = await this.#look(picture, submission);
       this.#arrivals.note();
-      return await this.#admission.admit({ tenant: tenant.name, priority, timeoutMs }, async (starting) => {
+      const maxWaitMs = (submission.awaited && this.#config.maxWaitMs) || Infinity;
+      return await this.#admission.admit({ tenant: tenant.name, priority, timeoutMs, maxWaitMs }, async (starting) => {
         const imageId = 'imageId' in picture ? picture.imageId : await this.#pictures.put(picture.bytes, size, tenant);
         const submitted = await this.#jobs.submit(job(imageId, starting));
         this.#metrics.starting(starting);
