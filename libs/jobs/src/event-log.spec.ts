@@ -136,6 +136,27 @@ test('what was written while the subscription was broken is not missed', async (
   expect(Date.now() - start).toBeLessThan(2_000);
 });
 
+test('a reader may come while subscriptions are away and all else is there, and hears of what follows', async () => {
+  const jobs = fixture.open({ role: 'producer' });
+  const writer = fixture.open();
+  await until(() => jobs.ping());
+  const { jobId: other } = await writer.store.create(newJob());
+  const listening = eventsOf(jobs, other);
+  for (let times = 0; times < 10; times++) {
+    const { jobId } = await writer.store.create(newJob());
+    await until(async () => (await writer.redis.pubsub('NUMSUB', KEYS.signal(other)))[1] === 1);
+    await writer.redis.call('CLIENT', 'KILL', 'TYPE', 'pubsub');
+    const start = Date.now();
+    const reading = eventsOf(jobs, jobId);
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    await writer.store.cancel(jobId);
+    expect((await reading).at(-1)?.type).toBe('cancelled');
+    expect(Date.now() - start).toBeLessThan(3_000); // not until it looks by itself
+  }
+  await writer.store.cancel(other);
+  await listening;
+});
+
 test('a subscription that Redis does not take back at once is tried again, and ends no process', async () => {
   const jobs = fixture.open({ role: 'producer' });
   const writer = fixture.open();

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { KEYS, type RedisConnection } from '@segue/redis';
+import { isStoreAway, KEYS, type RedisConnection } from '@segue/redis';
 
 /** `event`: the log has grown. `end`: the job has ended. `reconnected`: signals may have been missed, look for yourself. */
 export type JobSignal = 'event' | 'end' | 'reconnected';
@@ -26,7 +26,7 @@ export class JobSignals {
     this.#redis.on('ready', () => void this.#subscribeAgain());
   }
 
-  /** A new connection has no subscriptions. What was published meanwhile is lost, so everybody must look once all are there again. */
+  /** A connection that is new has no subscriptions. What was published meanwhile is lost, so everybody must look once all are there again. */
   async #subscribeAgain(): Promise<void> {
     while (this.#redis.status === 'ready' && this.#listeners.size > 0) {
       try {
@@ -41,7 +41,8 @@ export class JobSignals {
   }
 
   /**
-   * Listens to one job. Once the promise has resolved no signal is missed.
+   * Listens to one job. Once the promise has resolved no signal is missed, or the listener will hear `reconnected`: the connection that
+   * listens may be away for a moment while Redis is there.
    * @returns ends the listening.
    */
   async listen(jobId: string, listener: Listener): Promise<() => void> {
@@ -59,6 +60,10 @@ export class JobSignals {
       // Sent for every listener: the channel may have been left, or its first subscription not be acknowledged yet.
       await this.#ask(() => this.#redis.subscribe(channel));
     } catch (error) {
+      if (isStoreAway(error)) {
+        void this.#subscribeAgain();
+        return stop;
+      }
       stop();
       throw error;
     }
