@@ -226,6 +226,7 @@ load() {
   for app in gateway encoder-worker llm-worker decoder-worker model; do
     ctr images tag --force "localhost/segue/$app:test" "docker.io/segue/$app:$version" "registry.example.com/segue/$app:$version" >/dev/null
   done
+  ctr images tag --force localhost/segue/model:other "registry.example.com/segue/model:$version-2" >/dev/null
   ctr images tag --force localhost/redis:test docker.io/library/redis:7.2.11 >/dev/null
 }
 

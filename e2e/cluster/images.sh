@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Segue's images, built and kept on a Debian machine that needs no registry, as root:
 #   images.sh bases         stand-ins for the bases of the Dockerfile, Redis and pause, made of Debian packages and npm's Node
-#   images.sh build         localhost/segue/{gateway,encoder-worker,llm-worker,decoder-worker,model}:test
+#   images.sh build         localhost/segue/{gateway,encoder-worker,llm-worker,decoder-worker,model}:test, and another model to update to
 #   images.sh sizes         bytes of each image
 #   images.sh export DIR    one OCI archive each
 #   images.sh with COMMAND  runs podman, buildah or podman-compose over the same store
@@ -98,9 +98,21 @@ build() {
   docker() { buildah "$1" "${common[@]}" "${@:2}" >/dev/null; }
   cd "$REPOSITORY"
   eval "$(command node "$HERE/guide.mjs" 1)"
+  other_model
   # What buildah leaves of stages that it took from its cache.
   buildah rm --all >/dev/null
   for name in $APPS model; do buildah tag "registry.example.com/segue/$name:$VERSION" "localhost/segue/$name:test"; done
+}
+
+# Another bundle in the place of segue-smol and under its name, as step 7 of the guide has it: localhost/segue/model:other
+other_model() {
+  local context
+  context=$(mktemp -d)
+  cp --parents Dockerfile LICENSE NOTICE models/copy-bundle.mjs "$context"
+  cp -r models/tiny-lisa "$context/models/segue-smol"
+  sed -i '0,/"tiny-lisa"/s//"segue-smol"/' "$context/models/segue-smol/manifest.json"
+  docker build --target model -t localhost/segue/model:other "$context"
+  rm -r "$context"
 }
 
 names() { for app in $APPS model; do echo "segue/$app"; done && echo redis && echo pause; }
@@ -110,7 +122,9 @@ sizes() { for name in $(names); do printf '%s %s\n' "$name" "$(podman image insp
 export_to() {
   local name
   mkdir -p "$1"
-  for name in $(names); do buildah push --quiet --disable-compression "localhost/$name:test" "oci-archive:$1/${name//\//-}.tar:localhost/$name:test"; done
+  for name in $(names | sed 's/$/:test/') segue/model:other; do
+    buildah push --quiet --disable-compression "localhost/$name" "oci-archive:$1/${name//[\/:]/-}.tar:localhost/$name"
+  done
 }
 
 clean() {

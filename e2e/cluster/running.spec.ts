@@ -16,6 +16,7 @@ import {
 import { ROOT, runStep, tell } from './commands.js';
 import { whileJobsRun } from './jobs.js';
 import { askForDashboard, tellPods } from './prometheus.js';
+import { askCalmly, changeUnderQuestions, storedPicture } from './update.js';
 
 // The whole service of overlays/production in pods of a real kubelet, with KEDA, by the steps of docs/guides/kubernetes.md.
 
@@ -113,15 +114,22 @@ it.each([...APPS, 'redis'])('loses no job when a pod of the %s is deleted in mid
   expect(failed).toEqual([]);
 });
 
-it('answers all the while that the model is rolled out again', async () => {
+it('answers all the while that another model takes the place of this one by step 7, and when that is undone', async () => {
   await keepOneOfEach();
-  const workers = Object.values(WORKERS);
-  const { ended, failed } = await whileJobsRun(coffee, 12, async () => {
-    await kubectl('rollout', 'restart', ...workers.map((name) => `deployment/${name}`));
-    for (const name of workers) await available(name);
+  const deployments = APPS.map((name) => `deployment/${name}`);
+  const path = 'jsonpath={.spec.template.spec.initContainers[0].image}';
+  const image = await kubectl('get', 'deployment/gateway', '--output', path);
+  const first = await askCalmly();
+  const askAgain = await storedPicture();
+  const second = await changeUnderQuestions(first, `${image}-2`, () => runStep(7));
+  expect(second.model).not.toBe(first.model);
+  await askAgain();
+  tell('a picture that was stored before is encoded anew, and the answer is right');
+  const third = await changeUnderQuestions(second, image, async () => {
+    await kubectl('rollout', 'undo', ...deployments);
+    for (const name of APPS) await available(name);
   });
-  tell(`rolled out; ${ended} jobs ended, ${failed.length} failed`);
-  expect(failed).toEqual([]);
+  expect(third).toEqual(first);
 });
 
 it('marks a pod for an autoscaler to spare while its worker is busy', async () => {

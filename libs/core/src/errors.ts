@@ -16,7 +16,7 @@ export const ERROR_CODES = {
 export type ErrorCode = keyof typeof ERROR_CODES;
 
 /** A finer cause, where an edge answers it with a status of its own or a stage acts on it. */
-export type ErrorReason = 'TOO_LARGE' | 'NOT_A_PICTURE' | 'TENSOR_GONE' | 'OTHER_MODEL' | 'STORE_AWAY' | 'SUPERSEDED';
+export type ErrorReason = 'TOO_LARGE' | 'NOT_A_PICTURE' | 'TENSOR_GONE' | 'STORE_AWAY' | 'SUPERSEDED';
 
 const HTTP_OF_REASON: Partial<Record<ErrorReason, number>> = { TOO_LARGE: 413, NOT_A_PICTURE: 415 };
 

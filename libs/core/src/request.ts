@@ -8,7 +8,7 @@ export interface Turn {
   readonly answer: string;
 }
 
-/** A request after validation: every option completed, the picture stored. */
+/** A request after validation: every option completed that does not depend on the model's version, the picture stored. */
 export interface SegmentationRequest {
   /** SHA-256 of the picture's bytes, hex. */
   readonly imageId: string;
@@ -17,8 +17,8 @@ export interface SegmentationRequest {
   readonly mode: Mode;
   /** Name of the bundle. */
   readonly model: string;
-  /** Tokens of the answer at most. */
-  readonly maxTokens: number;
+  /** Tokens of the answer at most; as many as the model writes when left out. */
+  readonly maxTokens?: number;
   readonly maskFormat: MaskFormat;
   /** How far in pixels a polygon may run beside its mask; exact when left out. */
   readonly polygonTolerance?: number;

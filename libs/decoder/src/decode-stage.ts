@@ -1,10 +1,10 @@
 import type { Bundle } from '@segue/bundle';
 import { SegueError, type Segment } from '@segue/core';
-import { refuseOtherModels, type DecodeContext, type PictureSizes, type TensorSource } from '@segue/stages';
+import type { DecodeContext, PictureSizes, TensorSource } from '@segue/stages';
 import type { DecodedMask, DecodeRequest } from './decoder.js';
 
 export interface DecodeStageParts {
-  readonly bundle: Pick<Bundle, 'digest' | 'manifest'>;
+  readonly bundle: Pick<Bundle, 'manifest'>;
   readonly decoder: { decode(request: DecodeRequest): Promise<DecodedMask[]> };
   readonly pictures: PictureSizes;
   readonly tensors: TensorSource;
@@ -20,7 +20,6 @@ export class DecodeStage {
 
   readonly process = async (context: DecodeContext): Promise<Segment> => {
     const { bundle, decoder, pictures, tensors } = this.#parts;
-    refuseOtherModels(bundle, context);
     const { request, encoded, prompt, signal } = context;
     const [{ width, height }, pulled] = await Promise.all([
       pictures.sizeOf(request.imageId),

@@ -1,7 +1,6 @@
 import type { Bundle } from '@segue/bundle';
 import { SingleFlight } from '@segue/inference';
 import {
-  refuseOtherModels,
   tensorSetKey,
   type EncodeContext,
   type PictureSource,
@@ -31,7 +30,6 @@ export class EncodeStage {
 
   readonly process = async (context: EncodeContext): Promise<TensorSetRef> => {
     const { bundle, tensors, onLookup } = this.#parts;
-    refuseOtherModels(bundle, context);
     const { imageId } = context.request;
     const key = tensorSetKey(bundle, imageId);
     const held = await tensors.find(key);

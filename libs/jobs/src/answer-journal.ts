@@ -26,6 +26,11 @@ export class AnswerJournal {
     this.#epoch = options.epoch;
   }
 
+  /** Of the answer that is being written. */
+  get epoch(): number {
+    return this.#epoch;
+  }
+
   async writeText({ offset, text }: TextPiece): Promise<void> {
     const before = this.#text;
     this.#text += text;
@@ -76,6 +81,6 @@ export class AnswerJournal {
   }
 }
 
-function superseded(): SegueError {
+export function superseded(): SegueError {
   return new SegueError('UNAVAILABLE', 'Another worker took the task over.', { reason: 'SUPERSEDED' });
 }

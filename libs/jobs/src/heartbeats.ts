@@ -10,6 +10,8 @@ const workerInfo = z.object({
   stage: z.enum(STAGES),
   /** `name@version` of its bundle. */
   model: z.string(),
+  /** Of its bundle; an earlier version does not tell. */
+  digest: z.string().optional(),
   /** What its graphs run on: `cpu`, `cuda:0`. */
   device: z.string().optional(),
   /** Tasks in hand, and how many it takes at most. */
@@ -27,6 +29,10 @@ const FORGOTTEN_MS = 60_000;
 
 /** This process in logs and lists. */
 export const WORKER_ID = `${hostname()}/${process.pid}`;
+
+let started = 0;
+/** Of one that takes tasks in this process. */
+export const newWorkerId = () => `${WORKER_ID}-${++started}`;
 
 /** A worker that says it is there, for as long as it takes tasks. */
 export function startHeartbeat(

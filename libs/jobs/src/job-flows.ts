@@ -95,6 +95,16 @@ export class JobFlows {
     );
   }
 
+  /** Adds a task that writes the words of an answer that was begun anew, as one more child of the job's root. */
+  async addGenerate(jobId: string, place: Place, epoch: number): Promise<void> {
+    await this.#ask(() =>
+      this.#queues.generate.add('generate', taskData(jobId), {
+        ...taskOptions(place, `${jobId}-${epoch}`),
+        parent: { id: jobId, queue: this.#queues.segment.qualifiedName },
+      }),
+    );
+  }
+
   /** Adds an encode task as a child of the task that misses its tensors. */
   async addEncode(
     jobId: string,

@@ -165,7 +165,7 @@ test('the first end counts, and nothing is written after it', async () => {
   expect(wins).toEqual([true, false, false]);
   await jobs.store.begin(jobId, 'encode', 't');
   await jobs.store.endEncode(jobId, encoded, 't');
-  await jobs.store.endGenerate(jobId, generated(), 't');
+  await jobs.store.endGenerate(jobId, generated(), 0, 't');
   await jobs.journal(jobId).writeText({ offset: 0, text: 'late' });
   await jobs.store.addSegment(jobId, segment(0), 1, 0, 't');
   expect((await eventsOf(jobs, jobId)).map((event) => event.type)).toEqual(['accepted', 'failed']);

@@ -85,12 +85,22 @@ export class JobStore {
     await this.scripts.endStage(jobId, 'encode', event, 'encoded', JSON.stringify(encoded), taskId, bundle);
   }
 
-  async endGenerate(jobId: string, generated: Generated, taskId: string): Promise<void> {
-    await this.#endStage(jobId, 'generate', generated.prefixCached, 'generated', JSON.stringify(generated), taskId);
+  /** @returns false for an answer that was begun anew since. */
+  endGenerate(jobId: string, generated: Generated, epoch: number, taskId: string): Promise<boolean> {
+    const event = body({ type: 'stage', stage: 'generate', done: true, cached: generated.prefixCached });
+    const value = JSON.stringify(generated);
+    return this.scripts.endStage(jobId, 'generate', event, 'generated', value, taskId, undefined, epoch);
+  }
+
+  /** Begins an answer anew whose masks nobody makes any more, and returns the record as it is then. @throws SegueError NOT_FOUND */
+  async beginAnew(jobId: string, epoch: number): Promise<JobRecord> {
+    await this.scripts.beginAnew(jobId, epoch, body({ type: 'restarted' }));
+    return this.get(jobId);
   }
 
   async endDecode(jobId: string): Promise<void> {
-    await this.#endStage(jobId, 'decode', false, '', '', '');
+    const event = body({ type: 'stage', stage: 'decode', done: true, cached: false });
+    await this.scripts.endStage(jobId, 'decode', event, '', '', '');
   }
 
   async hasSegment(jobId: string, index: number): Promise<boolean> {
@@ -168,11 +178,6 @@ export class JobStore {
       ),
     );
     return records.filter((record) => record !== undefined);
-  }
-
-  #endStage(jobId: string, stage: Stage, cached: boolean, field: string, value: string, taskId: string): Promise<void> {
-    const event = body({ type: 'stage', stage, done: true, cached });
-    return this.scripts.endStage(jobId, stage, event, field, value, taskId);
   }
 
   #ask<T>(command: (redis: RedisConnection['client']) => Promise<T>): Promise<T> {

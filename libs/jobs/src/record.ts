@@ -28,6 +28,8 @@ export interface JobRecord {
   readonly recomputes: number;
   /** How often the answer was begun anew. */
   readonly epoch: number;
+  /** Epoch of an answer whose words were complete when it was begun anew: they must be written again. */
+  readonly anew?: number;
   /** Where the job stands in the queues. */
   readonly place: Place;
   /** When the record was read: milliseconds since the epoch by Redis' clock. */
@@ -94,6 +96,7 @@ export function parseRecord(jobId: string, { hash, nowMs }: Reading): JobRecord 
     decodeMs: Number(hash.decodeMs ?? 0),
     recomputes: Number(hash.recomputes ?? 0),
     epoch: Number(hash.epoch ?? 0),
+    ...(hash.anew !== undefined && { anew: Number(hash.anew) }),
     readAtMs: nowMs,
   };
 }

@@ -1,11 +1,12 @@
 import { SegueError, type Periodic, type Stage } from '@segue/core';
 import { digestOf, type StageContexts, type StageProcessor, type StageResults, type TensorSetRef } from '@segue/stages';
 import { WaitingChildrenError } from 'bullmq';
-import { AnswerJournal } from './answer-journal.js';
-import { startHeartbeat, WORKER_ID } from './heartbeats.js';
+import { AnswerJournal, superseded } from './answer-journal.js';
+import { newWorkerId, startHeartbeat } from './heartbeats.js';
+import { Placement, type Fate, type ServedBundle } from './placement.js';
 import { parseDecodeTask } from './queues.js';
 import type { JobRecord } from './record.js';
-import { TaskHost, type JobParts, type StageRunReport, type Task } from './task-host.js';
+import { PutBack, TaskHost, type JobParts, type StageRunReport, type Task } from './task-host.js';
 import { WorkMeter } from './work-meter.js';
 
 /** How often one task may lose its tensors before its job fails. */
@@ -16,8 +17,8 @@ export interface StageHostOptions<S extends Stage> {
   /** Tasks at the same time. */
   readonly concurrency: number;
   readonly process: StageProcessor<S>;
-  /** `name@version` of the bundle, for the list of workers. */
-  readonly model?: string;
+  /** What this worker serves; tasks that need another bundle go elsewhere. Unless given, it serves whatever is asked for. */
+  readonly bundle?: ServedBundle;
   /** What the graphs run on, for the list of workers. */
   readonly device?: string;
   /** Hears of every run, for metrics. */
@@ -26,8 +27,12 @@ export interface StageHostOptions<S extends Stage> {
 
 /** A run of a stage on a task: what the stage sees, and where its result goes. */
 interface StageRun<S extends Stage> {
-  /** Of an answer that was begun anew since: there is nothing to do any more. */
-  readonly superseded?: boolean;
+  /** Of the answer that it is part of; where that was begun anew since, there is nothing to do any more. */
+  readonly epoch?: number;
+  /** Digest of the bundle that it goes on with; of any where there is none. */
+  readonly digest?: string;
+  /** The picture was encoded by another bundle since the words were written. */
+  readonly split?: boolean;
   readonly context: StageContexts[S];
   save(result: StageResults[S], ranMs: number): Promise<void>;
 }
@@ -54,6 +59,7 @@ const BINDINGS: { readonly [S in Stage]: Binding<S> } = {
       },
     });
     return {
+      digest: digestOf(encoded),
       context: {
         ...baseContext(task, record),
         encoded,
@@ -62,19 +68,17 @@ const BINDINGS: { readonly [S in Stage]: Binding<S> } = {
       },
       async save(generated) {
         if (!task.first) await journal.end();
-        await store.endGenerate(jobId, generated, task.id);
+        if (!(await store.endGenerate(jobId, generated, journal.epoch, task.id))) throw superseded();
       },
     };
   },
   decode: (task, record, { store }) => {
     const { prompt, digest, epoch } = parseDecodeTask(task.bull.data);
     const encoded = encodedOf(record);
-    const superseded = epoch !== record.epoch;
-    if (!superseded && digestOf(encoded) !== digest) {
-      throw new SegueError('UNAVAILABLE', 'The model was updated while this job ran. Ask again.');
-    }
     return {
-      superseded,
+      epoch,
+      digest,
+      split: digestOf(encoded) !== digest,
       context: { ...baseContext(task, record), encoded, prompt },
       save: (segment, ranMs) => store.addSegment(record.jobId, segment, ranMs, epoch, task.id),
     };
@@ -94,13 +98,15 @@ export class StageHost<S extends Stage> {
   readonly #parts: JobParts;
   readonly #host: TaskHost;
   readonly #meter: WorkMeter;
+  readonly #placement: Placement | undefined;
   #heartbeat: Periodic | undefined;
 
   constructor(parts: JobParts, options: StageHostOptions<S>) {
-    const { stage, concurrency, onReport } = options;
+    const { stage, concurrency, bundle, onReport } = options;
     this.#options = options;
     this.#parts = parts;
     this.#meter = new WorkMeter(concurrency);
+    this.#placement = bundle && new Placement(stage, bundle, parts.store.scripts);
     this.#host = new TaskHost({
       queue: stage,
       parts,
@@ -119,11 +125,13 @@ export class StageHost<S extends Stage> {
 
   /** Begins to take tasks; resolves when the queue is connected. */
   async start(): Promise<void> {
-    const { stage, concurrency, model = '', device } = this.#options;
+    const { stage, concurrency, bundle, device } = this.#options;
+    const { id: model = '', digest } = bundle ?? {};
+    const said = { id: newWorkerId(), stage, model, concurrency, ...(digest && { digest }), ...(device && { device }) };
     const { redis, store, load } = this.#parts;
     await this.#host.start();
     this.#heartbeat = startHeartbeat(redis, { scripts: store.scripts, load, meter: this.#meter }, () => {
-      return { id: WORKER_ID, stage, model, active: this.active, concurrency, ...(device !== undefined && { device }) };
+      return { ...said, active: this.active };
     });
   }
 
@@ -151,9 +159,21 @@ export class StageHost<S extends Stage> {
     for (;;) {
       const startedAtMs = performance.now();
       try {
-        const { superseded, context, save } = BINDINGS[stage](task, record, this.#parts);
-        if (superseded) return;
-        return await save(await process(context), performance.now() - startedAtMs);
+        const run = BINDINGS[stage](task, record, this.#parts);
+        switch (await this.#fateOf(record, run)) {
+          case 'begun anew':
+            return await this.#beginAnew(record, run.epoch);
+          case 'put back':
+            throw new PutBack();
+          case 'not served':
+            throw notServed(record.request.model);
+          case 'encoded again':
+            await this.#encodeAgain(task);
+            record = await store.get(record.jobId);
+            continue;
+          case 'done here':
+            return await run.save(await process(run.context), performance.now() - startedAtMs);
+        }
       } catch (error) {
         if (task.signal.aborted || !isTensorGone(error)) throw error;
         await this.#encodeAgain(task, error);
@@ -162,21 +182,42 @@ export class StageHost<S extends Stage> {
     }
   }
 
-  /** Puts an encode task before this one. Returns only when that is done already; otherwise this task waits for it in Redis. */
-  async #encodeAgain(task: Task, cause: SegueError): Promise<void> {
+  async #fateOf(
+    { request, ...record }: JobRecord,
+    { epoch = record.epoch, split, digest }: StageRun<S>,
+  ): Promise<Fate> {
+    if (split || epoch !== record.epoch) return 'begun anew';
+    return (await this.#placement?.fateOf({ model: request.model, digest })) ?? 'done here';
+  }
+
+  /** Has all of an answer made by one bundle. Whoever comes too late for it sees to it that it is written again, too. */
+  async #beginAnew({ jobId, place, ...before }: JobRecord, epoch = before.epoch): Promise<void> {
+    const { store, flows, redis } = this.#parts;
+    const record = await store.beginAnew(jobId, epoch);
+    if (record.epoch > before.epoch) redis.log.info({ jobId }, 'the model was updated; the answer is begun anew');
+    if (record.anew === record.epoch && !record.generated) await flows.addGenerate(jobId, place, record.epoch);
+  }
+
+  /**
+   * Puts an encode task before this one. Returns only when that is done already; otherwise this task waits for it in Redis.
+   * @param cause why the tensors are gone; none where they are of another bundle, which may happen as often as it does.
+   */
+  async #encodeAgain(task: Task, cause?: SegueError): Promise<void> {
     const { stage } = this.#options;
     const { store, flows, redis } = this.#parts;
     const { bull, record, token } = task;
     const { jobId, place } = record;
-    const times = await store.scripts.countRecompute(jobId, `${stage}-${task.id}`);
-    if (times > MAX_RECOMPUTES) {
+    const why = cause ? stage : `${stage}-other`;
+    const times = await store.scripts.countRecompute(jobId, `${why}-${task.id}`);
+    if (cause && times > MAX_RECOMPUTES) {
       throw new SegueError('UNAVAILABLE', 'The workers lost the encoded picture again and again. Try again later.', {
         cause,
       });
     }
-    redis.log.info({ jobId, stage, times }, 'tensors are gone; encoding the picture again');
+    const what = cause ? 'tensors are gone' : 'the model was updated';
+    redis.log.info({ jobId, stage, times }, `${what}; encoding the picture again`);
     const parent = { id: task.id, queue: bull.queueQualifiedName };
-    await flows.addEncode(jobId, place, `${task.id}-${stage}-${times}`, parent);
+    await flows.addEncode(jobId, place, `${task.id}-${why}-${times}`, parent);
     if (await redis.ask(() => bull.moveToWaitingChildren(token))) throw new WaitingChildrenError();
   }
 }
@@ -188,6 +229,13 @@ function baseContext(task: Task, { request, deadlineAtMs }: JobRecord): StageCon
 function encodedOf(record: JobRecord): TensorSetRef {
   if (!record.encoded) throw new Error(`job ${record.jobId} was given on before it was encoded`);
   return record.encoded;
+}
+
+function notServed(model: string): SegueError {
+  return new SegueError(
+    'UNAVAILABLE',
+    `The model "${model}" is not served at the moment. Ask for another one, or try again later.`,
+  );
 }
 
 function isTensorGone(error: unknown): error is SegueError {

@@ -24,6 +24,8 @@ const MAX_DEATHS = 3;
 
 /** How long a run may take to let go after its signal has aborted in a shutdown. */
 const LET_GO_MS = 2_000;
+/** For so long a hand stays off the queue after a task was put back, so that others come first. */
+const PUT_BACK_PAUSE_MS = 500;
 /** Pause before a task is tried again; twice as long each time. */
 const RETRY_PAUSE_MS = 200;
 
@@ -48,6 +50,9 @@ export interface Task {
   /** Milliseconds since the epoch by Redis' clock, as far as it can be told without asking. */
   redisNowMs(): number;
 }
+
+/** The task goes back to the queue, untouched: another worker can do it, or this one later. */
+export class PutBack extends Error {}
 
 /** How one run of a task ended, for metrics. */
 export interface StageRunReport {
@@ -195,6 +200,7 @@ export class TaskHost {
     } catch (error) {
       const { outcome, rethrow } = await this.#settle(run, bull, token, jobId, error);
       report(outcome);
+      if (error instanceof PutBack) await sleep(PUT_BACK_PAUSE_MS);
       throw rethrow;
     } finally {
       await renewal.stop();
@@ -239,12 +245,16 @@ export class TaskHost {
   ): Promise<{ outcome: Outcome; rethrow: unknown }> {
     const { parts, queue } = this.#options;
     const { log } = parts.redis;
-    if (run.cause === 'lock_lost' || isSuperseded(error)) return { outcome: 'ended_elsewhere', rethrow: error };
+    // An answer that was begun anew is gone on with by whoever has the lock: another run, or the next one of this task.
+    const superseded = isSuperseded(error);
+    if (run.cause === 'lock_lost' || (superseded && !(await bull.extendLock(token, LOCK_MS))))
+      return { outcome: 'ended_elsewhere', rethrow: error };
     await parts.store.scripts.letGo(jobId, bull.id ?? '');
     if (error instanceof WaitingChildrenError) return { outcome: 'recomputing', rethrow: error };
     if (run.cause === 'ended')
       return { outcome: 'ended_elsewhere', rethrow: new UnrecoverableError('the job has ended') };
-    if (run.cause === 'shutdown') return this.#handBack(bull, token);
+    const putBack = error instanceof PutBack || superseded;
+    if (run.cause === 'shutdown' || (putBack && !run.cause)) return this.#handBack(bull, token);
     const failure = SegueError.from(run.cause === 'deadline' ? run.signal.reason : error);
     const attemptsLeft = (bull.opts.attempts ?? 1) - bull.attemptsMade - 1;
     if (failure.retryable && attemptsLeft > 0) {
@@ -258,7 +268,10 @@ export class TaskHost {
   }
 
   async #handBack(bull: BullJob<unknown, void>, token: string): Promise<{ outcome: Outcome; rethrow: unknown }> {
-    await this.#options.parts.redis.ask(() => bull.moveToWait(token));
+    const { ask, client } = this.#options.parts.redis;
+    await ask(() => bull.moveToWait(token));
+    // BullMQ wakes nobody for a task that comes back.
+    await ask(() => client.zadd(`${bull.queueQualifiedName}:marker`, 0, '0'));
     return { outcome: 'handed_back', rethrow: new WaitingError() };
   }
 

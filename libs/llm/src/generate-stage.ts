@@ -1,11 +1,11 @@
 import type { Bundle } from '@segue/bundle';
 import { SegueError } from '@segue/core';
-import { refuseOtherModels, type Generated, type GenerateContext, type TensorSource } from '@segue/stages';
+import type { Generated, GenerateContext, TensorSource } from '@segue/stages';
 import type { Tensor } from '@segue/tensors';
 import type { GenerateRequest, Generation } from './language-model.js';
 
 export interface GenerateStageParts {
-  readonly bundle: Pick<Bundle, 'id' | 'digest' | 'manifest'>;
+  readonly bundle: Pick<Bundle, 'id' | 'manifest'>;
   readonly model: { generate(request: GenerateRequest): Promise<Generation> };
   readonly tensors: TensorSource;
 }
@@ -20,7 +20,6 @@ export class GenerateStage {
 
   readonly process = async (context: GenerateContext): Promise<Generated> => {
     const { bundle, model } = this.#parts;
-    refuseOtherModels(bundle, context);
     const { segments, ...rest } = await model.generate({
       ...context.request,
       signal: context.signal,

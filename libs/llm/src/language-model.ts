@@ -30,7 +30,7 @@ export interface GenerateRequest extends Question, AnswerListener {
   /** Gives `float32[1, visual, hidden]`; called only when the picture's prefix is not cached. */
   visualTokens(): Promise<Tensor>;
   /** Tokens of the answer at most; the bundle's limit applies besides. */
-  readonly maxTokens: number;
+  readonly maxTokens?: number | undefined;
   /** Looked at between steps. When its reason is a SegueError, `generate` rejects with that. */
   readonly signal: AbortSignal;
 }

@@ -58,11 +58,12 @@ export class PromptBuilder {
 
   /**
    * How many tokens the answer may have, at least one.
+   * @param wanted as many as the model writes unless given.
    * @throws SegueError INVALID_ARGUMENT when prompt and answer do not fit into the model's context together.
    */
-  room(promptTokens: number, wanted: number): number {
+  room(promptTokens: number, wanted?: number): number {
     const { contextTokens, maxNewTokens } = this.#language.limits;
-    const room = Math.max(1, Math.min(wanted, maxNewTokens));
+    const room = Math.max(1, Math.min(wanted ?? maxNewTokens, maxNewTokens));
     if (promptTokens + room > contextTokens) {
       throw new SegueError(
         'INVALID_ARGUMENT',

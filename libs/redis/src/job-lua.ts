@@ -122,10 +122,12 @@ const LET_GO = `return redis.call('HDEL', KEYS[1], 'begun.' .. ARGV[2])`;
 /**
  * Keeps a stage's result (ARGV[4], [5]: field and value, which a later run replaces) and notes its end, once, and the run's.
  * KEYS[3] is the pace of the stages. A picture that was encoded by another bundle (ARGV[7]: the begin of its keys) than before begins
- * an unfinished answer anew, with the event ARGV[8]: words and masks of two bundles are never mixed.
+ * an unfinished answer anew, with the event ARGV[8]: words and masks of two bundles are never mixed. -5: of another epoch than ARGV[9],
+ * where that is given.
  */
 const END_STAGE = `
 if ended() then return 0 end
+if ARGV[9] ~= '' and epoch() ~= ARGV[9] then return -5 end
 if ARGV[7] ~= '' then
   local known = redis.call('HMGET', KEYS[1], 'encoded', 'generated', 'generate.startedAtMs')
   if known[1] and not known[2] and known[3] and not known[1]:find(ARGV[7], 1, true) then restart(ARGV[8]) end
@@ -164,6 +166,18 @@ const RESTART = `
 if ended() then return -2 end
 if epoch() ~= ARGV[2] then return -5 end
 return restart(ARGV[3])
+`;
+
+/**
+ * Begins the answer anew as RESTART does. Where its words are complete nobody writes them again by himself: `anew` says for which
+ * epoch somebody must be told to.
+ */
+const BEGIN_ANEW = `
+if ended() or epoch() ~= ARGV[2] then return 0 end
+local complete = redis.call('HDEL', KEYS[1], 'generated')
+local next = restart(ARGV[3])
+if complete == 1 then redis.call('HSET', KEYS[1], 'anew', next) end
+return next
 `;
 
 /** Appends a segment once for its index, and remembers its place in the log; one of another epoch is dropped. */
@@ -285,6 +299,7 @@ const BODIES = {
   segueEndStage: END_STAGE,
   segueAppendText: APPEND_TEXT,
   segueRestart: RESTART,
+  segueBeginAnew: BEGIN_ANEW,
   segueAddSegment: ADD_SEGMENT,
   segueFinish: FINISH,
   segueCountRecompute: COUNT_RECOMPUTE,

@@ -130,6 +130,8 @@ export class JobScripts {
   /**
    * @param taskId whose run has ended with this.
    * @param bundle what the field's value holds where it is of the same bundle, and the event where the one before did not.
+   * @param epoch of the answer that the value belongs to; none where it belongs to any.
+   * @returns false for another epoch, of which nothing is kept.
    */
   async endStage(
     jobId: string,
@@ -139,9 +141,10 @@ export class JobScripts {
     value: string,
     taskId: string,
     bundle: { readonly mark: string; readonly restarted: string } = { mark: '', restarted: '' },
-  ): Promise<void> {
-    const args = [stage, event, field, value, taskId, bundle.mark, bundle.restarted];
-    await this.#run('segueEndStage', [...keysOf(jobId), KEYS.pace], jobId, args);
+    epoch: number | '' = '',
+  ): Promise<boolean> {
+    const args = [stage, event, field, value, taskId, bundle.mark, bundle.restarted, epoch];
+    return (await this.#run('segueEndStage', [...keysOf(jobId), KEYS.pace], jobId, args)) !== -5;
   }
 
   /** @param at bytes of the answer before the piece. */
@@ -154,6 +157,11 @@ export class JobScripts {
   async restart(jobId: string, epoch: number, event: string): Promise<number | 'ended' | 'superseded'> {
     const reply = Number(await this.#job('segueRestart', jobId, epoch, event));
     return reply > 0 ? reply : reply === -2 ? 'ended' : 'superseded';
+  }
+
+  /** Begins the answer anew unless that was done already; see `anew` of the record. */
+  async beginAnew(jobId: string, epoch: number, event: string): Promise<void> {
+    await this.#job('segueBeginAnew', jobId, epoch, event);
   }
 
   /** @param taskId whose run has ended with this. */

@@ -10,7 +10,6 @@ export type {
   StageResults,
   TextPiece,
 } from './contexts.js';
-export { refuseOtherModels } from './other-models.js';
 export type {
   PictureSize,
   PictureSizes,

@@ -113,7 +113,7 @@ export async function runWorker<S extends Stage, C extends WorkerConfig>(
         stage,
         concurrency: config.concurrency,
         process: open.process,
-        model: bundle.id,
+        bundle,
         device: deviceName(device),
         onReport: (report) => metrics.task(report),
       });

@@ -153,8 +153,8 @@ export class Intake {
         `The model ${model.name} has no mode "${command.mode}". Leave "${spell('mode')}" out.`,
       );
     }
-    const maxTokens = command.maxTokens ?? model.maxTokens;
-    if (maxTokens > model.maxTokens) {
+    const { maxTokens } = command;
+    if (maxTokens !== undefined && maxTokens > model.maxTokens) {
       throw new SegueError(
         'INVALID_ARGUMENT',
         `"${spell('maxTokens')}" must be at most ${model.maxTokens} for the model ${model.name}.`,
@@ -172,7 +172,7 @@ export class Intake {
       history,
       mode,
       model: model.name,
-      maxTokens,
+      ...(maxTokens !== undefined && { maxTokens }),
       maskFormat,
       priority,
       ...(polygonTolerance !== undefined && { polygonTolerance }),
