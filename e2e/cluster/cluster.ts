@@ -84,6 +84,9 @@ export function tellReplicas(): { stop(): Promise<void> } {
   };
 }
 
+/** Kept while it answers: kubectl is a whole process for each look. */
+let known: Promise<string> | undefined;
+
 /** Asks any gateway that is ready; tries again while the service says that it is away for a moment. */
 export async function ask<T>(
   question: (client: SegueClient) => Promise<T>,
@@ -91,10 +94,11 @@ export async function ask<T>(
 ): Promise<T> {
   const deadline = Date.now() + 300_000;
   for (;;) {
-    const client = new SegueClient({ baseUrl: `http://${await gatewayAddress()}:8080`, headers });
+    known ??= gatewayAddress();
     try {
-      return await question(client);
+      return await question(new SegueClient({ baseUrl: `http://${await known}:8080`, headers }));
     } catch (error) {
+      known = undefined;
       const { code } = error as { code?: string };
       if (Date.now() > deadline || (code !== 'UNAVAILABLE' && code !== 'RESOURCE_EXHAUSTED')) throw error;
       await sleep(500);
