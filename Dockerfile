@@ -51,7 +51,7 @@ RUN test -n "${APP}" && npm ci --loglevel=error --omit=dev --workspace @segue/${
  && mv package.json node_modules /out/ \
  && rm -rf /out/node_modules/.bin /out/node_modules/@segue/${APP} /out/node_modules/typescript /out/node_modules/@img/*musl* /out/node_modules/@img/*wasm* \
  && cd /out/node_modules/ && rm -f .package-lock.json \
- && rm -rf @opentelemetry/*/build/esm @opentelemetry/*/build/esnext \
+ && rm -rf @opentelemetry/*/build/esm @opentelemetry/*/build/esnext @aws-sdk/*/dist-es @smithy/*/dist-es \
  && find . -path '*/onnxruntime-node/bin/napi-v*/*' -type d \( -name darwin -o -name win32 \) -prune -exec rm -rf {} + \
  && find . -path "*/onnxruntime-node/bin/napi-v*/linux/*" -prune ! -name "$(node -p process.arch)" -exec rm -rf {} + \
  && find . -type d \( -name test -o -name tests -o -name __tests__ -o -name benchmark -o -name benchmarks -o -name example -o -name examples \) \

@@ -5,6 +5,7 @@ import { Advice, step } from './terminal.js';
 import { CACHE_FOLDER } from './workspace.js';
 
 const GRPCURL = 'github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.3';
+const VERSITYGW = 'github.com/versity/versitygw/cmd/versitygw@v1.8.0';
 const KUSTOMIZE = 'sigs.k8s.io/kustomize/kustomize/v5@v5.8.1';
 
 /**
@@ -25,12 +26,13 @@ export function provideBrowser(): void {
   if (!findProgram(['chromium', 'chromium-browser', 'google-chrome'])) installPackage('chromium');
 }
 
-/** For the tests of the manifests, alerts, examples and completion. Where they are missing those are skipped, and say so. */
+/** For the tests of the manifests, alerts, examples, completion and pictures in S3. Where they are missing those are skipped, and say so. */
 export function provideTools(): void {
   if (!findProgram(['zsh'])) installPackage('zsh');
   if (!findProgram(['promtool'])) installPackage('prometheus');
   if (!findProgram(['kubectl'])) buildGoProgram('kustomize', KUSTOMIZE);
   buildGoProgram('grpcurl', GRPCURL);
+  buildGoProgram('versitygw', VERSITYGW);
 }
 
 /** Builds a program of Go in the cache, unless it is there or on the PATH. */

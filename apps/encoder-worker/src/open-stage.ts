@@ -27,7 +27,7 @@ export async function openStage(context: StageContext<EncoderConfig>): Promise<O
   const stage = new EncodeStage({
     bundle,
     encoder,
-    pictures: { picture: async (imageId) => decodePicture(await pictures.get(imageId), limits) },
+    pictures: { picture: async (imageId, signal) => decodePicture(await pictures.get(imageId, { signal }), limits) },
     tensors: {
       async find(key) {
         const owner = await directory.find(key);

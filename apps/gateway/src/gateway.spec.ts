@@ -70,6 +70,11 @@ describe('without Redis', () => {
     await expect.poll(() => service.app.getUrl().catch(() => '')).toMatch(/^http/);
     const url = await service.app.getUrl();
     await expect.poll(async () => (await fetch(`${url}/healthz/ready`)).json()).toEqual({ state: 'warming' });
+    // Operators hear more.
+    const toOperators = async (): Promise<unknown> =>
+      (await fetch(`${await service.admin?.getUrl()}/healthz/ready`)).json();
+    const waitsFor = 'Redis does not answer. Start it, or correct SEGUE_REDIS_URL.';
+    await expect.poll(toOperators).toEqual({ state: 'warming', waitsFor });
     const response = await ask(url);
     expect([response.status, response.headers.get('retry-after')]).toEqual([503, '1']);
     const back = await RedisServer.start({ port: Number(new URL(redis.url).port) });

@@ -1,13 +1,13 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { DynamicModule } from '@nestjs/common';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
-import type { Periodic } from '@segue/core';
+import type { Blobs, Periodic } from '@segue/core';
 import { startRenderer, type Renderer } from '@segue/imaging';
 import { Jobs, type TaskHost } from '@segue/jobs';
-import { RedisPictureStore } from '@segue/pictures';
+import { Pictures, startPictureSweep } from '@segue/pictures';
 import { openRedis, type RedisConnection } from '@segue/redis';
-import { DRAIN_SHARE, redisOf, type ServiceContext, type ServiceOptions } from '@segue/service';
+import { DRAIN_SHARE, redisOf, waitFor, type ServiceContext, type ServiceOptions } from '@segue/service';
 import { BatchRunner, BatchStore } from '@segue/batches';
+import { openBlobs } from '@segue/blobs';
 import { followCertificates, grpcServerCredentials, tlsFilesOf, type Certificates } from '@segue/tls';
 import { WebhookQueue, type Webhooks } from '@segue/webhooks';
 import type { FastifyInstance, FastifyServerOptions } from 'fastify';
@@ -36,7 +36,9 @@ import { Arrivals } from './segmentation/arrivals.js';
 import { Intake } from './segmentation/intake.js';
 import { SegmentationService } from './segmentation/segmentation.service.js';
 
-const REDIS_LOOK_EVERY_MS = 500;
+/** How long a request waits for a picture store that asks for patience, such as S3 by SlowDown. */
+const PICTURE_PATIENCE_MS = 2_000;
+const REDIS_AWAY = 'Redis does not answer. Start it, or correct SEGUE_REDIS_URL.';
 /** Masks and overlays that may wait for a thread: an answer has a handful. */
 const RENDERINGS_WAITING = 256;
 
@@ -49,7 +51,8 @@ export async function composeGateway(context: ServiceContext<GatewayConfig>): Pr
   const certificates = await openCertificates(config, logger);
   const redis = openRedis({ ...redisOf(config), role: 'producer', log: logger });
   const jobs = new Jobs(redis, config);
-  const pictures = new RedisPictureStore(redis, { keepMs: config.pictureKeepMs });
+  const blobs = await openBlobs(config.pictureStore, { patienceMs: PICTURE_PATIENCE_MS, log: logger });
+  const pictures = new Pictures(redis, { keepMs: config.pictureKeepMs, blobs });
   // A connection of its own: work on queues waits for a Redis that is away, requests must not.
   const backgroundRedis = openRedis({ ...redisOf(config), role: 'worker', log: logger });
   const background = new Jobs(backgroundRedis, config);
@@ -79,6 +82,7 @@ export async function composeGateway(context: ServiceContext<GatewayConfig>): Pr
     jobs,
     backgroundRedis,
     background,
+    blobs,
     renderer,
     service,
     metrics,
@@ -123,6 +127,8 @@ interface Parts {
   /** For the queue of the root stage, and for sweeping. */
   readonly backgroundRedis: RedisConnection;
   readonly background: Jobs;
+  /** Where the bytes of pictures are, unless in Redis. */
+  readonly blobs: Blobs | undefined;
   readonly renderer: Renderer;
   readonly service: SegmentationService;
   readonly metrics: GatewayMetrics;
@@ -169,8 +175,10 @@ export class Gateway implements ServiceOptions {
 
   async start(): Promise<void> {
     const { config, lifecycle, logger } = this.#context;
-    const { answers, arrivals, background, batches, counting, grpc, service, webhooks } = this.#parts;
-    await this.#redis();
+    const { answers, arrivals, background, backgroundRedis, batches, blobs, counting, grpc, service, webhooks } =
+      this.#parts;
+    await waitFor(this.#context, async () => ((await this.#parts.redis.ping()) ? undefined : REDIS_AWAY));
+    if (blobs) await waitFor(this.#context, () => blobs.problem('write'));
     if (lifecycle.state !== 'warming') return;
     await answers.start();
     batches.start();
@@ -179,7 +187,8 @@ export class Gateway implements ServiceOptions {
     const marking = kubernetesUrl
       ? markBusyPods({ url: kubernetesUrl, workers: (stage) => background.workers(stage), logger })
       : undefined;
-    const started = [background.startSweeper(), counting.start(), arrivals.start(), calling, marking];
+    const sweeping = blobs && startPictureSweep(backgroundRedis, blobs, { keepMs: config.pictureKeepMs });
+    const started = [background.startSweeper(), counting.start(), arrivals.start(), calling, marking, sweeping];
     this.#periodic = started.filter((one) => one !== undefined);
     this.grpcPort = await grpc.start(config.host, config.grpcPort);
     logger.info({ port: this.grpcPort }, 'listening for gRPC');
@@ -194,20 +203,13 @@ export class Gateway implements ServiceOptions {
   }
 
   async closed(): Promise<void> {
-    const { access, answers, background, certificates, backgroundRedis, jobs, redis, renderer } = this.#parts;
+    const { access, answers, background, blobs, certificates, backgroundRedis, jobs, redis, renderer } = this.#parts;
+    blobs?.close();
     await Promise.all([...this.#periodic.map((one) => one.stop()), access.close(), certificates?.stop()]);
     await answers.close({ graceMs: 1_000 });
     await Promise.all([background.close(), jobs.close(), renderer.close()]);
     backgroundRedis.close();
     redis.close();
-  }
-
-  async #redis(): Promise<void> {
-    const { redis } = this.#parts;
-    const { lifecycle, logger } = this.#context;
-    if (await redis.ping()) return;
-    logger.warn('waiting for Redis');
-    while (lifecycle.state === 'warming' && !(await redis.ping())) await sleep(REDIS_LOOK_EVERY_MS);
   }
 }
 

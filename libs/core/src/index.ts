@@ -1,5 +1,6 @@
 export * from './address.js';
 export * from './answer.js';
+export * from './blobs.js';
 export * from './errors.js';
 export * from './job.js';
 export * from './mask.js';

@@ -34,12 +34,12 @@ export class EncodeStage {
     const key = tensorSetKey(bundle, imageId);
     const held = await tensors.find(key);
     onLookup?.(held !== undefined);
-    // Tasks on one picture share a run, which therefore heeds no single task's signal.
-    return held ?? this.#inFlight.run(key, () => this.#encode(key, imageId));
+    // Tasks on one picture share a run, which goes on as long as one of them wants it.
+    return held ?? this.#inFlight.run(key, (signal) => this.#encode(key, imageId, signal), context.signal);
   };
 
-  async #encode(key: string, imageId: string): Promise<TensorSetRef> {
+  async #encode(key: string, imageId: string, signal: AbortSignal): Promise<TensorSetRef> {
     const { pictures, encoder, tensors } = this.#parts;
-    return tensors.put(key, await encoder.encode(await pictures.picture(imageId)));
+    return tensors.put(key, await encoder.encode(await pictures.picture(imageId, signal)));
   }
 }

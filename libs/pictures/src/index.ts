@@ -1,2 +1,3 @@
 export { imageIdOf, type PictureStore } from './picture-store.js';
-export { RedisPictureStore } from './redis-picture-store.js';
+export { Pictures } from './pictures.js';
+export { startPictureSweep } from './picture-sweep.js';

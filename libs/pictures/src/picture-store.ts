@@ -5,18 +5,31 @@ import type { PictureSize, PictureSizes } from '@segue/stages';
 /** Pictures as they were sent, by their ids. Every use renews their lifetime. */
 export interface PictureStore extends PictureSizes {
   /**
-   * @param owner whose picture it is, and how many bytes it may keep; whoever need not say who it is, and any number, unless given.
    * @returns the image id. Storing the same bytes again only renews them.
-   * @throws SegueError RESOURCE_EXHAUSTED when the store or the tenant has no room.
+   * @throws SegueError RESOURCE_EXHAUSTED when the store or the tenant has no room, UNAVAILABLE when the store is away.
    */
-  put(bytes: Uint8Array, size: PictureSize, owner?: Tenant): Promise<string>;
+  put(bytes: Uint8Array, size: PictureSize, options?: PutOptions): Promise<string>;
   /**
-   * @param tenant who asks; a worker asks for any tenant's.
-   * @throws SegueError NOT_FOUND when this tenant has never sent the picture, or its lifetime is over.
+   * @throws SegueError NOT_FOUND when this tenant has never sent the picture, or its lifetime is over; UNAVAILABLE when the store is
+   * away.
    */
-  get(imageId: string, tenant?: string): Promise<Buffer>;
-  /** As `get`. */
+  get(imageId: string, options?: GetOptions): Promise<Buffer>;
+  /** As `get`, by what Redis holds alone. */
   sizeOf(imageId: string, tenant?: string): Promise<PictureSize>;
+}
+
+export interface PutOptions {
+  /** Whose picture it is, and how many bytes it may keep; whoever need not say who it is, and any number, unless given. */
+  readonly owner?: Tenant;
+  /** Ends the wait for a store outside of Redis. */
+  readonly signal?: AbortSignal;
+}
+
+export interface GetOptions {
+  /** Who asks; a worker asks for any tenant's. */
+  readonly tenant?: string;
+  /** As with `put`. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** More are hashed in a thread, which costs a small picture more time than it saves; 25 MB take some 15 to 60 ms. */
@@ -34,9 +47,4 @@ export async function imageIdOf(bytes: Uint8Array, tenant: string = PUBLIC_TENAN
       : Buffer.from(await webcrypto.subtle.digest('SHA-256', bytes));
   if (tenant === PUBLIC_TENANT) return digest.toString('hex');
   return createHash('sha256').update(`${tenant}\0`).update(digest).digest('hex');
-}
-
-export interface PictureStoreOptions {
-  /** How long a picture is kept after its last use. */
-  readonly keepMs: number;
 }

@@ -161,7 +161,7 @@ export const redisOf = (config: {
   },
 });
 
-/** Limits on pictures, the same at the gateway that accepts them and the encoder that decodes them. */
+/** Limits on pictures and where they are kept, the same at the gateway that accepts them and the encoder that decodes them. */
 export const pictureSettings = {
   /** Bytes of a picture's file at most. */
   maxPictureBytes: integer(25 * 1024 * 1024, { min: 1 }),
@@ -169,6 +169,12 @@ export const pictureSettings = {
   maxPicturePixels: integer(8192 * 6144, { min: 1 }),
   /** Formats that are decoded. Of an animation the first frame counts. */
   pictureFormats: someOf(['jpeg', 'png', 'webp', 'gif', 'tiff', 'avif'], ['jpeg', 'png', 'webp']),
+  /**
+   * Where the bytes of pictures are kept: in Redis, in a folder that all gateways and encoder-workers share (`file:///pictures`), or in
+   * S3 (`s3://bucket/prefix?endpoint=https://...&region=...`; credentials as Amazon's SDKs find them, such as `AWS_ACCESS_KEY_ID`). See
+   * docs/guides/picture-store.md.
+   */
+  pictureStore: url(['redis:', 'file:', 's3:'], 'redis://'),
 };
 
 /** The same limits as the picture functions take them. */

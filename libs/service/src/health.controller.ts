@@ -1,14 +1,18 @@
-import { Controller, Get, Res } from '@nestjs/common';
+import { Controller, Get, Optional, Res } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
+import { Registry } from 'prom-client';
 import { Lifecycle } from './lifecycle.js';
 
 /** Health as Kubernetes asks for it. Neither answer looks at another service: a lost Redis must not restart pods. */
 @Controller()
 export class HealthController {
   readonly #lifecycle: Lifecycle;
+  /** Who may read metrics may know what the process waits for. */
+  readonly #forOperators: boolean;
 
-  constructor(lifecycle: Lifecycle) {
+  constructor(lifecycle: Lifecycle, @Optional() metrics?: Registry) {
     this.#lifecycle = lifecycle;
+    this.#forOperators = metrics !== undefined;
   }
 
   /** The process runs. */
@@ -17,9 +21,11 @@ export class HealthController {
     return { state: this.#lifecycle.state };
   }
 
-  /** The process takes work: 200, else 503. */
+  /** The process takes work: 200, else 503. Operators hear what it waits for at its start. */
   @Get('healthz/ready')
   async ready(@Res() reply: FastifyReply): Promise<void> {
-    await reply.status(this.#lifecycle.state === 'ready' ? 200 : 503).send({ state: this.#lifecycle.state });
+    const { state, waitsFor } = this.#lifecycle;
+    const told = this.#forOperators && waitsFor !== undefined ? { state, waitsFor } : { state };
+    await reply.status(state === 'ready' ? 200 : 503).send(told);
   }
 }

@@ -20,6 +20,8 @@ const NEXT: Readonly<Record<WorkerState, readonly WorkerState[]>> = {
 /** The state machine of one process. */
 export class Lifecycle {
   #state: WorkerState = 'starting';
+  /** What a service that is warming waits for, in a sentence for operators. */
+  waitsFor: string | undefined;
   readonly #listeners = new Set<(state: WorkerState) => void>();
 
   get state(): WorkerState {
@@ -30,6 +32,7 @@ export class Lifecycle {
   to(state: WorkerState): void {
     if (!NEXT[this.#state].includes(state)) throw new Error(`A service that is ${this.#state} cannot become ${state}.`);
     this.#state = state;
+    this.waitsFor = undefined;
     for (const listener of this.#listeners) listener(state);
   }
 

@@ -41,6 +41,9 @@ describe('Service', () => {
     expect((await fetch(`${url}/healthz/live`)).status).toBe(200);
     const early = await fetch(`${url}/healthz/ready`);
     expect([early.status, await early.json()]).toEqual([503, { state: 'warming' }]);
+    one.lifecycle.waitsFor = 'There is no store. Start it.';
+    const waiting: unknown = await (await fetch(`${url}/healthz/ready`)).json();
+    expect(waiting).toEqual({ state: 'warming', waitsFor: 'There is no store. Start it.' });
     warm();
     await ready;
     expect((await fetch(`${url}/healthz/ready`)).status).toBe(200);

@@ -9,8 +9,8 @@ export interface RgbImage {
 
 /** Where the encode stage gets its pictures from. */
 export interface PictureSource {
-  /** @throws SegueError NOT_FOUND when the picture is not kept (any more). */
-  picture(imageId: string): Promise<RgbImage>;
+  /** @throws SegueError NOT_FOUND when the picture is not kept (any more); the signal's reason once that is aborted. */
+  picture(imageId: string, signal?: AbortSignal): Promise<RgbImage>;
 }
 
 /** Where the encode stage leaves what it computed. */

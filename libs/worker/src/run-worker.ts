@@ -1,11 +1,11 @@
 import { join } from 'node:path';
 import { loadBundle } from '@segue/bundle';
-import { type SegueError, type Stage } from '@segue/core';
+import { type Blobs, type SegueError, type Stage } from '@segue/core';
 import { Jobs, type StageHost } from '@segue/jobs';
 import { chooseDevice, deviceName, openSessions } from '@segue/onnx';
-import { RedisPictureStore } from '@segue/pictures';
+import { Pictures } from '@segue/pictures';
 import { openRedis, type RedisConnection } from '@segue/redis';
-import { DRAIN_SHARE, redisOf, runService, type App, type Logger, type ServiceConfig } from '@segue/service';
+import { DRAIN_SHARE, redisOf, runService, waitFor, type App, type Logger, type ServiceConfig } from '@segue/service';
 import { TensorDirectory } from '@segue/tensor-exchange';
 import { followCertificates, grpcChannelCredentials, grpcServerCredentials, tlsFilesOf } from '@segue/tls';
 import { WorkerMetrics } from './metrics.js';
@@ -39,6 +39,8 @@ export interface WorkerConfig extends ServiceConfig {
 
 export interface WorkerDescription<S extends Stage, C extends WorkerConfig> extends App<C> {
   readonly stage: S;
+  /** Opens what keeps the bytes of pictures, for a stage that reads them; undefined where that is Redis. */
+  openBlobs?(config: C, logger: Logger): Promise<Blobs | undefined>;
   /** Loads the model and tries it out: a worker that cannot answer never becomes ready. */
   openStage(context: StageContext<C>): Promise<OpenStage<S>>;
 }
@@ -48,7 +50,8 @@ export async function runWorker<S extends Stage, C extends WorkerConfig>(
   description: WorkerDescription<S, C>,
 ): Promise<void> {
   const { stage } = description;
-  await runService(description, ({ config, logger, lifecycle, metrics: registry }) => {
+  await runService(description, (context) => {
+    const { config, logger, lifecycle, metrics: registry } = context;
     // Closed in reverse order of opening.
     const closing: (() => Promise<void> | void)[] = [];
     let host: StageHost<S> | undefined;
@@ -71,6 +74,12 @@ export async function runWorker<S extends Stage, C extends WorkerConfig>(
       closing.push(() => connection.close());
       const jobs = new Jobs(connection, config);
       closing.push(() => jobs.close());
+      const blobs = await description.openBlobs?.(config, logger);
+      if (blobs) {
+        closing.push(() => blobs.close());
+        await waitFor(context, () => blobs.problem('read'));
+        if (lifecycle.state !== 'warming') return;
+      }
       const directory = new TensorDirectory(connection);
       const files = tlsFilesOf('SEGUE_INTERNAL', {
         certFile: config.internalCertFile,
@@ -88,7 +97,7 @@ export async function runWorker<S extends Stage, C extends WorkerConfig>(
       const open = await description.openStage({
         config,
         bundle,
-        pictures: new RedisPictureStore(connection, { keepMs: config.pictureKeepMs }),
+        pictures: new Pictures(connection, { keepMs: config.pictureKeepMs, blobs }),
         directory,
         tensors,
         serverCredentials: certificates && grpcServerCredentials(certificates),

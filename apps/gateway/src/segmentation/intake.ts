@@ -39,6 +39,8 @@ export interface Submission {
   readonly awaited: boolean;
   /** Ends the job earlier than its own time limit would; milliseconds since the epoch. */
   readonly deadlineAtMs: number;
+  /** Aborts when the client goes away: there is no job then, unless it was made already. */
+  readonly signal: AbortSignal;
 }
 
 type PictureSize = Omit<StoredPicture, 'imageId'>;
@@ -114,14 +116,14 @@ export class Intake {
     submission: Submission,
     { priority, timeoutMs, job }: Entering,
   ): ReturnType<Jobs['submit']> {
-    const { tenant } = submission;
+    const { tenant, signal } = submission;
     try {
       await this.#rates.take(tenant);
       const size = await this.#look(picture, submission);
       this.#arrivals.note();
       const maxWaitMs = (submission.awaited && this.#config.maxWaitMs) || Infinity;
       return await this.#admission.admit({ tenant: tenant.name, priority, timeoutMs, maxWaitMs }, async (starting) => {
-        const imageId = 'imageId' in picture ? picture.imageId : await this.#pictures.put(picture.bytes, size, tenant);
+        const imageId = await this.#keep(picture, size, { owner: tenant, signal });
         const submitted = await this.#jobs.submit(job(imageId, starting));
         this.#metrics.starting(starting);
         return submitted;
@@ -138,7 +140,7 @@ export class Intake {
   async storePicture(bytes: Uint8Array, tenant: Tenant): Promise<StoredPicture> {
     await this.#rates.take(tenant);
     const size = await this.#inspect(bytes);
-    return { imageId: await this.#pictures.put(bytes, size, tenant), ...size };
+    return { imageId: await this.#pictures.put(bytes, size, { owner: tenant }), ...size };
   }
 
   get pictureLimits(): PictureLimits {
@@ -202,6 +204,14 @@ export class Intake {
         { cause },
       );
     }
+  }
+
+  async #keep(
+    picture: SegmentationCommand['picture'],
+    size: PictureSize,
+    options: { readonly owner: Tenant; readonly signal: AbortSignal },
+  ): Promise<string> {
+    return 'imageId' in picture ? picture.imageId : this.#pictures.put(picture.bytes, size, options);
   }
 
   async #inspect(bytes: Uint8Array): Promise<PictureSize> {

@@ -178,7 +178,7 @@ export class SegmentationService {
 
   /** @throws SegueError NOT_FOUND */
   picture(imageId: string, { name }: Tenant): Promise<Buffer> {
-    return this.#pictures.get(imageId, name);
+    return this.#pictures.get(imageId, { tenant: name });
   }
 
   /** What the workers run on, each device once; none while Redis is away, which is no reason to keep the models' names back. */
@@ -221,10 +221,10 @@ export class SegmentationService {
 
   async #accept(
     command: SegmentationCommand,
-    { requestId, tenant, spell }: Caller,
+    { requestId, tenant, spell, signal }: Caller,
     how: Pick<Submission, 'awaited' | 'deadlineAtMs'>,
   ): ReturnType<Intake['submit']> {
-    const accepted = await this.#intake.submit(command, { spell, tenant, ...how });
+    const accepted = await this.#intake.submit(command, { spell, tenant, signal, ...how });
     this.#logger.info({ requestId, tenant: tenant.name, ...accepted }, 'job accepted');
     return accepted;
   }

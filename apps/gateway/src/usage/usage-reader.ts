@@ -1,6 +1,6 @@
 import { SegueError, type Tenant } from '@segue/core';
 import type { Jobs } from '@segue/jobs';
-import type { RedisPictureStore } from '@segue/pictures';
+import type { Pictures } from '@segue/pictures';
 import type { Body } from '../http/schemas.js';
 
 type UsageBody = Body<'Usage'>;
@@ -15,9 +15,9 @@ export interface Period {
 /** Tells what tenants have used. */
 export class UsageReader {
   readonly #usage: Jobs['usage'];
-  readonly #pictures: Pick<RedisPictureStore, 'storedBytes'>;
+  readonly #pictures: Pick<Pictures, 'storedBytes'>;
 
-  constructor(usage: Jobs['usage'], pictures: Pick<RedisPictureStore, 'storedBytes'>) {
+  constructor(usage: Jobs['usage'], pictures: Pick<Pictures, 'storedBytes'>) {
     this.#usage = usage;
     this.#pictures = pictures;
   }

@@ -1,0 +1,1 @@
+export { openBlobs } from './open-blobs.js';
