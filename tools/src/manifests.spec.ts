@@ -77,7 +77,7 @@ describe.skipIf(!kustomize).each(folders)('k8s/%s', (folder) => {
     if (!found) throw new Error(`there is no ${kind} ${name}`);
     return found;
   };
-  const pod = (name: string): Pod => find('Deployment', name).spec.template.spec;
+  const pod = (name: string): Pod => podOf(resources, name);
   const workloads = all('Deployment', 'StatefulSet');
 
   it('has no field that the API server does not know', () => {
@@ -251,6 +251,63 @@ describe.skipIf(!kustomize)('three Redis with Sentinels, and nothing may talk to
     });
   });
 });
+
+describe.skipIf(!kustomize)('pictures outside of Redis', () => {
+  const readers = ['gateway', 'encoder-worker'];
+
+  it.each([
+    ['pictures-folder', 'file:///pictures'],
+    ['pictures-s3', 's3://segue-pictures/segue?region=eu-central-1'],
+  ])('are where components/%s says', (component, address) => {
+    const settings = render(`components/${component}`).find(
+      ({ kind, data }) => kind === 'ConfigMap' && data?.['SEGUE_MODEL'],
+    );
+    expect(settings?.data?.['SEGUE_PICTURE_STORE']).toBe(address);
+  });
+
+  it('may be written in their folder by gateways, read by encoder-workers, and seen by nobody else', () => {
+    const resources = render('components/pictures-folder');
+    expect(resources.find(({ kind }) => kind === 'PersistentVolumeClaim')).toMatchObject({
+      metadata: { name: 'pictures' },
+      spec: { accessModes: ['ReadWriteMany'] },
+    });
+    const mounts = APPS.map((name) =>
+      podOf(resources, name).containers[0].volumeMounts.find((one) => one.name === 'pictures'),
+    );
+    const mount = { name: 'pictures', mountPath: '/pictures' };
+    expect(mounts).toEqual([mount, { ...mount, readOnly: true }, undefined, undefined]);
+    for (const name of readers) expect(JSON.stringify(podOf(resources, name))).toContain('"claimName":"pictures"');
+  });
+
+  it('are reached in S3 by gateways and encoder-workers, with credentials from a Secret', () => {
+    const resources = render('components/network-policy', 'components/pictures-s3');
+    const secret = (key: string) => ({ valueFrom: { secretKeyRef: { name: 's3', key } } });
+    for (const name of APPS) {
+      const env = (podOf(resources, name).containers[0].env ?? []).filter((variable) =>
+        variable.name.startsWith('AWS_'),
+      );
+      const credentials = [
+        { name: 'AWS_ACCESS_KEY_ID', ...secret('access-key-id') },
+        { name: 'AWS_SECRET_ACCESS_KEY', ...secret('secret-access-key') },
+      ];
+      expect(env).toEqual(readers.includes(name) ? credentials : []);
+    }
+    const leaving = resources.filter(
+      ({ kind, spec }) =>
+        kind === 'NetworkPolicy' && JSON.stringify(spec).includes('"egress":[{"ports":[{"port":443}]}]'),
+    );
+    expect(leaving.map(({ spec }) => (spec as unknown as { podSelector: unknown }).podSelector)).toEqual(
+      expect.arrayContaining(readers.map((name) => ({ matchLabels: { [NAME]: name } }))),
+    );
+    expect(leaving).toHaveLength(readers.length);
+  });
+});
+
+function podOf(resources: readonly Resource[], name: string): Pod {
+  const found = resources.find(({ kind, metadata }) => kind === 'Deployment' && metadata.name === name);
+  if (!found) throw new Error(`there is no Deployment ${name}`);
+  return found.spec.template.spec;
+}
 
 /** What `kubectl apply -k` would send; components are rendered over the base. */
 function render(...folders: [string, ...string[]]): Resource[] {
