@@ -1,24 +1,30 @@
-import { defineConfig, type ViteUserConfig } from 'vitest/config';
+import { defineConfig, type TestProjectInlineConfiguration, type ViteUserConfig } from 'vitest/config';
 
 interface Options extends NonNullable<ViteUserConfig['test']> {
   /** Share of the project's lines, in per cent, that its tests must run. */
   readonly floor?: number;
+  /** Specs that are run on a Redis Cluster, too. */
+  readonly onCluster?: readonly string[];
 }
 
+const SPECS = ['src/**/*.spec.ts'];
+
 /** Vitest settings shared by every project of the workspace: sources are read through the `@segue/source` export condition. */
-export function project(name: string, { floor = 0, ...test }: Options = {}): ViteUserConfig {
+export function project(name: string, { floor = 0, onCluster, ...test }: Options = {}): ViteUserConfig {
   return defineConfig({
     resolve: { conditions: ['@segue/source'] },
     ssr: { resolve: { conditions: ['@segue/source'], externalConditions: ['@segue/source'] } },
     oxc: { decorator: { legacy: true, emitDecoratorMetadata: true } },
     test: {
       name,
-      include: ['src/**/*.spec.ts'],
       environment: 'node',
       testTimeout: 20_000,
       hookTimeout: 60_000,
       reporters: ['default', ['json', { outputFile: 'reports/test.json' }]],
       ...test,
+      ...(onCluster
+        ? { projects: [{ extends: true, test: { name, include: SPECS } }, runOnCluster(name, onCluster)] }
+        : { include: SPECS }),
       coverage: {
         include: ['src/**/*.ts'],
         reporter: ['json-summary'],
@@ -27,6 +33,21 @@ export function project(name: string, { floor = 0, ...test }: Options = {}): Vit
       },
     },
   });
+}
+
+/** One cluster for all specs, which therefore run one after the other. */
+function runOnCluster(name: string, specs: readonly string[]): TestProjectInlineConfiguration {
+  return {
+    extends: true,
+    test: {
+      name: `${name} on a cluster`,
+      include: [...specs],
+      globalSetup: new URL('./vitest.cluster.ts', import.meta.url).pathname,
+      fileParallelism: false,
+      isolate: false,
+      sequence: { groupOrder: 1 },
+    },
+  };
 }
 
 /** For projects whose code starts threads from its own sources. */

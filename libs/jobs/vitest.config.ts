@@ -1,3 +1,8 @@
 import { project } from '../../vitest.base.js';
 
-export default project('jobs', { floor: 94 });
+export default project('jobs', {
+  floor: 94,
+  onCluster: ['event-log', 'fair-share', 'flow', 'job-store', 'job-sweeper', 'recovery'].map(
+    (spec) => `src/${spec}.spec.ts`,
+  ),
+});

@@ -1,3 +1,3 @@
 import { project } from '../../vitest.base.js';
 
-export default project('tensor-exchange', { floor: 93 });
+export default project('tensor-exchange', { floor: 93, onCluster: ['src/tensor-directory.spec.ts'] });

@@ -1,10 +1,15 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { findProgram, freePort } from '@segue/local-system';
+import { findProgram, freePort, RedisCluster } from '@segue/local-system';
+import { SegueError } from '@segue/core';
+import { Jobs } from '@segue/jobs';
+import { Pictures } from '@segue/pictures';
+import { openRedis } from '@segue/redis';
+import { everywhere } from '@segue/testing';
 
 import { ROOT } from './workspace.js';
 
@@ -47,4 +52,52 @@ it.skipIf(!server || !cli)('what the apps have written is there after a restart 
   await withRedis((ask) => {
     expect([ask('GET', '{segue}:one'), ask('GET', '{segue}:two')]).toEqual(['one', 'two']);
   });
+});
+
+const request = {
+  imageId: 'a'.repeat(64),
+  instruction: 'Where is the cup?',
+  history: [],
+  mode: 'answer',
+  model: 'tiny-random',
+  maxTokens: 32,
+  maskFormat: 'rle',
+  priority: 'normal',
+} as const;
+const log = { info: () => undefined, warn: () => undefined, error: () => undefined };
+
+it.skipIf(!server || !cli)('the user of the apps may all that they do, also on a cluster', async () => {
+  const [, rules = ''] = /^user segue (.*)$/m.exec(readFileSync(ACL, 'utf8')) ?? [];
+  const cluster = await RedisCluster.start();
+  const admin = openRedis({ url: cluster.url, role: 'worker', log });
+  await everywhere(admin.client, (redis) => redis.acl('SETUSER', 'segue', ...rules.split(' ')));
+  const redis = openRedis({ url: cluster.url.replace('//', '//segue:local@'), role: 'worker', log });
+  const jobs = new Jobs(redis, { jobKeepMs: 60_000 });
+  const pictures = new Pictures(redis, { keepMs: 60_000 });
+  const encoder = jobs.stageHost({
+    stage: 'encode',
+    concurrency: 1,
+    process: () => Promise.reject(new SegueError('PERMISSION_DENIED', 'seen')),
+  });
+  try {
+    await encoder.start();
+    const limits = { pictureBytes: 1_000_000 };
+    const ids = Array.from({ length: 20 }, (_, fill) =>
+      pictures.put(new Uint8Array(100).fill(fill), { width: 1, height: 1 }, { owner: { name: 'acme', limits } }),
+    );
+    for (const id of await Promise.all(ids)) expect((await pictures.get(id, { tenant: 'acme' })).byteLength).toBe(100);
+    const { jobId } = await jobs.submit({ request, timeoutMs: 20_000 });
+    const types: string[] = [];
+    for await (const { type } of jobs.events(jobId)) types.push(type);
+    expect(types).toEqual(['accepted', 'stage', 'failed']);
+    expect((await jobs.get(jobId)).error).toMatchObject({ message: 'seen' });
+    expect(await jobs.memoryUse()).toBe(0);
+    await expect(redis.client.set('{other}:key', 'x')).rejects.toThrow('NOPERM');
+  } finally {
+    await encoder.close({ graceMs: 0 });
+    await jobs.close();
+    redis.close();
+    admin.close();
+    await cluster.stop();
+  }
 });

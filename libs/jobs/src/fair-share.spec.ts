@@ -110,7 +110,7 @@ test('nothing is left of a tenant whose jobs have ended', async () => {
   const jobs = fixture.open();
   startWorkers();
   for (let i = 0; i < 3; i++) await lastEvent(jobs, (await submit(jobs, 'a')).jobId);
-  expect(await jobs.redis.keys('*:tenant:a:*')).toEqual([]);
+  expect(await (await jobs.home()).keys('*:tenant:a:*')).toEqual([]);
   await submit(jobs, 'b');
   expect(await jobs.redis.hkeys(KEYS.turns)).toEqual([]);
 });

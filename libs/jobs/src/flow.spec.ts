@@ -21,7 +21,8 @@ import { KEYS, PREFIX } from '@segue/redis';
 const fixture = useJobs();
 
 /** What is left of a job besides its record, its log and its place among the ended: own keys, members of the queues' keys. */
-async function leftovers({ redis }: OpenedJobs, jobId: string): Promise<string[]> {
+async function leftovers(jobs: OpenedJobs, jobId: string): Promise<string[]> {
+  const redis = await jobs.home();
   const own = (await redis.keys('*')).filter((key) => key.includes(jobId));
   const members = async (key: string): Promise<string[]> => {
     const type = await redis.type(key);
@@ -223,7 +224,9 @@ test('what travels through the queues is small', async () => {
     { ...prompt(0), phrase: 'a phrase of usual length' },
     origin,
   );
-  const tasks = (await jobs.redis.keys(`${PREFIX}:segue.*`)).filter((key) => /:[0-9a-f]{32}(-\d+-\d+)?$/.test(key));
+  const tasks = (await (await jobs.home()).keys(`${PREFIX}:segue.*`)).filter((key) =>
+    /:[0-9a-f]{32}(-\d+-\d+)?$/.test(key),
+  );
   expect(tasks).toHaveLength(4);
   for (const task of tasks) expect((await jobs.redis.hget(task, 'data'))!.length).toBeLessThan(4096);
   const huge = { ...prompt(1), embedding: new Float32Array(1024) };

@@ -10,14 +10,14 @@ const SUBSCRIBE_AGAIN_MS = 1_000;
 
 /** Wake-ups of jobs by publish/subscribe: one connection, however many listeners there are. */
 export class JobSignals {
-  readonly #redis: RedisConnection['client'];
+  readonly #redis: ReturnType<RedisConnection['listener']>;
   readonly #ask: RedisConnection['ask'];
   readonly #log: RedisConnection['log'];
   readonly #listeners = new Map<string, Set<Listener>>();
 
   constructor(redis: RedisConnection) {
     // A connection of its own: one that listens can do nothing else.
-    this.#redis = redis.duplicate();
+    this.#redis = redis.listener();
     this.#ask = redis.ask;
     this.#log = redis.log;
     this.#redis.on('message', (channel: string, message: string) => {

@@ -51,8 +51,7 @@ test('an id cannot be computed from the key', async () => {
   const { store } = fixture.open();
   const { jobId } = await store.create(newJob({ idempotencyKey: 'invoice-2026-001' }));
   await store.cancel(jobId);
-  const redis = fixture.open().redis;
-  await redis.flushall();
+  await (await fixture.open().home()).flushall();
   expect((await store.create(newJob({ idempotencyKey: 'invoice-2026-001' }))).jobId).not.toBe(jobId);
 });
 
@@ -204,7 +203,7 @@ test('every key has a lifetime, and writing to a job that is gone brings nothing
   await store.addSegment(jobId, segment(0), 1, 0, 't');
   await store.fail(jobId, late());
   expect(await store.find(jobId)).toBeUndefined();
-  expect((await redis.keys('*')).filter((key) => key.includes(jobId))).toEqual([]);
+  expect((await (await jobs.home()).keys('*')).filter((key) => key.includes(jobId))).toEqual([]);
 });
 
 test('a job that has ended is given out once to be counted', async () => {

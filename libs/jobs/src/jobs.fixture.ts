@@ -1,8 +1,9 @@
 import type { JobEvent, Segment, SegmentationRequest } from '@segue/core';
-import { RedisServer } from '@segue/local-system';
+import { everywhere, masterOf, startRedis } from '@segue/testing';
+import type { Redis } from 'ioredis';
 import { afterAll, afterEach, beforeAll } from 'vitest';
 
-import { openRedis, type RedisConnection, type RedisRole } from '@segue/redis';
+import { openRedis, PREFIX, type RedisConnection, type RedisRole } from '@segue/redis';
 import type { Generated, StageProcessor, TensorSetRef } from '@segue/stages';
 import { AnswerJournal } from './answer-journal.js';
 import { JobFlows } from './job-flows.js';
@@ -37,6 +38,17 @@ export class OpenedJobs extends Jobs {
     return this.connection.client;
   }
 
+  /** The Redis that holds the jobs. */
+  home(): Promise<Redis> {
+    return masterOf(this.redis, PREFIX);
+  }
+
+  /** How many listen to the channel. */
+  async subscribers(channel: string): Promise<number> {
+    const counts = await everywhere(this.redis, (redis) => redis.pubsub('NUMSUB', channel));
+    return counts.reduce((sum, [, count]) => sum + Number(count), 0);
+  }
+
   ping(): Promise<boolean> {
     return this.connection.ping();
   }
@@ -53,17 +65,17 @@ export class OpenedJobs extends Jobs {
   }
 }
 
-/** A Redis for one spec file, emptied after each test, with everything that a test has opened on it closed. */
+/** A Redis or a cluster for one spec file, emptied after each test, with everything that a test has opened on it closed. */
 export function useJobs() {
-  let redis: RedisServer;
+  let redis: Awaited<ReturnType<typeof startRedis>>;
   const closers: (() => Promise<void>)[] = [];
   beforeAll(async () => {
-    redis = await RedisServer.start();
+    redis = await startRedis();
   });
   afterEach(async () => {
     for (const close of closers.splice(0).reverse()) await close();
     const cleaner = open();
-    await cleaner.redis.flushall();
+    await everywhere(cleaner.redis, (redis) => redis.flushall(), 'master');
     await cleaner.close();
   });
   afterAll(() => redis.stop());

@@ -1,5 +1,5 @@
 import { STAGES, type JobEvent, type Periodic, type Priority, type Segment, type Stage } from '@segue/core';
-import { KEYS, LoadScripts, UsageScripts, type RedisConnection } from '@segue/redis';
+import { KEYS, LoadScripts, redisMemory, UsageScripts, type RedisConnection } from '@segue/redis';
 import { inSpan, SpanKind } from '@segue/tracing';
 import { answerStage, type AnswerStageOptions } from './answer-stage.js';
 import { DeadLetters } from './dead-letters.js';
@@ -172,13 +172,10 @@ export class Jobs {
     };
   }
 
-  /** Share of Redis' memory that is in use; 0 where it has no limit. */
+  /** Share of its memory that the Redis with the jobs uses; 0 where it has no limit. */
   async memoryUse(): Promise<number> {
-    const { client, ask } = this.#parts.redis;
-    const memory = await ask(() => client.info('memory'));
-    const amount = (name: string) => Number(new RegExp(`^${name}:(\\d+)`, 'm').exec(memory)?.[1] ?? 0);
-    const limit = amount('maxmemory');
-    return limit > 0 ? amount('used_memory') / limit : 0;
+    const { usedBytes, limitBytes } = await redisMemory(this.#parts.redis);
+    return usedBytes / limitBytes;
   }
 
   /** Workers of a stage that were heard of within the last seconds: not those that are gone, frozen or cut off. */

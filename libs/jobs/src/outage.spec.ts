@@ -1,5 +1,5 @@
 import { RedisServer, type RedisServerOptions } from '@segue/local-system';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 
 import { lastEvent, newJob, until, useJobs, fakeStages } from './jobs.fixture.js';
 
@@ -41,6 +41,30 @@ test('a Redis that hangs is away too', async () => {
   const start = Date.now();
   await expect(jobs.submit(newJob())).rejects.toMatchObject({ code: 'UNAVAILABLE' });
   expect(Date.now() - start).toBeLessThan(3_000);
+});
+
+test('a reader that waits for Redis ends with an error in the end, and at once when it is let go', async () => {
+  vi.useFakeTimers({ toFake: ['performance'] });
+  fixture.onEnd(() => Promise.resolve(void vi.useRealTimers()));
+  const redis = await ownRedis();
+  const jobs = fixture.open({ url: redis.url, role: 'producer' });
+  await until(() => jobs.ping());
+  const { jobId } = await jobs.submit(newJob());
+  const leaving = new AbortController();
+  let seen = 0;
+  const read = async (signal?: AbortSignal) => {
+    for await (const { type } of jobs.events(jobId, signal ? { signal } : {})) if (type === 'accepted') seen++;
+  };
+  const leaves = read(leaving.signal);
+  const stays = read();
+  await until(() => seen === 2);
+  await redis.stop();
+  await until(async () => !(await jobs.ping()));
+  await new Promise((resolve) => setTimeout(resolve, 6_000)); // both have looked in vain
+  leaving.abort();
+  await leaves;
+  vi.advanceTimersByTime(31_000);
+  await expect(stays).rejects.toMatchObject({ code: 'UNAVAILABLE', reason: 'STORE_AWAY' });
 });
 
 test('producers and workers go on when Redis comes back', async () => {

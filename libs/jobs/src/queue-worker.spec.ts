@@ -14,14 +14,14 @@ const REFUSALS = [
 ] as const;
 
 function refuse(jobs: OpenedJobs, fault: readonly [string, string], end: readonly [string, string]) {
-  const over = async (): Promise<void> => void (await jobs.redis.config('SET', ...end));
+  const over = async (): Promise<void> => void (await (await jobs.home()).config('SET', ...end));
   fixture.onEnd(over);
-  return { begins: () => jobs.redis.config('SET', ...fault), ends: over };
+  return { begins: async () => (await jobs.home()).config('SET', ...fault), ends: over };
 }
 
 /** Scripts that were run until now. */
-async function scriptsRun({ redis }: OpenedJobs): Promise<number> {
-  const stats = await redis.info('commandstats');
+async function scriptsRun(jobs: OpenedJobs): Promise<number> {
+  const stats = await (await jobs.home()).info('commandstats');
   return [...stats.matchAll(/^cmdstat_eval(?:sha)?:calls=(\d+)/gm)].reduce((sum, [, calls]) => sum + Number(calls), 0);
 }
 

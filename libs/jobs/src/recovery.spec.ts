@@ -132,7 +132,7 @@ test('computing again is bounded', async () => {
   const { jobId } = await jobs.submit(newJob());
   expect(await lastEvent(jobs, jobId)).toMatchObject({ type: 'failed', error: { code: 'UNAVAILABLE' } });
   expect(encodes).toBe(4);
-  await until(async () => (await jobs.redis.keys(`${PREFIX}:segue.*${jobId}*`)).length === 0);
+  await until(async () => (await (await jobs.home()).keys(`${PREFIX}:segue.*${jobId}*`)).length === 0);
 });
 
 test('words whose masks cannot be made any more are written again, by the bundle that makes the masks', async () => {
@@ -308,7 +308,7 @@ test('a failure of the encoder in computing again fails the job with its error',
   const jobs = fixture.open();
   const { jobId } = await jobs.submit(newJob());
   expect(await lastEvent(jobs, jobId)).toMatchObject({ type: 'failed', error: { code: 'NOT_FOUND' } });
-  await until(async () => (await jobs.redis.keys(`${PREFIX}:segue.*${jobId}*`)).length === 0);
+  await until(async () => (await (await jobs.home()).keys(`${PREFIX}:segue.*${jobId}*`)).length === 0);
 });
 
 /** Takes a task as a worker does that is killed right then: its lock is never renewed. */
@@ -409,7 +409,7 @@ test('a job whose record is gone is dropped', async () => {
   const { jobId } = await jobs.submit(newJob({ request: request() }));
   await jobs.redis.del(KEYS.record(jobId), KEYS.events(jobId));
   fixture.startWorkers();
-  await until(async () => (await jobs.redis.keys(`*${jobId}*`)).length === 0);
+  await until(async () => (await (await jobs.home()).keys(`*${jobId}*`)).length === 0);
 });
 
 test('a record that nobody can read keeps no other job from its deadline, its start and its count', async () => {

@@ -25,7 +25,7 @@ function startSweeper(jobs: OpenedJobs): void {
 }
 
 const tasksOf = async (jobs: OpenedJobs, jobId: string) =>
-  (await jobs.redis.keys(`${PREFIX}:segue.*`)).filter((key) => key.includes(jobId));
+  (await (await jobs.home()).keys(`${PREFIX}:segue.*`)).filter((key) => key.includes(jobId));
 
 test('cancelling stops a stage that runs in another process', async () => {
   let stopped: SegueError | undefined;

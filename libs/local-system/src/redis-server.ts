@@ -16,6 +16,8 @@ export interface RedisServerOptions {
   readonly replicaOf?: number;
   /** Speaks TLS alone, to clients with a certificate of the CA. PEM files. */
   readonly tls?: { readonly certFile: string; readonly keyFile: string; readonly caFile: string };
+  /** Is a node of a cluster that speaks to its other nodes at this port; {@link RedisCluster} makes one of several. */
+  readonly clusterPort?: number;
   readonly onLine?: ((line: string) => void) | undefined;
 }
 
@@ -55,6 +57,10 @@ export class RedisServer {
     return `${this.#options.tls ? 'rediss' : 'redis'}://127.0.0.1:${this.port}`;
   }
 
+  get tls(): RedisServerOptions['tls'] {
+    return this.#options.tls;
+  }
+
   get program(): Program {
     return this.#program;
   }
@@ -74,7 +80,7 @@ export class RedisServer {
   }
 
   #run(): Program {
-    const { replicaOf, tls } = this.#options;
+    const { replicaOf, tls, clusterPort } = this.#options;
     const settings = {
       ...(tls
         ? {
@@ -92,21 +98,36 @@ export class RedisServer {
       appendonly: this.#options.durable ? 'yes' : 'no',
       'maxmemory-policy': 'noeviction',
       ...(replicaOf !== undefined && { replicaof: `127.0.0.1 ${replicaOf}` }),
+      ...(clusterPort !== undefined && {
+        'cluster-enabled': 'yes',
+        'cluster-port': clusterPort,
+        'cluster-announce-ip': '127.0.0.1',
+        'cluster-node-timeout': 1_000, // the shorter, the sooner they have met
+        'repl-diskless-sync-delay': 0,
+        'repl-ping-replica-period': 1, // one that has copied nothing yet is not listed
+        ...(tls && { 'tls-cluster': 'yes', 'tls-replication': 'yes' }),
+      }),
     };
     const args = Object.entries(settings).flatMap(([name, value]) => [`--${name}`, String(value)]);
     return new Program({ name: 'redis', command: [findRedis(), ...args], env: {}, onLine: this.#options.onLine });
   }
 
   #serves(): Promise<void> {
-    return this.#program.serves(() => answersPing(this.url, this.#options.tls), START_TIMEOUT_MS);
+    return this.#program.serves(() => answersPing(this), START_TIMEOUT_MS);
   }
 }
 
-async function answersPing(url: string, tls: RedisServerOptions['tls']): Promise<boolean> {
+/** A connection for one question, which is not made again. */
+export async function connectTo({ url, tls }: Pick<RedisServer, 'url' | 'tls'>): Promise<Redis> {
   const files = tls && (await Promise.all([tls.certFile, tls.keyFile, tls.caFile].map((path) => readFile(path))));
   const security = files && { tls: { cert: files[0], key: files[1], ca: files[2] } };
   const redis = new Redis(url, { lazyConnect: true, retryStrategy: () => null, connectTimeout: 1_000, ...security });
-  redis.on('error', () => undefined); // refused until the server listens
+  redis.on('error', () => undefined); // its commands fail
+  return redis;
+}
+
+async function answersPing(server: RedisServer): Promise<boolean> {
+  const redis = await connectTo(server);
   try {
     return (await redis.ping()) === 'PONG';
   } catch {

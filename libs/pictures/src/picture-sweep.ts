@@ -1,7 +1,6 @@
 import { startPeriodic, type Blobs, type Periodic } from '@segue/core';
 import { KEYS, PREFIX, redisNowMs, type RedisConnection } from '@segue/redis';
 import { readBlobName } from './blob-names.js';
-import { resultsOf } from './results.js';
 
 /** String with a short lifetime: some gateway has swept. */
 const SWEPT = `${PREFIX}:pictures-swept`;
@@ -58,10 +57,6 @@ async function sweep(redis: RedisConnection, blobs: Blobs, keepMs: number): Prom
 
 /** Under which stamp the bytes of each picture lie; null for one whose lifetime is over. */
 async function stampsOf({ client, ask }: RedisConnection, imageIds: readonly string[]): Promise<unknown[]> {
-  if (imageIds.length === 0) return [];
-  return ask(() => {
-    const pipeline = client.pipeline();
-    for (const imageId of imageIds) pipeline.hget(KEYS.picture(imageId), 'blob');
-    return pipeline.exec().then(resultsOf);
-  });
+  // No pipeline: in a cluster they are at several nodes.
+  return ask(() => Promise.all(imageIds.map((imageId) => client.hget(KEYS.picture(imageId, client), 'blob'))));
 }

@@ -109,11 +109,11 @@ describe.each(KINDS)('pictures $kind', ({ kind, address, takeAway, files }) => {
       await pictures.put(bytes, SIZE);
       const uses = [() => pictures.get(imageId), () => pictures.sizeOf(imageId), () => pictures.put(bytes, SIZE)];
       for (const use of uses) {
-        await connection.client.pexpire(KEYS.picture(imageId), 30_000);
+        await connection.client.pexpire(KEYS.picture(imageId, connection.client), 30_000);
         await use();
-        expect(await connection.client.pttl(KEYS.picture(imageId))).toBeGreaterThan(30_000);
+        expect(await connection.client.pttl(KEYS.picture(imageId, connection.client))).toBeGreaterThan(30_000);
       }
-      await connection.client.pexpire(KEYS.picture(imageId), 1);
+      await connection.client.pexpire(KEYS.picture(imageId, connection.client), 1);
       await expect.poll(() => connection.client.dbsize()).toBe(0);
       await expect(pictures.get(imageId)).rejects.toMatchObject({ code: 'NOT_FOUND' });
       await expect(pictures.sizeOf(imageId)).rejects.toMatchObject({ code: 'NOT_FOUND' });
@@ -131,7 +131,7 @@ describe.each(KINDS)('pictures $kind', ({ kind, address, takeAway, files }) => {
     });
 
     test('one of a version without tenants is that of whoever need not say who it is', async () => {
-      await connection.client.hset(KEYS.picture(imageId), { bytes: Buffer.from(bytes), ...SIZE });
+      await connection.client.hset(KEYS.picture(imageId, connection.client), { bytes: Buffer.from(bytes), ...SIZE });
       expect(Buffer.compare(await pictures.get(imageId, { tenant: 'public' }), bytes)).toBe(0);
       await expect(pictures.get(imageId, { tenant: 'acme' })).rejects.toMatchObject({ code: 'NOT_FOUND' });
     });
@@ -221,7 +221,7 @@ describe.each(outside)('pictures $kind, outside of Redis,', ({ kind, address, ta
       await pictures.put(bytes, SIZE);
       await writeFile(join(files?.() ?? '', 'others.txt'), 'not ours');
       await writeFile(join(files?.() ?? '', `${name}-0b2d4c1e-9f6a`), 'what a process left that died while it wrote');
-      await connection.client.del(KEYS.picture(imageId));
+      await connection.client.del(KEYS.picture(imageId, connection.client));
       const all = await fileNames();
       const young = startPictureSweep(connection, blobs!, { keepMs: 60_000, everyMs: 10 });
       await sleep(100);
@@ -231,7 +231,7 @@ describe.each(outside)('pictures $kind, outside of Redis,', ({ kind, address, ta
       onTestFinished(() => sweeping.stop());
       await expect.poll(fileNames, { timeout: 10_000 }).toEqual([name, 'others.txt']);
       expect(await pictures.get(other)).toHaveLength(9);
-      await connection.client.del(KEYS.picture(other));
+      await connection.client.del(KEYS.picture(other, connection.client));
       await expect.poll(fileNames, { timeout: 10_000 }).toEqual(['others.txt']);
       expect(warned).toEqual([]);
     });
@@ -251,7 +251,7 @@ describe.each(outside)('pictures $kind, outside of Redis,', ({ kind, address, ta
 
     test('are read from where Redis says, and nowhere else', async () => {
       await pictures.put(bytes, SIZE);
-      await connection.client.hset(KEYS.picture(imageId), 'blob', '../../../../etc/passwd');
+      await connection.client.hset(KEYS.picture(imageId, connection.client), 'blob', '../../../../etc/passwd');
       await expect(pictures.get(imageId)).rejects.toMatchObject({ code: 'NOT_FOUND' });
     });
 

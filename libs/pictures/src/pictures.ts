@@ -1,5 +1,5 @@
 import { PUBLIC_TENANT, SegueError, type Blobs, type Tenant } from '@segue/core';
-import { defineScript, KEYS, PictureScripts, redisNowMs, type RedisConnection } from '@segue/redis';
+import { defineScript, KEYS, PictureScripts, redisMemory, redisNowMs, type RedisConnection } from '@segue/redis';
 import type { PictureSize } from '@segue/stages';
 import { blobName, newStamp } from './blob-names.js';
 import { imageIdOf, type GetOptions, type PictureStore, type PutOptions } from './picture-store.js';
@@ -18,11 +18,11 @@ if redis.call('HGET', KEYS[1], 'blob') == ARGV[1] then return redis.call('DEL', 
 return 0
 `;
 
-/** Counts the picture ARGV[1] no more with those of its tenant (KEYS[2], KEYS[3]), unless it is there (KEYS[1]) after all. */
+/** Counts the picture ARGV[1] no more with those of its tenant (KEYS[1], KEYS[2]). */
 const RELEASE = `
-if redis.call('EXISTS', KEYS[1]) == 1 or redis.call('ZREM', KEYS[2], ARGV[1]) == 0 then return 0 end
-redis.call('HINCRBY', KEYS[3], 'total', -(redis.call('HGET', KEYS[3], ARGV[1]) or 0))
-return redis.call('HDEL', KEYS[3], ARGV[1])
+if redis.call('ZREM', KEYS[1], ARGV[1]) == 0 then return 0 end
+redis.call('HINCRBY', KEYS[2], 'total', -(redis.call('HGET', KEYS[2], ARGV[1]) or 0))
+return redis.call('HDEL', KEYS[2], ARGV[1])
 `;
 
 export interface PicturesOptions {
@@ -59,7 +59,7 @@ export class Pictures implements PictureStore {
     // All questions go at once: a new picture is the usual one.
     const [found, room, nowMs] = await Promise.all([
       this.#find(imageId, tenant),
-      this.#room(),
+      this.#room(imageId),
       this.#blobs ? redisNowMs(this.#redis) : 0,
     ]);
     // Where bytes go to Redis, nobody here could read them from elsewhere.
@@ -73,14 +73,13 @@ export class Pictures implements PictureStore {
     try {
       const content = await this.#write(imageId, bytes, nowMs, signal);
       const { client, ask } = this.#redis;
-      const key = KEYS.picture(imageId);
+      const key = KEYS.picture(imageId, client);
       const fields = { ...content, ...size, tenant, ...counted };
       await ask(() => client.multi().hset(key, fields).pexpire(key, this.#keepMs).exec().then(resultsOf));
     } catch (error) {
       const { countedIn } = counted;
       // What is never stored must not count for as long as if it were.
-      if (countedIn !== undefined)
-        await this.#release([KEYS.picture(imageId), countedIn, `${countedIn}:bytes`], [imageId]).catch(() => undefined);
+      if (countedIn !== undefined) await this.#releaseUnlessThere(imageId, countedIn).catch(() => undefined);
       throw error;
     }
     return imageId;
@@ -89,7 +88,7 @@ export class Pictures implements PictureStore {
   async get(imageId: string, { tenant, signal }: GetOptions = {}): Promise<Buffer> {
     if (!IMAGE_ID.test(imageId)) throw pictureNotFound();
     const { client, ask } = this.#redis;
-    const key = KEYS.picture(imageId);
+    const key = KEYS.picture(imageId, client);
     const [found] = await ask(() =>
       client
         .pipeline()
@@ -100,7 +99,7 @@ export class Pictures implements PictureStore {
     );
     const [bytes, stamp, owner, countedIn] = found as (Buffer | null)[];
     if (!(bytes || stamp) || !isSeenBy(tenant, owner?.toString())) throw pictureNotFound();
-    if (countedIn) await this.#scripts.renew(imageId, this.#keepMs);
+    if (countedIn) await this.#scripts.renew(String(countedIn), imageId, this.#keepMs);
     return bytes ?? this.#read(imageId, String(stamp), owner?.toString(), signal);
   }
 
@@ -121,7 +120,7 @@ export class Pictures implements PictureStore {
   ): Promise<(PictureSize & { readonly blob: boolean }) | undefined> {
     if (!IMAGE_ID.test(imageId)) return undefined;
     const { client, ask } = this.#redis;
-    const key = KEYS.picture(imageId);
+    const key = KEYS.picture(imageId, client);
     const [found] = await ask(() =>
       client
         .pipeline()
@@ -132,7 +131,7 @@ export class Pictures implements PictureStore {
     );
     const [width, height, owner, countedIn, blob] = found as (string | null)[];
     if (!width || !height || !isSeenBy(tenant, owner)) return undefined;
-    if (countedIn) await this.#scripts.renew(imageId, this.#keepMs);
+    if (countedIn) await this.#scripts.renew(String(countedIn), imageId, this.#keepMs);
     return { width: Number(width), height: Number(height), blob: Boolean(blob) };
   }
 
@@ -143,6 +142,13 @@ export class Pictures implements PictureStore {
     const blob = newStamp(nowMs);
     await this.#blobs.put(blobName(imageId, blob) ?? '', content, signal);
     return { blob };
+  }
+
+  /** Two steps, for in a cluster the picture is elsewhere: one that somebody else stores in between lives on uncounted. */
+  async #releaseUnlessThere(imageId: string, countedIn: string): Promise<void> {
+    const { client, ask } = this.#redis;
+    if ((await ask(() => client.exists(KEYS.picture(imageId, client)))) === 1) return;
+    await this.#release([countedIn, `${countedIn}:bytes`], [imageId]);
   }
 
   async #read(
@@ -164,7 +170,7 @@ export class Pictures implements PictureStore {
       : 'the bytes of a picture are gone: is SEGUE_PICTURE_STORE the same at all gateways and encoder-workers?';
     this.#redis.log.warn({ imageId, where: this.#blobs.where }, problem);
     // So that it is stored when it is sent again.
-    await this.#forget([KEYS.picture(imageId)], [stamp]);
+    await this.#forget([KEYS.picture(imageId, this.#redis.client)], [stamp]);
     throw pictureNotFound();
   }
 
@@ -184,13 +190,10 @@ export class Pictures implements PictureStore {
     );
   }
 
-  /** Bytes of Redis that may be taken. */
-  async #room(): Promise<number> {
-    const { client, ask } = this.#redis;
-    const memory = await ask(() => client.info('memory'));
-    const amount = (name: string) => Number(new RegExp(`^${name}:(\\d+)`, 'm').exec(memory)?.[1] ?? 0);
-    const limit = amount('maxmemory'); // 0: none
-    return limit === 0 ? Infinity : MOST_MEMORY * limit - amount('used_memory');
+  /** Bytes that may be taken of the Redis where this picture belongs. */
+  async #room(imageId: string): Promise<number> {
+    const { usedBytes, limitBytes } = await redisMemory(this.#redis, KEYS.picture(imageId, this.#redis.client));
+    return MOST_MEMORY * limitBytes - usedBytes;
   }
 }
 

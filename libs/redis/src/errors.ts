@@ -5,26 +5,43 @@ import { SegueError } from '@segue/core';
  * of that kind is a defect of ours.
  */
 const PASSING = new Set([
+  'ASK',
   'BUSY',
   'CLUSTERDOWN',
   'LOADING',
   'MASTERDOWN',
   'MISCONF',
+  'MOVED',
   'NOREPLICAS',
+  'NOSCRIPT', // a node took over for which ioredis counts the script as known
   'OOM',
   'READONLY',
   'TRYAGAIN',
   'UNBLOCKED',
 ]);
 
-/** In BullMQ's and Lua's messages the word of Redis stands somewhere in the text. */
-const PASSING_INSIDE = new RegExp(`(?:^|[\\s:-])(?:${[...PASSING].join('|')}|EXECABORT)\\b`);
+/** In BullMQ's and Lua's messages the word of Redis stands somewhere in the text. What no node has is on its way to another. */
+const PASSING_INSIDE = new RegExp(
+  `(?:^|[\\s:-])(?:${[...PASSING].join('|')}|EXECABORT)\\b|attempted to access a non local key in a cluster node`,
+);
 
 const RETRY_AFTER_MS = 2_000;
 
-/** What ioredis says of a connection that is lost, or of a Redis that does not answer in time; and the system's own codes. */
-const LOST =
-  /^(?:Connection is closed|Stream isn't writeable|Command timed out|Command aborted|Reached the max retries)/;
+/** What ioredis says of connections that are lost, or of a Redis that does not answer in time; and the system's own codes. */
+const LOST = new RegExp(
+  `^(?:${[
+    'Connection is closed',
+    "Stream isn't writeable",
+    'Command timed out',
+    'Command aborted',
+    'Reached the max retries',
+    "Cluster isn't ready",
+    'Cluster is ended',
+    'Failed to refresh slots cache',
+    'None of startup nodes is available',
+    'Too many Cluster redirections',
+  ].join('|')})`,
+);
 const LOST_CODES = new Set([
   'EAI_AGAIN',
   'ECONNABORTED',

@@ -1,4 +1,4 @@
-/** One hash tag for every key, BullMQ's included, so that scripts and flows work on a Redis Cluster. */
+/** One hash tag for every key but pictures, BullMQ's keys included: on a Redis Cluster scripts and flows touch keys of one slot alone. */
 export const PREFIX = '{segue}';
 
 export const KEYS = {
@@ -10,8 +10,9 @@ export const KEYS = {
   signal: (jobId: string) => `${PREFIX}:signal:${jobId}`,
   /** String: the job that an idempotency key stands for. */
   idempotency: (keyDigest: string) => `${PREFIX}:idempotency:${keyDigest}`,
-  /** Hash: a picture and its size. */
-  picture: (imageId: string) => `${PREFIX}:picture:${imageId}`,
+  /** Hash: a picture and its size. In a cluster any master may have it, so no script touches it together with another key. */
+  picture: (imageId: string, { isCluster }: { readonly isCluster: boolean }) =>
+    `${isCluster ? 'segue' : PREFIX}:picture:${imageId}`,
   /** Set: owners of a tensor set. */
   tensors: (key: string) => `${PREFIX}:tensors:${key}`,
   /** List: tensor sets that will soon be needed, for whoever fetches them ahead. */

@@ -1,3 +1,4 @@
+import { KEYS } from './keys.js';
 import type { RedisConnection } from './open-redis.js';
 
 export type Argument = string | number;
@@ -10,10 +11,27 @@ local function now()
 end
 `;
 
+/*
+ * TIME and INFO have no key, so that any node of a cluster would answer them. In a script they are asked of the node that has the
+ * script's key.
+ */
+
 /** The same for what is no script: milliseconds since the epoch. @throws SegueError UNAVAILABLE when Redis is away. */
 export async function redisNowMs({ client, ask }: Pick<RedisConnection, 'client' | 'ask'>): Promise<number> {
-  const [seconds, microseconds] = await ask(() => client.time());
-  return Number(seconds) * 1000 + Math.floor(Number(microseconds) / 1000);
+  return Number(await ask(() => client.eval(`${NOW_LUA}return now()`, 1, KEYS.turns)));
+}
+
+/**
+ * Memory of the Redis that holds the key, in bytes; the limit is Infinity where it has none.
+ * @throws SegueError UNAVAILABLE when Redis is away.
+ */
+export async function redisMemory(
+  { client, ask }: Pick<RedisConnection, 'client' | 'ask'>,
+  key: string = KEYS.turns,
+): Promise<{ readonly usedBytes: number; readonly limitBytes: number }> {
+  const info = String(await ask(() => client.eval(`return redis.call('INFO', 'memory')`, 1, key)));
+  const amount = (name: string) => Number(new RegExp(`^${name}:(\\d+)`, 'm').exec(info)?.[1] ?? 0);
+  return { usedBytes: amount('used_memory'), limitBytes: amount('maxmemory') || Infinity };
 }
 
 /** Runs a script on its keys and arguments. */

@@ -3,7 +3,8 @@ import { RedisServer } from '@segue/local-system';
 import { TestAuthority } from '@segue/testing';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { redisError } from './errors.js';
-import { openRedis, type RedisConnection, type RedisRole, type RedisTlsFiles } from './open-redis.js';
+import type { RedisRole, RedisTlsFiles } from './connect.js';
+import { openRedis, type RedisConnection } from './open-redis.js';
 
 let server: RedisServer;
 const opened: RedisConnection[] = [];
@@ -92,6 +93,12 @@ describe('redisError', () => {
     'LOADING Redis is loading the dataset in memory',
     'MISCONF Redis is configured to save RDB snapshots',
     'CLUSTERDOWN The cluster is down',
+    'TRYAGAIN Multiple keys request during rehashing of slot',
+    'Too many Cluster redirections. Last error: ReplyError: MOVED 919 10.0.0.1:6379',
+    'NOSCRIPT No matching script. Please use EVAL.',
+    'ERR Script attempted to access a non local key in a cluster node script: 1',
+    "Cluster isn't ready and enableOfflineQueue options is false",
+    'Failed to refresh slots cache.',
     'ERR Error running script: -OOM command not allowed',
     'EXECABORT Transaction discarded because of previous errors.',
     'Connection is closed.',
@@ -103,6 +110,7 @@ describe('redisError', () => {
 
   it.each([
     'WRONGTYPE Operation against a key',
+    "CROSSSLOT Keys in request don't hash to the same slot",
     'ERR unknown command',
     'The size of job j exceeds the limit 4096 bytes',
   ])('leaves "%s" as the defect that it is', (message) => {

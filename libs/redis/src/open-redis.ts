@@ -1,45 +1,17 @@
-import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Redis, type RedisOptions } from 'ioredis';
+import { Redis } from 'ioredis';
+import { connectorOf, type RedisAddressOptions, type RedisClient } from './connect.js';
 import { isStoreAway, redisError } from './errors.js';
+import { KEYS } from './keys.js';
 import type { Log } from './log.js';
 
-/**
- * - `producer` answers requests: it fails at once while Redis is away, so that the caller hears UNAVAILABLE.
- * - `worker` has nobody waiting for it: its commands wait until Redis is back, and are given again while Redis is full or
- *   changes its master.
- */
-export type RedisRole = 'producer' | 'worker';
-
-export interface RedisConnectionOptions {
-  /** `redis://host:port`, or `rediss://` with TLS; with Sentinels the name of the master in the place of the host. */
-  readonly url: string;
-  /**
-   * `host:port` of Redis Sentinels; none without. What a master took last may be lost with it, since it copies to its replicas
-   * afterwards: `min-replicas-to-write 1` bounds that to seconds.
-   * @see https://redis.io/docs/latest/develop/reference/sentinel-clients/
-   */
-  readonly sentinels?: readonly string[];
-  readonly sentinelPassword?: string | undefined;
-  /** For `rediss:`; read once. */
-  readonly tls?: RedisTlsFiles;
-  /** `producer` for whoever answers requests, `worker` for whoever works on a queue. */
-  readonly role: RedisRole;
+export interface RedisConnectionOptions extends RedisAddressOptions {
   readonly log: Log;
-}
-
-/** Paths of PEM files. */
-export interface RedisTlsFiles {
-  /** The CA of Redis' certificate, where it is no public one. */
-  readonly caFile?: string | undefined;
-  /** Our own certificate, where Redis asks for it. */
-  readonly certFile?: string | undefined;
-  readonly keyFile?: string | undefined;
 }
 
 /** A connection that reconnects for ever, and what its users need to share. */
 export interface RedisConnection {
-  readonly client: Redis;
+  readonly client: RedisClient;
   readonly log: Log;
   /**
    * Runs Redis commands and nothing else; those of a worker may run several times.
@@ -53,8 +25,10 @@ export interface RedisConnection {
    * keep a process that wants to end.
    */
   farewell(commands: () => Promise<unknown>): Promise<void>;
-  /** A further connection to the same Redis, for who waits or listens there; a subscription ends with its connection. It is closed with this one. */
-  duplicate(): Redis;
+  /** A further connection to the same Redis, for who waits there. It is closed with this one. */
+  duplicate(): RedisClient;
+  /** The same for who listens there; a subscription ends with its connection. */
+  listener(): Redis;
   /** Whether Redis answers; for readiness, never for liveness. */
   ping(): Promise<boolean>;
   /** Whatever waits for Redis fails now. */
@@ -69,35 +43,15 @@ const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 5_000;
 const FAREWELL_MS = 1_000;
 
-/** A producer's command that is not answered by then has failed. */
-const COMMAND_TIMEOUT_MS = 2_000;
-const LONGEST_RECONNECT_WAIT_MS = 1_000;
-
-const SENTINEL_PORT = 26_379;
-
 /** Queues ask again and again while Redis refuses what they say; of those errors one is told in this time. */
 const TELL_EVERY_MS = 5_000;
 
-const ROLE_OPTIONS = {
-  producer: { enableOfflineQueue: false, maxRetriesPerRequest: 0, commandTimeout: COMMAND_TIMEOUT_MS },
-  worker: { maxRetriesPerRequest: null },
-} as const satisfies Record<RedisRole, RedisOptions>;
-
-/** Whose commands all fail when it is disconnected; ioredis leaves those unanswered that wait for it to connect again. */
-class Client extends Redis {
-  override disconnect(reconnect = false): void {
-    // What connects can be disconnected.
-    if (!reconnect && this.status === 'reconnecting') this.connect().catch(() => undefined);
-    super.disconnect(reconnect);
-  }
-}
-
-/** Opens a connection. Returns at once: Redis may come later. */
+/** Opens a connection. Returns at once: Redis may come later. @throws SegueError INVALID_ARGUMENT for an address that is none. */
 export function openRedis(options: RedisConnectionOptions): RedisConnection {
-  const { url, role, log } = options;
-  const address = addressOptions(options);
+  const { role, log } = options;
+  const connector = connectorOf(options);
   let [away, closed] = [false, false];
-  const opened: Redis[] = [];
+  const opened: RedisClient[] = [];
   let toldAt = -Infinity;
   const onError = (error: Error): void => {
     if (client.status === 'ready' && isStoreAway(redisError(error))) {
@@ -108,31 +62,26 @@ export function openRedis(options: RedisConnectionOptions): RedisConnection {
     else if (!away) log.warn({ err: error }, 'Redis is away; trying again until it is back');
     away ||= client.status !== 'ready';
   };
-  const connect = (): Redis => {
-    const redis = new Client(url, {
-      ...ROLE_OPTIONS[role],
-      ...address,
-      connectTimeout: COMMAND_TIMEOUT_MS,
-      keepAlive: 10_000,
-      // ioredis leaves its own attempt uncaught, which would end the process: who listens subscribes again by itself.
-      autoResubscribe: false,
-      retryStrategy: (attempt) => Math.min(50 * 2 ** Math.min(attempt, 5), LONGEST_RECONNECT_WAIT_MS),
-    });
+  const follow = <C extends RedisClient>(redis: C): C => {
     // BullMQ hangs several listeners of each queue on a connection that it shares.
     redis.setMaxListeners(50);
-    redis.on('error', (error) => onError(error));
+    redis.on('error', onError);
     opened.push(redis);
     return redis;
   };
-  const client = connect();
+  const client = follow(connector.connect());
+  client.on('node error', onError); // one node of a cluster
   client.on('ready', () => {
     if (away) log.info({}, 'Redis is back');
     away = false;
   });
+  if (client instanceof Redis) client.once('ready', () => void tellOfCluster(client, log));
   const ask: Ask = async (commands) => {
     let pauseMs = FIRST_PAUSE_MS;
     for (const giveUpAt = performance.now() + PATIENCE_MS; ; pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS)) {
       try {
+        // Of what ioredis is given then, it leaves some unanswered.
+        if (closed) throw new Error('Connection is closed.');
         return await commands();
       } catch (cause) {
         const error = redisError(cause);
@@ -153,10 +102,12 @@ export function openRedis(options: RedisConnectionOptions): RedisConnection {
       await Promise.race([told, sleep(FAREWELL_MS, undefined, late).catch(() => undefined)]);
       late.abort();
     },
-    duplicate: connect,
+    duplicate: () => follow(connector.connect()),
+    listener: () => follow(connector.listen(client)),
     async ping() {
       if (client.status !== 'ready') return false;
-      return client.ping().then(
+      // Asked for a key, for in a cluster not every node counts.
+      return client.exists(KEYS.turns).then(
         () => true,
         () => false, // The question is answered: it does not.
       );
@@ -168,28 +119,12 @@ export function openRedis(options: RedisConnectionOptions): RedisConnection {
   };
 }
 
-function addressOptions({ url, sentinels = [], sentinelPassword, tls = {} }: RedisConnectionOptions) {
-  const security = url.startsWith('rediss:') ? { tls: readTls(tls) } : {};
-  if (sentinels.length === 0) return security;
-  return {
-    ...security,
-    ...(security.tls && { enableTLSForSentinelMode: true, sentinelTLS: security.tls }),
-    ...(sentinelPassword !== undefined && { sentinelPassword }),
-    name: new URL(url).hostname,
-    sentinels: sentinels.map((sentinel) => {
-      const { hostname, port } = new URL(`redis://${sentinel}`);
-      return { host: hostname, port: Number(port || SENTINEL_PORT) };
-    }),
-    // A master that is cut off closes no connection, and one that has become a replica keeps them.
-    failoverDetector: true,
-    reconnectOnError: (error: Error) => error.message.startsWith('READONLY'),
-  };
-}
-
-function readTls({ caFile, certFile, keyFile }: RedisTlsFiles): RedisOptions['tls'] & object {
-  return {
-    ...(caFile !== undefined && { ca: readFileSync(caFile) }),
-    ...(certFile !== undefined && { cert: readFileSync(certFile) }),
-    ...(keyFile !== undefined && { key: readFileSync(keyFile) }),
-  };
+/** Behind the address of one node nobody follows the others. */
+async function tellOfCluster(redis: Redis, log: Log): Promise<void> {
+  const info = await redis.info('cluster').catch(() => ''); // not ours to know
+  if (!info.includes('cluster_enabled:1')) return;
+  log.error(
+    {},
+    'this Redis is one node of a Redis Cluster: begin SEGUE_REDIS_URL with redis+cluster:// and name several',
+  );
 }

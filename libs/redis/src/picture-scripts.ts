@@ -28,14 +28,11 @@ redis.call('PEXPIRE', KEYS[2], ARGV[3])
 return -1
 `;
 
-/** Lets the picture KEYS[1], whose id is ARGV[1], live for ARGV[2] ms more, also where its tenant's are counted. */
+/** Counts the picture ARGV[1] for ARGV[2] ms more, if it is counted; keys as above. */
 const RENEW = `${NOW_LUA}
+redis.call('ZADD', KEYS[1], 'XX', now() + ARGV[2], ARGV[1])
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
-local counted = redis.call('HGET', KEYS[1], 'countedIn')
-if not counted then return 0 end
-redis.call('ZADD', counted, 'XX', now() + ARGV[2], ARGV[1])
-redis.call('PEXPIRE', counted, ARGV[2])
-return redis.call('PEXPIRE', counted .. ':bytes', ARGV[2])
+return redis.call('PEXPIRE', KEYS[2], ARGV[2])
 `;
 
 /** The bytes of a tenant's pictures that still live; keys as above. */
@@ -76,7 +73,8 @@ export class PictureScripts {
     return Number(await this.#stored([key, `${key}:bytes`], []));
   }
 
-  async renew(imageId: string, keepMs: number): Promise<void> {
-    await this.#renew([KEYS.picture(imageId)], [imageId, keepMs]);
+  /** @param countedIn what `reserve` gave. */
+  async renew(countedIn: string, imageId: string, keepMs: number): Promise<void> {
+    await this.#renew([countedIn, `${countedIn}:bytes`], [imageId, keepMs]);
   }
 }

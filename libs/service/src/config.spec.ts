@@ -36,7 +36,9 @@ describe('defineConfig', () => {
         SEGUE_THREADS: '1.5',
       });
     expect(read).toThrow(/SEGUE_HTTP_PORT: must be at most 65535/);
-    expect(read).toThrow(/SEGUE_REDIS_URL: must be a URL that begins with redis:\/\/ or rediss:\/\//);
+    expect(read).toThrow(
+      /SEGUE_REDIS_URL: must be a URL that begins with redis:\/\/, rediss:\/\/, redis\+cluster:\/\/ or rediss\+cluster:\/\//,
+    );
     expect(read).toThrow(/SEGUE_LOG_LEVEL: must be one of fatal, error/);
     expect(read).toThrow(/SEGUE_THREADS: must be a whole number/);
     expect(read).not.toThrow(/secret/);

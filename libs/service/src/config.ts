@@ -1,5 +1,6 @@
 import { isIPv6 } from 'node:net';
 import { SegueError } from '@segue/core';
+import { isRedisUrl, REDIS_URL_FORMS } from '@segue/redis';
 import { z } from 'zod';
 
 type Shape = Record<string, z.ZodType>;
@@ -102,6 +103,13 @@ export const url = (protocols: readonly string[], fallback: string) =>
     })
     .default(fallback);
 
+/** A Redis, or a Redis Cluster. */
+const redisAddress = (fallback: string) =>
+  z
+    .string()
+    .refine(isRedisUrl, { error: `must be a URL that begins with ${REDIS_URL_FORMS}` })
+    .default(fallback);
+
 /** Settings of every app; `httpPort` differs from app to app. */
 export const serviceSettings = (defaults: { readonly httpPort: number }) => ({
   /** Address that the servers of this process listen on. */
@@ -122,8 +130,11 @@ export const serviceSettings = (defaults: { readonly httpPort: number }) => ({
 
 /** Settings of every app that works on jobs. */
 export const jobSettings = {
-  /** Where Redis is; `rediss:` for TLS. With `SEGUE_REDIS_SENTINELS`, the name of the master in the place of a host: `redis://user:password@mymaster`. */
-  redisUrl: url(['redis:', 'rediss:'], 'redis://127.0.0.1:6379'),
+  /**
+   * Where Redis is; `rediss:` for TLS. With `SEGUE_REDIS_SENTINELS`, the name of the master in the place of a host: `redis://user:password@mymaster`.
+   * Of a Redis Cluster, some of its nodes: `redis+cluster://user:password@host:port,host:port`, or `rediss+cluster:`.
+   */
+  redisUrl: redisAddress('redis://127.0.0.1:6379'),
   /** Redis Sentinels, `host:port` separated by commas: they are asked where the master is. */
   redisSentinels: list(),
   /** Of the Sentinels themselves, where they ask for one. */

@@ -1,16 +1,16 @@
-import { RedisServer } from '@segue/local-system';
-import { openRedis, type RedisConnection } from '@segue/redis';
+import { openRedis, PREFIX, type RedisConnection } from '@segue/redis';
+import { everywhere, masterOf, startRedis } from '@segue/testing';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 
 import { TensorClient } from './tensor-client.js';
 import { TensorDirectory } from './tensor-directory.js';
 import { startTensorHost, type TensorHost } from './tensor-host.js';
 
-let server: RedisServer;
+let server: Awaited<ReturnType<typeof startRedis>>;
 let connection: RedisConnection;
 let redis: RedisConnection['client'];
 beforeAll(async () => {
-  server = await RedisServer.start();
+  server = await startRedis();
   connection = openRedis({ url: server.url, role: 'worker', log: console });
   redis = connection.client;
 });
@@ -23,7 +23,7 @@ const { signal } = new AbortController();
 const hosts: TensorHost[] = [];
 afterEach(async () => {
   for (const host of hosts.splice(0)) await host.close({ graceMs: 0 });
-  await redis.flushall();
+  await everywhere(redis, (node) => node.flushall(), 'master');
 });
 
 async function startHost(directory: TensorDirectory, maxBytes = 1_000): Promise<TensorHost> {
@@ -38,6 +38,8 @@ async function startHost(directory: TensorDirectory, maxBytes = 1_000): Promise<
   hosts.push(host);
   return host;
 }
+
+const keys = async () => (await masterOf(redis, PREFIX)).keys('*');
 
 const set = (length: number) => ({
   x: { dtype: 'uint8' as const, shape: [length], data: new Uint8Array(length).fill(length) },
@@ -75,7 +77,7 @@ test('a host that stops takes its entries with it', async () => {
   await first.close({ graceMs: 0 });
   expect(await directory.find('k')).toBe(second.owner);
   await second.close({ graceMs: 0 });
-  expect(await redis.keys('*')).toEqual([]);
+  expect(await keys()).toEqual([]);
 });
 
 test('an owner whose heart has stopped is not found any more', async () => {
@@ -139,7 +141,7 @@ test('every key has a lifetime', async () => {
   const host = await startHost(directory);
   await host.put('k', set(5));
   await directory.announce({ key: 'k', owner: host.owner, cached: false });
-  const keys = await redis.keys('*');
-  expect(keys).toHaveLength(3);
-  for (const key of keys) expect(await redis.pttl(key)).toBeGreaterThan(0);
+  const all = await keys();
+  expect(all).toHaveLength(3);
+  for (const key of all) expect(await redis.pttl(key)).toBeGreaterThan(0);
 });
