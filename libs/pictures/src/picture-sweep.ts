@@ -55,8 +55,15 @@ async function sweep(redis: RedisConnection, blobs: Blobs, keepMs: number): Prom
   return deleted;
 }
 
-/** Under which stamp the bytes of each picture lie; null for one whose lifetime is over. */
+/** Under which stamp the bytes of each picture lie; null for one whose lifetime is over, or whose record nobody can read. */
 async function stampsOf({ client, ask }: RedisConnection, imageIds: readonly string[]): Promise<unknown[]> {
   // No pipeline: in a cluster they are at several nodes.
-  return ask(() => Promise.all(imageIds.map((imageId) => client.hget(KEYS.picture(imageId, client), 'blob'))));
+  return ask(() =>
+    Promise.all(imageIds.map((imageId) => client.hget(KEYS.picture(imageId, client), 'blob').catch(orNone))),
+  );
+}
+
+function orNone(error: Error): null {
+  if (error.message.startsWith('WRONGTYPE')) return null;
+  throw error;
 }

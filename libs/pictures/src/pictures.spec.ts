@@ -221,7 +221,7 @@ describe.each(outside)('pictures $kind, outside of Redis,', ({ kind, address, ta
       await pictures.put(bytes, SIZE);
       await writeFile(join(files?.() ?? '', 'others.txt'), 'not ours');
       await writeFile(join(files?.() ?? '', `${name}-0b2d4c1e-9f6a`), 'what a process left that died while it wrote');
-      await connection.client.del(KEYS.picture(imageId, connection.client));
+      await connection.client.set(KEYS.picture(imageId, connection.client), 'no record');
       const all = await fileNames();
       const young = startPictureSweep(connection, blobs!, { keepMs: 60_000, everyMs: 10 });
       await sleep(100);
