@@ -233,6 +233,7 @@ describe.each(outside)('pictures $kind, outside of Redis,', ({ kind, address, ta
       expect(await pictures.get(other)).toHaveLength(9);
       await connection.client.del(KEYS.picture(other, connection.client));
       await expect.poll(fileNames, { timeout: 10_000 }).toEqual(['others.txt']);
+      await sweeping.stop(); // before its store is closed
       expect(warned).toEqual([]);
     });
 
