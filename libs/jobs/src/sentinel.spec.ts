@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { findRedis, Program, RedisServer } from '@segue/local-system';
 import freePort from 'get-port';
 import { expect, test } from 'vitest';
-import { fakeStages, lastEvent, newJob, until, useJobs } from './jobs.fixture.js';
+import { fakeStages, lastEvent, newJob, until, useJobs, type OpenedJobs } from './jobs.fixture.js';
 
 const fixture = useJobs();
 const SENTINELS = 3;
@@ -81,4 +81,23 @@ test('jobs go on with the replica when their master is lost', { timeout: 60_000 
   expect(await jobs.redis.info('replication')).toContain('role:master');
   expect(await jobs.redis.info('server')).toContain(`tcp_port:${replica.port}`);
   for (const host of hosts) await host.close({ graceMs: 0 });
+});
+
+test('a connection goes on that is told of a new master while it asks for one', { timeout: 60_000 }, async () => {
+  const { options } = await watchedRedis();
+  const jobs = fixture.open(options);
+  await until(() => jobs.ping());
+  const blocking = (jobs.redis as unknown as { duplicate(): OpenedJobs['redis'] }).duplicate(); // as BullMQ makes one
+  blocking.on('error', () => undefined); // told of below
+  fixture.onEnd(() => Promise.resolve(blocking.disconnect()));
+  await until(() => blocking.status === 'ready');
+  for (const redis of [jobs.redis, blocking]) {
+    const ended = new Promise((resolve) => redis.once('end', resolve));
+    // What ioredis' failover detector does, which may outlive its connection.
+    redis.once('connecting', () => (redis as unknown as { connector: { disconnect(): void } }).connector.disconnect());
+    redis.disconnect(true);
+    await ended;
+    await until(() => redis.status === 'ready');
+    expect(await redis.ping()).toBe('PONG');
+  }
 });

@@ -97,9 +97,34 @@ export function connectorOf(options: RedisAddressOptions): Connector {
   };
 }
 
-/** Whose commands all fail when it is disconnected; ioredis leaves those unanswered that wait for it to connect again. */
+/**
+ * Ends only when it is disconnected, and then all its commands fail; ioredis leaves those unanswered that wait for it to connect again. It
+ * also ends for good when its Sentinels tell of a new master while it asks them for one.
+ */
 class SingleClient extends Redis {
+  #isDone = false;
+
+  override async connect(): Promise<void> {
+    try {
+      await super.connect();
+    } catch (error) {
+      if (this.status === 'end' && !this.#isDone) setTimeout(() => this.#connectAgain(), LONGEST_RECONNECT_WAIT_MS);
+      throw error;
+    }
+  }
+
+  #connectAgain(): void {
+    // What fails is told as an event.
+    if (!this.#isDone) this.connect().catch(() => undefined);
+  }
+
+  /** BullMQ makes its own connections so. */
+  override duplicate(...[override]: Parameters<Redis['duplicate']>): ReturnType<Redis['duplicate']> {
+    return new SingleClient({ ...this.options, ...override } as Options) as ReturnType<Redis['duplicate']>;
+  }
+
   override disconnect(reconnect = false): void {
+    this.#isDone ||= !reconnect;
     // What connects can be disconnected.
     if (!reconnect && this.status === 'reconnecting') this.connect().catch(() => undefined);
     super.disconnect(reconnect);
