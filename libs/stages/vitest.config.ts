@@ -1,3 +1,3 @@
 import { project } from '../../vitest.base.js';
 
-export default project('stages', { floor: 47 });
+export default project('stages', { floor: 98 });
