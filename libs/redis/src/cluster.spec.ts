@@ -128,6 +128,19 @@ describe('a cluster that is away', () => {
 });
 
 describe('a node that is lost', () => {
+  it('by being frozen: who connects just then reaches the others', { timeout: 60_000 }, async () => {
+    const { client } = open('worker');
+    const home = await masterOf(client, PREFIX);
+    const lost = cluster.nodes.find(({ port }) => port === home.options.port)!;
+    lost.program.pause();
+    try {
+      const answers = Array.from({ length: 10 }, () => open('worker').client.set(PREFIX, 'reached'));
+      expect(await Promise.all(answers)).toEqual(answers.map(() => 'OK'));
+    } finally {
+      lost.program.resume();
+    }
+  });
+
   const ways: readonly [string, lose: (node: RedisServer) => unknown, after: (node: RedisServer) => unknown][] = [
     ['frozen', ({ program }) => program.pause(), ({ program }) => program.resume()],
     ['killed', ({ program }) => program.kill(), () => undefined],

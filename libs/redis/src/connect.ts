@@ -138,6 +138,8 @@ class ClusterClient extends Cluster {
       redisOptions,
       enableOfflineQueue: ROLE_OPTIONS[role].enableOfflineQueue,
       maxRedirections: MOST_REDIRECTIONS[role],
+      // It waits for ever where it asks a node that hangs. A cluster that is down says so to every command.
+      enableReadyCheck: false,
       slotsRefreshInterval: LOOK_AROUND_EVERY_MS,
       slotsRefreshTimeout: COMMAND_TIMEOUT_MS,
       clusterRetryStrategy: reconnectWaitMs,
