@@ -9,7 +9,7 @@ import { SegueError } from '@segue/core';
 import { Jobs } from '@segue/jobs';
 import { Pictures } from '@segue/pictures';
 import { openRedis } from '@segue/redis';
-import { everywhere } from '@segue/testing';
+import { everywhere, SAMPLE_REQUEST } from '@segue/testing';
 
 import { ROOT } from './workspace.js';
 
@@ -54,16 +54,6 @@ it.skipIf(!server || !cli)('what the apps have written is there after a restart 
   });
 });
 
-const request = {
-  imageId: 'a'.repeat(64),
-  instruction: 'Where is the cup?',
-  history: [],
-  mode: 'answer',
-  model: 'tiny-random',
-  maxTokens: 32,
-  maskFormat: 'rle',
-  priority: 'normal',
-} as const;
 const log = { info: () => undefined, warn: () => undefined, error: () => undefined };
 
 it.skipIf(!server || !cli)('the user of the apps may all that they do, also on a cluster', async () => {
@@ -86,7 +76,7 @@ it.skipIf(!server || !cli)('the user of the apps may all that they do, also on a
       pictures.put(new Uint8Array(100).fill(fill), { width: 1, height: 1 }, { owner: { name: 'acme', limits } }),
     );
     for (const id of await Promise.all(ids)) expect((await pictures.get(id, { tenant: 'acme' })).byteLength).toBe(100);
-    const { jobId } = await jobs.submit({ request, timeoutMs: 20_000 });
+    const { jobId } = await jobs.submit({ request: SAMPLE_REQUEST, timeoutMs: 20_000 });
     const types: string[] = [];
     for await (const { type } of jobs.events(jobId)) types.push(type);
     expect(types).toEqual(['accepted', 'stage', 'failed']);

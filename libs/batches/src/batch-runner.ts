@@ -1,6 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { SegueError, startPeriodic, type Periodic } from '@segue/core';
-import type { Log } from '@segue/redis';
+import { SegueError, startPeriodic, type Log, type Periodic } from '@segue/core';
 import type { Batch } from './batch.js';
 import type { BatchStore } from './batch-store.js';
 

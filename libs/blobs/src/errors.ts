@@ -1,48 +1,7 @@
-import { SegueError } from '@segue/core';
-
-const RETRY_AFTER_MS = 2_000;
-const RETRY_FULL_MS = 60_000;
-
-/** The store does not answer, or is asked for too much: what is said again later may succeed. */
-export function storeAway(cause: unknown): SegueError {
-  return new SegueError('UNAVAILABLE', 'The service cannot take requests at the moment. Try again in a few seconds.', {
-    reason: 'STORE_AWAY',
-    retryAfterMs: RETRY_AFTER_MS,
-    cause,
-  });
-}
-
-export function storeFull(cause: unknown): SegueError {
-  return new SegueError('RESOURCE_EXHAUSTED', 'Too many pictures are kept at the moment. Try again in a minute.', {
-    retryAfterMs: RETRY_FULL_MS,
-    cause,
-  });
-}
-
-export function isAway(error: unknown): boolean {
-  return error instanceof SegueError && error.reason === 'STORE_AWAY';
-}
+import { LOST_CODES, storeAway, storeFull } from '@segue/core';
 
 /** Errors of the system and of connections that pass with time. */
-const PASSING = new Set([
-  'EAI_AGAIN',
-  'EBUSY',
-  'ECONNABORTED',
-  'ECONNREFUSED',
-  'ECONNRESET',
-  'EHOSTDOWN',
-  'EHOSTUNREACH',
-  'EIO',
-  'EMFILE',
-  'ENETUNREACH',
-  'ENFILE',
-  'ENOTCONN',
-  'ENOTFOUND',
-  'EPIPE',
-  'ESTALE',
-  'ETIMEDOUT',
-]);
-
+const PASSING = new Set([...LOST_CODES, 'EBUSY', 'EHOSTDOWN', 'EIO', 'EMFILE', 'ENFILE', 'ENOTCONN', 'ESTALE']);
 const FULL = new Set(['ENOSPC', 'EDQUOT']);
 
 export function codeOf(error: unknown): string {

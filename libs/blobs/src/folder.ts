@@ -2,9 +2,11 @@ import { randomUUID } from 'node:crypto';
 import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import type { Blobs } from '@segue/core';
-import { codeOf, storeAway, systemError } from './errors.js';
-import { checkName, isName, TRIED } from './names.js';
+import { storeAway, type Blobs } from '@segue/core';
+import { codeOf, systemError } from './errors.js';
+import { checkName, isName } from './names.js';
+import { tryOut } from './try-out.js';
+import { within } from './within.js';
 
 const REFUSED = new Set(['EACCES', 'EPERM', 'EROFS']);
 /** A file server that is away keeps whoever asks it; the time that reading or writing a blob may take. */
@@ -72,7 +74,7 @@ export class FolderBlobs implements Blobs {
       await this.#within(CHECK_MS, undefined, async () => {
         if (!(await stat(this.#folder)).isDirectory()) throw Object.assign(new Error('no folder'), { code: 'ENOENT' });
         await readdir(this.#folder);
-        if (access === 'write') await this.#tryOut();
+        if (access === 'write') await tryOut(this, access);
       });
       return undefined;
     } catch (error) {
@@ -88,12 +90,6 @@ export class FolderBlobs implements Blobs {
 
   close(): void {
     // Nothing is open between two calls.
-  }
-
-  async #tryOut(): Promise<void> {
-    await this.put(TRIED, Buffer.from('segue'));
-    await this.get(TRIED);
-    await this.delete(TRIED);
   }
 
   async #entries(
@@ -115,18 +111,9 @@ export class FolderBlobs implements Blobs {
     }
   }
 
-  /** What is done to files, given up after `ms`, with its errors told apart. */
-  async #within<T>(ms: number, signal: AbortSignal | undefined, act: (limit: AbortSignal) => Promise<T>): Promise<T> {
-    signal?.throwIfAborted();
-    const late = AbortSignal.timeout(ms);
-    const limit = signal ? AbortSignal.any([signal, late]) : late;
-    try {
-      // What waits for a file server in the kernel does not hear of a signal.
-      return await Promise.race([act(limit), aborted(limit)]);
-    } catch (error) {
-      if (signal?.aborted) throw signal.reason;
-      throw late.aborted ? storeAway(error) : systemError(error);
-    }
+  #within<T>(ms: number, signal: AbortSignal | undefined, act: (limit: AbortSignal) => Promise<T>): Promise<T> {
+    // What waits for a file server in the kernel does not hear of a signal.
+    return within(ms, signal, (limit) => Promise.race([act(limit), aborted(limit)]), systemError);
   }
 }
 

@@ -1,8 +1,5 @@
 const NAME = /^[a-z0-9-]{2}\/[a-z0-9-]{1,200}$/;
 
-/** What is put and deleted again to see whether a store can be used. */
-export const TRIED = '00/tried';
-
 export function isName(text: string): boolean {
   return NAME.test(text);
 }

@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import { SegueError, type Blobs } from '@segue/core';
 import { FolderBlobs } from './folder.js';
-import { PatientBlobs, type Patience } from './patient.js';
+import { PatientBlobs, type PatienceOptions } from './patient.js';
 import { S3Blobs, type S3Address } from './s3.js';
 
 /**
@@ -9,7 +9,7 @@ import { S3Blobs, type S3Address } from './s3.js';
  * @returns undefined for `redis://`: pictures are kept there then.
  * @throws SegueError INVALID_ARGUMENT for what names neither.
  */
-export async function openBlobs(address: string, patience: Patience): Promise<Blobs | undefined> {
+export async function openBlobs(address: string, patience: PatienceOptions): Promise<Blobs | undefined> {
   const url = new URL(address);
   switch (url.protocol) {
     case 'redis:':

@@ -1,30 +1,20 @@
-import { setTimeout as sleep } from 'node:timers/promises';
-import { SegueError, type Blobs } from '@segue/core';
-import { isAway } from './errors.js';
+import { insist, SegueError, type Blobs, type Log } from '@segue/core';
 
-export interface Log {
-  readonly info: (fields: Readonly<Record<string, unknown>>, message: string) => void;
-  readonly warn: (fields: Readonly<Record<string, unknown>>, message: string) => void;
-}
-
-export interface Patience {
+export interface PatienceOptions {
   /** How long what passes with time is tried again, in milliseconds; less where a signal ends it. */
   readonly patienceMs: number;
-  readonly log: Log;
+  readonly log: Pick<Log, 'info' | 'warn'>;
 }
-
-const FIRST_PAUSE_MS = 100;
-const LONGEST_PAUSE_MS = 5_000;
 
 /** The same blobs, which ask again while their store is away. It is told of once, and once more when it is back. */
 export class PatientBlobs implements Blobs {
   readonly where: string;
   readonly #blobs: Blobs;
-  readonly #patience: Patience;
+  readonly #patience: PatienceOptions;
   readonly #closing = new AbortController();
   #away = false;
 
-  constructor(blobs: Blobs, patience: Patience) {
+  constructor(blobs: Blobs, patience: PatienceOptions) {
     this.where = blobs.where;
     this.#blobs = blobs;
     this.#patience = patience;
@@ -58,22 +48,17 @@ export class PatientBlobs implements Blobs {
 
   async #insist<T>(ask: () => Promise<T>, signal?: AbortSignal): Promise<T> {
     const { patienceMs, log } = this.#patience;
-    const giveUpAt = performance.now() + patienceMs;
-    for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS)) {
-      try {
-        const result = await ask();
-        if (this.#away) log.info({ where: this.where }, 'the picture store is back');
-        this.#away = false;
-        return result;
-      } catch (error) {
-        if (!isAway(error) || this.#closing.signal.aborted || performance.now() + pauseMs > giveUpAt) throw error;
+    const ended = this.#closing.signal;
+    const result = await insist(ask, {
+      patienceMs,
+      signal: signal ? AbortSignal.any([signal, ended]) : ended,
+      onAway: (error) => {
         if (!this.#away) log.warn({ err: error, where: this.where }, 'the picture store is away; trying again');
         this.#away = true;
-      }
-      const ended = signal ? AbortSignal.any([signal, this.#closing.signal]) : this.#closing.signal;
-      await sleep(pauseMs, undefined, { signal: ended }).catch(() => {
-        throw ended.reason;
-      });
-    }
+      },
+    });
+    if (this.#away) log.info({ where: this.where }, 'the picture store is back');
+    this.#away = false;
+    return result;
   }
 }

@@ -1,7 +1,9 @@
 import type * as Sdk from '@aws-sdk/client-s3';
-import type { Blobs } from '@segue/core';
-import { codeOf, storeAway, storeFull, systemError } from './errors.js';
-import { checkName, isName, TRIED } from './names.js';
+import { storeAway, storeFull, type Blobs } from '@segue/core';
+import { codeOf, systemError } from './errors.js';
+import { checkName, isName } from './names.js';
+import { tryOut } from './try-out.js';
+import { within } from './within.js';
 
 /** Where a bucket is. Credentials come from the environment, as the SDK finds them. */
 export interface S3Address {
@@ -77,14 +79,12 @@ export class S3Blobs implements Blobs {
 
   async put(name: string, bytes: Uint8Array, signal?: AbortSignal): Promise<void> {
     const object = { ...this.#object(name), Body: bytes, ContentLength: bytes.byteLength };
-    await this.#within(signal, (limit) =>
-      this.#client.send(new this.#sdk.PutObjectCommand(object), { abortSignal: limit }),
-    );
+    await attempt(signal, (limit) => this.#client.send(new this.#sdk.PutObjectCommand(object), { abortSignal: limit }));
   }
 
   async get(name: string, signal?: AbortSignal): Promise<Buffer | undefined> {
     try {
-      return await this.#within(signal, async (limit) => {
+      return await attempt(signal, async (limit) => {
         const command = new this.#sdk.GetObjectCommand(this.#object(name));
         const { Body: body } = await this.#client.send(command, { abortSignal: limit });
         const bytes = await body?.transformToByteArray();
@@ -97,7 +97,7 @@ export class S3Blobs implements Blobs {
   }
 
   async delete(name: string): Promise<void> {
-    await this.#within(undefined, (limit) =>
+    await attempt(undefined, (limit) =>
       this.#client.send(new this.#sdk.DeleteObjectCommand(this.#object(name)), { abortSignal: limit }),
     );
   }
@@ -107,7 +107,7 @@ export class S3Blobs implements Blobs {
     let from: string | undefined;
     do {
       const page = new this.#sdk.ListObjectsV2Command({ Bucket, Prefix, ContinuationToken: from });
-      const { Contents: objects = [], NextContinuationToken: next } = await this.#within(undefined, (limit) =>
+      const { Contents: objects = [], NextContinuationToken: next } = await attempt(undefined, (limit) =>
         this.#client.send(page, { abortSignal: limit }),
       );
       yield objects.map(({ Key: key = '' }) => key.slice(Prefix.length)).filter(isName);
@@ -117,9 +117,7 @@ export class S3Blobs implements Blobs {
 
   async problem(access: 'read' | 'write'): Promise<string | undefined> {
     try {
-      if (access === 'write') await this.put(TRIED, Buffer.from('segue'));
-      await this.get(TRIED);
-      if (access === 'write') await this.delete(TRIED);
+      await tryOut(this, access);
       return undefined;
     } catch (error) {
       return this.#sentence(((error as Error).cause ?? error) as Error, access);
@@ -152,25 +150,18 @@ export class S3Blobs implements Blobs {
     const why = codeOf(cause) || cause.name;
     return `S3${at} does not answer as it should (${why}). Look whether it runs, and at the way there.`;
   }
+}
 
-  /** One attempt, with its errors told apart. */
-  async #within<T>(signal: AbortSignal | undefined, ask: (limit: AbortSignal) => Promise<T>): Promise<T> {
-    signal?.throwIfAborted();
-    const late = AbortSignal.timeout(LONGEST_MS);
-    try {
-      return await ask(signal ? AbortSignal.any([signal, late]) : late);
-    } catch (error) {
-      if (signal?.aborted) throw signal.reason;
-      throw late.aborted ? storeAway(error) : toError(error as Error);
-    }
-  }
+function attempt<T>(signal: AbortSignal | undefined, ask: (limit: AbortSignal) => Promise<T>): Promise<T> {
+  return within(LONGEST_MS, signal, ask, toError);
 }
 
 function statusOf(error: Error): number {
   return (error as Partial<Sdk.S3ServiceException>).$metadata?.httpStatusCode ?? 0;
 }
 
-function toError(error: Error): unknown {
+function toError(cause: unknown): unknown {
+  const error = cause as Error;
   const status = statusOf(error);
   if (FULL_NAMES.has(error.name) || status === FULL_STATUS) return storeFull(error);
   const passes = (status >= 500 && status !== NEVER_STATUS) || PASSING_STATUS.has(status);

@@ -1,5 +1,13 @@
-import { isTerminal, SegueError, type Answer, type JobEvent, type JobEventBody, type JobState } from '@segue/core';
-import { isStoreAway, type JobScripts } from '@segue/redis';
+import {
+  isStoreAway,
+  isTerminal,
+  SegueError,
+  type Answer,
+  type JobEvent,
+  type JobEventBody,
+  type JobState,
+} from '@segue/core';
+import type { JobScripts } from '@segue/redis';
 import { isJobId } from './job-id.js';
 import type { JobSignals } from './job-signals.js';
 import { jobNotFound } from './job-store.js';

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { isStoreAway, KEYS, type RedisConnection } from '@segue/redis';
+import { isStoreAway } from '@segue/core';
+import { KEYS, type RedisConnection } from '@segue/redis';
 
 /** `event`: the log has grown. `end`: the job has ended. `reconnected`: signals may have been missed, look for yourself. */
 export type JobSignal = 'event' | 'end' | 'reconnected';

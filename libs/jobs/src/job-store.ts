@@ -1,5 +1,13 @@
-import { PUBLIC_TENANT, SegueError, type Answer, type JobEventBody, type Segment, type Stage } from '@segue/core';
-import { isStoreAway, JobScripts, KEYS, type RedisConnection } from '@segue/redis';
+import {
+  isStoreAway,
+  PUBLIC_TENANT,
+  SegueError,
+  type Answer,
+  type JobEventBody,
+  type Segment,
+  type Stage,
+} from '@segue/core';
+import { JobScripts, KEYS, type RedisConnection } from '@segue/redis';
 import { digestOf, type Generated, type TensorSetRef } from '@segue/stages';
 import { idempotencyDigest, isJobId, newJobId, requestDigest } from './job-id.js';
 import type { Place } from './queues.js';

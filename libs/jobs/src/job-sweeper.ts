@@ -1,5 +1,5 @@
-import { startPeriodic, type Periodic } from '@segue/core';
-import { isStoreAway, KEYS } from '@segue/redis';
+import { isStoreAway, startPeriodic, type Periodic } from '@segue/core';
+import { KEYS } from '@segue/redis';
 import { DeadLetters } from './dead-letters.js';
 import { WORKER_ID } from './heartbeats.js';
 import type { JobFlows } from './job-flows.js';

@@ -1,5 +1,5 @@
-import type { JobEvent, Segment, SegmentationRequest } from '@segue/core';
-import { everywhere, masterOf, startRedis } from '@segue/testing';
+import { SegueError, type JobEvent, type Segment, type SegmentationRequest } from '@segue/core';
+import { everywhere, masterOf, SAMPLE_REQUEST, startRedis } from '@segue/testing';
 import type { Redis } from 'ioredis';
 import { afterAll, afterEach, beforeAll } from 'vitest';
 
@@ -165,18 +165,13 @@ export function generated(overrides: Partial<Generated> = {}): Generated {
   };
 }
 
+/** How a stage fails whose tensors are in no worker's memory any more. */
+export function gone(): Promise<never> {
+  return Promise.reject(new SegueError('UNAVAILABLE', 'The tensors are gone.', { reason: 'TENSOR_GONE' }));
+}
+
 export function request(overrides: Partial<SegmentationRequest> = {}): SegmentationRequest {
-  return {
-    imageId: 'a'.repeat(64),
-    instruction: 'Where is the cup?',
-    history: [],
-    mode: 'answer',
-    model: 'tiny-random',
-    maxTokens: 32,
-    maskFormat: 'rle',
-    priority: 'normal',
-    ...overrides,
-  };
+  return { ...SAMPLE_REQUEST, ...overrides };
 }
 
 export function newJob(overrides: Partial<NewJob> = {}): NewJob {

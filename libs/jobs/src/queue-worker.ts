@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { isStoreAway, redisError } from '@segue/redis';
+import { isStoreAway } from '@segue/core';
+import { redisError } from '@segue/redis';
 import { Worker, type Job, type Processor, type WorkerOptions } from 'bullmq';
 
 /** Between attempts to take a task while Redis refuses writes; twice as long each time. */

@@ -1,11 +1,11 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import freePort from 'get-port';
 import { Redis } from 'ioredis';
 import { findProgram } from './find-program.js';
 import { Program } from './program.js';
+import { TemporaryServer } from './temporary-server.js';
 
 export interface RedisServerOptions {
   /** A free port is taken when absent. Give the port of a server that was stopped to bring it back, empty. */
@@ -22,34 +22,21 @@ export interface RedisServerOptions {
 }
 
 const SERVERS = ['redis-server', 'valkey-server'];
-const START_TIMEOUT_MS = 30_000;
 
 /** A real Redis with its data in a temporary folder, configured as Segue needs it: it evicts nothing. */
-export class RedisServer {
-  readonly port: number;
-  readonly #folder: string;
+export class RedisServer extends TemporaryServer {
   readonly #options: RedisServerOptions;
-  #program: Program;
 
   private constructor(folder: string, port: number, options: RedisServerOptions) {
-    this.port = port;
-    this.#folder = folder;
+    super(folder, port);
     this.#options = options;
-    this.#program = this.#run();
   }
 
   /** @throws Error that says what to install when this machine has no Redis. */
   static async start(options: RedisServerOptions = {}): Promise<RedisServer> {
     findRedis();
     const folder = await mkdtemp(join(tmpdir(), 'segue-redis-'));
-    const server = new RedisServer(folder, options.port ?? (await freePort()), options);
-    try {
-      await server.#serves();
-    } catch (error) {
-      await server.stop();
-      throw error;
-    }
-    return server;
+    return new RedisServer(folder, options.port ?? (await freePort()), options).begin();
   }
 
   /** `redis://127.0.0.1:port`, or `rediss://` with TLS. */
@@ -61,25 +48,7 @@ export class RedisServer {
     return this.#options.tls;
   }
 
-  get program(): Program {
-    return this.#program;
-  }
-
-  /** Ends the server as a crash does, and starts it again after `downMs` with what it has written to its disk. */
-  async restart(downMs = 0): Promise<void> {
-    await this.#program.kill();
-    await sleep(downMs);
-    this.#program = this.#run();
-    await this.#serves();
-  }
-
-  /** Ends the server and removes its folder. */
-  async stop(): Promise<void> {
-    await this.#program.kill();
-    await rm(this.#folder, { recursive: true, force: true });
-  }
-
-  #run(): Program {
+  protected override run(): Program {
     const { replicaOf, tls, clusterPort } = this.#options;
     const settings = {
       ...(tls
@@ -92,7 +61,7 @@ export class RedisServer {
           }
         : { port: this.port }),
       bind: '127.0.0.1',
-      dir: this.#folder,
+      dir: this.folder,
       save: '',
       loglevel: 'warning',
       appendonly: this.#options.durable ? 'yes' : 'no',
@@ -112,8 +81,15 @@ export class RedisServer {
     return new Program({ name: 'redis', command: [findRedis(), ...args], env: {}, onLine: this.#options.onLine });
   }
 
-  #serves(): Promise<void> {
-    return this.#program.serves(() => answersPing(this), START_TIMEOUT_MS);
+  protected override async answers(): Promise<boolean> {
+    const redis = await connectTo(this);
+    try {
+      return (await redis.ping()) === 'PONG';
+    } catch {
+      return false; // not listening yet, or still loading its data
+    } finally {
+      redis.disconnect();
+    }
   }
 }
 
@@ -124,17 +100,6 @@ export async function connectTo({ url, tls }: Pick<RedisServer, 'url' | 'tls'>):
   const redis = new Redis(url, { lazyConnect: true, retryStrategy: () => null, connectTimeout: 1_000, ...security });
   redis.on('error', () => undefined); // its commands fail
   return redis;
-}
-
-async function answersPing(server: RedisServer): Promise<boolean> {
-  const redis = await connectTo(server);
-  try {
-    return (await redis.ping()) === 'PONG';
-  } catch {
-    return false; // not listening yet, or still loading its data
-  } finally {
-    redis.disconnect();
-  }
 }
 
 /**

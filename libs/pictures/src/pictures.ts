@@ -1,29 +1,14 @@
-import { PUBLIC_TENANT, SegueError, type Blobs, type Tenant } from '@segue/core';
-import { defineScript, KEYS, PictureScripts, redisMemory, redisNowMs, type RedisConnection } from '@segue/redis';
+import { PUBLIC_TENANT, SegueError, storeFull, type Blobs, type Tenant } from '@segue/core';
+import { KEYS, PictureScripts, redisMemory, redisNowMs, type RedisConnection } from '@segue/redis';
 import type { PictureSize } from '@segue/stages';
 import { blobName, newStamp } from './blob-names.js';
 import { imageIdOf, type GetOptions, type PictureStore, type PutOptions } from './picture-store.js';
-import { resultsOf } from './results.js';
 
 /** Share of Redis' memory up to which pictures are taken. Redis evicts nothing, and without room for its writes no job can go on or end. */
 const MOST_MEMORY = 0.7;
-const RETRY_FULL_MS = 60_000;
 const IMAGE_ID = /^[0-9a-f]{64}$/;
 /** What Redis needs for a picture besides its bytes. */
 const RECORD_BYTES = 1_024;
-
-/** Forgets the picture KEYS[1] if its bytes still lie under the stamp ARGV[1]. */
-const FORGET = `
-if redis.call('HGET', KEYS[1], 'blob') == ARGV[1] then return redis.call('DEL', KEYS[1]) end
-return 0
-`;
-
-/** Counts the picture ARGV[1] no more with those of its tenant (KEYS[1], KEYS[2]). */
-const RELEASE = `
-if redis.call('ZREM', KEYS[1], ARGV[1]) == 0 then return 0 end
-redis.call('HINCRBY', KEYS[2], 'total', -(redis.call('HGET', KEYS[2], ARGV[1]) or 0))
-return redis.call('HDEL', KEYS[2], ARGV[1])
-`;
 
 export interface PicturesOptions {
   /** How long a picture is kept after its last use. */
@@ -39,16 +24,12 @@ export interface PicturesOptions {
 export class Pictures implements PictureStore {
   readonly #redis: RedisConnection;
   readonly #scripts: PictureScripts;
-  readonly #forget: ReturnType<typeof defineScript>;
-  readonly #release: ReturnType<typeof defineScript>;
   readonly #keepMs: number;
   readonly #blobs: Blobs | undefined;
 
   constructor(redis: RedisConnection, { keepMs, blobs }: PicturesOptions) {
     this.#redis = redis;
     this.#scripts = new PictureScripts(redis);
-    this.#forget = defineScript(redis, 'segueForgetPicture', FORGET);
-    this.#release = defineScript(redis, 'segueReleasePicture', RELEASE);
     this.#keepMs = keepMs;
     this.#blobs = blobs;
   }
@@ -64,11 +45,7 @@ export class Pictures implements PictureStore {
     ]);
     // Where bytes go to Redis, nobody here could read them from elsewhere.
     if (found && (this.#blobs || !found.blob)) return imageId;
-    if (RECORD_BYTES + (this.#blobs ? 0 : bytes.byteLength) > room) {
-      throw new SegueError('RESOURCE_EXHAUSTED', 'Too many pictures are kept at the moment. Try again in a minute.', {
-        retryAfterMs: RETRY_FULL_MS,
-      });
-    }
+    if (RECORD_BYTES + (this.#blobs ? 0 : bytes.byteLength) > room) throw storeFull();
     const counted = await this.#reserve(imageId, bytes.byteLength, owner);
     try {
       const content = await this.#write(imageId, bytes, nowMs, signal);
@@ -148,7 +125,7 @@ export class Pictures implements PictureStore {
   async #releaseUnlessThere(imageId: string, countedIn: string): Promise<void> {
     const { client, ask } = this.#redis;
     if ((await ask(() => client.exists(KEYS.picture(imageId, client)))) === 1) return;
-    await this.#release([countedIn, `${countedIn}:bytes`], [imageId]);
+    await this.#scripts.release(countedIn, imageId);
   }
 
   async #read(
@@ -170,7 +147,7 @@ export class Pictures implements PictureStore {
       : 'the bytes of a picture are gone: is SEGUE_PICTURE_STORE the same at all gateways and encoder-workers?';
     this.#redis.log.warn({ imageId, where: this.#blobs.where }, problem);
     // So that it is stored when it is sent again.
-    await this.#forget([KEYS.picture(imageId, this.#redis.client)], [stamp]);
+    await this.#scripts.forget(imageId, stamp);
     throw pictureNotFound();
   }
 
@@ -205,4 +182,12 @@ function isSeenBy(tenant: string | undefined, owner: string | null = PUBLIC_TENA
 
 function pictureNotFound(): SegueError {
   return new SegueError('NOT_FOUND', 'There is no picture with this id (any more). Send the picture again.');
+}
+
+/** What commands that were sent together gave. @throws the first of their errors. */
+function resultsOf(results: readonly [Error | null, unknown][] | null): unknown[] {
+  return (results ?? []).map(([error, result]) => {
+    if (error) throw error;
+    return result;
+  });
 }

@@ -1,4 +1,4 @@
-import { SegueError } from '@segue/core';
+import { LOST_CODES, SegueError, storeAway } from '@segue/core';
 
 /**
  * Redis' own error words that pass with time (redis.io, "Redis serialization protocol", simple errors); any other reply
@@ -25,9 +25,7 @@ const PASSING_INSIDE = new RegExp(
   `(?:^|[\\s:-])(?:${[...PASSING].join('|')}|EXECABORT)\\b|attempted to access a non local key in a cluster node`,
 );
 
-const RETRY_AFTER_MS = 2_000;
-
-/** What ioredis says of connections that are lost, or of a Redis that does not answer in time; and the system's own codes. */
+/** What ioredis says of connections that are lost, or of a Redis that does not answer in time. */
 const LOST = new RegExp(
   `^(?:${[
     'Connection is closed',
@@ -42,35 +40,15 @@ const LOST = new RegExp(
     'Too many Cluster redirections',
   ].join('|')})`,
 );
-const LOST_CODES = new Set([
-  'EAI_AGAIN',
-  'ECONNABORTED',
-  'ECONNREFUSED',
-  'ECONNRESET',
-  'EHOSTUNREACH',
-  'ENETUNREACH',
-  'ENOTFOUND',
-  'EPIPE',
-  'ETIMEDOUT',
-]);
 
 /** What an error of a Redis command means: UNAVAILABLE for one that passes, itself for a defect. */
 export function redisError(error: unknown): unknown {
   if (!(error instanceof Error) || error instanceof SegueError || !passes(error)) return error;
-  return new SegueError('UNAVAILABLE', 'The service cannot take requests at the moment. Try again in a few seconds.', {
-    reason: 'STORE_AWAY',
-    retryAfterMs: RETRY_AFTER_MS,
-    cause: error,
-  });
+  return storeAway(error);
 }
 
 function passes(error: Error): boolean {
   const { code } = error as NodeJS.ErrnoException;
   if (LOST.test(error.message) || (code !== undefined && LOST_CODES.has(code))) return true;
   return PASSING_INSIDE.test(error.message);
-}
-
-/** Whether the error is one of Redis that passes with time, so that the same command may be given again. */
-export function isStoreAway(error: unknown): error is SegueError {
-  return error instanceof SegueError && error.reason === 'STORE_AWAY';
 }

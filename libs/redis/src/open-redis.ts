@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { insist, isStoreAway, type Log } from '@segue/core';
 import { Redis } from 'ioredis';
 import { connectorOf, type RedisAddressOptions, type RedisClient } from './connect.js';
-import { isStoreAway, redisError } from './errors.js';
+import { redisError } from './errors.js';
 import { KEYS } from './keys.js';
-import type { Log } from './log.js';
 
 export interface RedisConnectionOptions extends RedisAddressOptions {
   readonly log: Log;
@@ -39,8 +39,6 @@ export type Ask = <T>(commands: () => Promise<T>) => Promise<T>;
 
 /** How long a worker's commands are given again; by then the deadlines of most jobs are over. */
 const PATIENCE_MS = 600_000;
-const FIRST_PAUSE_MS = 100;
-const LONGEST_PAUSE_MS = 5_000;
 const FAREWELL_MS = 1_000;
 
 /** Queues ask again and again while Redis refuses what they say; of those errors one is told in this time. */
@@ -50,7 +48,8 @@ const TELL_EVERY_MS = 5_000;
 export function openRedis(options: RedisConnectionOptions): RedisConnection {
   const { role, log } = options;
   const connector = connectorOf(options);
-  let [away, closed] = [false, false];
+  let away = false;
+  const closing = new AbortController();
   const opened: RedisClient[] = [];
   let toldAt = -Infinity;
   const onError = (error: Error): void => {
@@ -76,21 +75,24 @@ export function openRedis(options: RedisConnectionOptions): RedisConnection {
     away = false;
   });
   if (client instanceof Redis) client.once('ready', () => void tellOfCluster(client, log));
-  const ask: Ask = async (commands) => {
-    let pauseMs = FIRST_PAUSE_MS;
-    for (const giveUpAt = performance.now() + PATIENCE_MS; ; pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS)) {
-      try {
-        // Of what ioredis is given then, it leaves some unanswered.
-        if (closed) throw new Error('Connection is closed.');
-        return await commands();
-      } catch (cause) {
-        const error = redisError(cause);
-        if (role === 'producer' || closed || !isStoreAway(error) || performance.now() > giveUpAt) throw error;
-        log.warn({ err: cause, pauseMs }, 'Redis does not take a command; trying again');
-        await sleep(pauseMs);
-      }
-    }
-  };
+  const ask: Ask = (commands) =>
+    insist(
+      async () => {
+        try {
+          // Of what ioredis is given then, it leaves some unanswered.
+          closing.signal.throwIfAborted();
+          return await commands();
+        } catch (cause) {
+          throw redisError(cause);
+        }
+      },
+      {
+        patienceMs: role === 'producer' ? 0 : PATIENCE_MS,
+        signal: closing.signal,
+        onAway: ({ cause }, pauseMs) =>
+          log.warn({ err: cause, pauseMs }, 'Redis does not take a command; trying again'),
+      },
+    );
   return {
     client,
     log,
@@ -113,7 +115,7 @@ export function openRedis(options: RedisConnectionOptions): RedisConnection {
       );
     },
     close() {
-      closed = true;
+      closing.abort(redisError(new Error('Connection is closed.')));
       for (const redis of opened.splice(0)) redis.disconnect();
     },
   };

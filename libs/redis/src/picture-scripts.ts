@@ -44,16 +44,35 @@ end
 return total
 `;
 
+/** Counts the picture ARGV[1] no more; keys as above. */
+const RELEASE = `
+if redis.call('ZREM', KEYS[1], ARGV[1]) == 0 then return 0 end
+redis.call('HINCRBY', KEYS[2], 'total', -(redis.call('HGET', KEYS[2], ARGV[1]) or 0))
+return redis.call('HDEL', KEYS[2], ARGV[1])
+`;
+
+/** Forgets the picture KEYS[1] if its bytes still lie under the stamp ARGV[1]. */
+const FORGET = `
+if redis.call('HGET', KEYS[1], 'blob') == ARGV[1] then return redis.call('DEL', KEYS[1]) end
+return 0
+`;
+
 /** One function for each script on pictures. */
 export class PictureScripts {
   readonly #reserve: Script;
   readonly #renew: Script;
   readonly #stored: Script;
+  readonly #release: Script;
+  readonly #forget: Script;
+  readonly #client: RedisConnection['client'];
 
   constructor(redis: RedisConnection) {
     this.#reserve = defineScript(redis, 'segueReservePicture', RESERVE);
     this.#renew = defineScript(redis, 'segueRenewPicture', RENEW);
     this.#stored = defineScript(redis, 'segueStoredPictures', STORED);
+    this.#release = defineScript(redis, 'segueReleasePicture', RELEASE);
+    this.#forget = defineScript(redis, 'segueForgetPicture', FORGET);
+    this.#client = redis.client;
   }
 
   /** @returns where the picture is counted, or, where the tenant would have too many bytes, when some of them may go. */
@@ -76,5 +95,15 @@ export class PictureScripts {
   /** @param countedIn what `reserve` gave. */
   async renew(countedIn: string, imageId: string, keepMs: number): Promise<void> {
     await this.#renew([countedIn, `${countedIn}:bytes`], [imageId, keepMs]);
+  }
+
+  /** @param countedIn what `reserve` gave. */
+  async release(countedIn: string, imageId: string): Promise<void> {
+    await this.#release([countedIn, `${countedIn}:bytes`], [imageId]);
+  }
+
+  /** @param stamp under which its bytes were looked for in vain. */
+  async forget(imageId: string, stamp: string): Promise<void> {
+    await this.#forget([KEYS.picture(imageId, this.#client)], [stamp]);
   }
 }

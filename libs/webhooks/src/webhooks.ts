@@ -1,5 +1,5 @@
-import { SegueError, startPeriodic, type Periodic } from '@segue/core';
-import type { Log, RedisConnection } from '@segue/redis';
+import { SegueError, startPeriodic, type Log, type Periodic } from '@segue/core';
+import type { RedisConnection } from '@segue/redis';
 import { post } from './post.js';
 import { signedHeaders } from './signature.js';
 import { checkTarget, type TargetRules } from './target.js';
