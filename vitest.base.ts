@@ -10,7 +10,10 @@ interface Options extends NonNullable<ViteUserConfig['test']> {
 const SPECS = ['src/**/*.spec.ts'];
 
 /** Vitest settings shared by every project of the workspace: sources are read through the `@segue/source` export condition. */
-export function project(name: string, { floor = 0, onCluster, ...test }: Options = {}): ViteUserConfig {
+export function project(
+  name: string,
+  { floor = 0, include = SPECS, onCluster, ...test }: Options = {},
+): ViteUserConfig {
   return defineConfig({
     resolve: { conditions: ['@segue/source'] },
     ssr: { resolve: { conditions: ['@segue/source'], externalConditions: ['@segue/source'] } },
@@ -23,8 +26,8 @@ export function project(name: string, { floor = 0, onCluster, ...test }: Options
       reporters: ['default', ['json', { outputFile: 'reports/test.json' }]],
       ...test,
       ...(onCluster
-        ? { projects: [{ extends: true, test: { name, include: SPECS } }, runOnCluster(name, onCluster)] }
-        : { include: SPECS }),
+        ? { projects: [{ extends: true, test: { name, include } }, runOnCluster(name, onCluster)] }
+        : { include }),
       coverage: {
         include: ['src/**/*.ts'],
         reporter: ['json-summary'],
