@@ -1,6 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import { SegueClient } from '@segue/client';
 import { encodeMask, hostPort, maskArea, maskBox } from '@segue/core';
+import type { PictureFormat } from '@segue/imaging';
 import { Jobs } from '@segue/jobs';
 import { openRedis, type RedisConnection } from '@segue/redis';
 import { Service } from '@segue/service';
@@ -188,7 +189,7 @@ export function useGateway() {
 
 const SILENT = { info: () => undefined, warn: () => undefined, error: () => undefined };
 
-export async function photo(format: 'jpeg' | 'png' | 'webp' = 'png', width = WIDTH, height = HEIGHT): Promise<Buffer> {
+export async function photo(format: PictureFormat = 'png', width = WIDTH, height = HEIGHT): Promise<Buffer> {
   const background = { r: 200, g: 120, b: 40 };
   return sharp({ create: { width, height, channels: 3, background } })
     .toFormat(format)

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Sharp } from 'sharp';
 import type { SegueError } from '@segue/core';
-import { decodePicture, DEFAULT_PICTURE_LIMITS, inspectPicture, type RgbImage } from './picture.js';
+import { decodePicture, DEFAULT_PICTURE_LIMITS, inspectPicture, pictureType, type RgbImage } from './picture.js';
 import { prophoto } from './prophoto.fixture.js';
 import { sharp } from './sharp.js';
 
@@ -107,6 +107,16 @@ describe('inspectPicture', () => {
     const error = await failure(inspectPicture(bytes, { maxBytes: 50_000, maxPixels: 8_999_999 }));
     expect(error).toMatchObject({ code: 'INVALID_ARGUMENT', reason: 'TOO_LARGE', httpStatus: 413 });
     expect(error.message).toBe('The picture has 3000 x 3000 pixels; send one of at most 8999999 in all.');
+  });
+});
+
+describe('pictureType', () => {
+  it.each(['jpeg', 'png', 'webp', 'gif', 'tiff', 'avif'] as const)('knows a %s by its first bytes', async (format) => {
+    expect(pictureType(await picture().toFormat(format).toBuffer())).toBe(`image/${format}`);
+  });
+
+  it('knows a TIFF of the other byte order', () => {
+    expect(pictureType(Buffer.from('MM\0*', 'latin1'))).toBe('image/tiff');
   });
 });
 

@@ -4,7 +4,7 @@ import type { RgbImage } from '@segue/stages';
 import { hasEnd } from './completeness.js';
 import { sharp, unblock, USUAL_FORMATS, type PictureFormat } from './sharp.js';
 
-export type { RgbImage };
+export type { PictureFormat, RgbImage };
 
 export interface PictureLimits {
   readonly maxBytes: number;
@@ -51,10 +51,19 @@ export async function inspectPicture(bytes: Uint8Array, limits: PictureLimits): 
   return { format, width, height };
 }
 
-/** Media type of a picture that has been inspected, by its first bytes. */
+/** A TIFF begins with the order of its bytes, II or MM; of an AVIF the first byte tells nothing, as it begins with a length. */
+const FIRST_BYTES: Readonly<Record<number, PictureFormat>> = {
+  0xff: 'jpeg',
+  0x89: 'png',
+  0x52: 'webp',
+  0x47: 'gif',
+  0x49: 'tiff',
+  0x4d: 'tiff',
+};
+
+/** Media type of a picture that has been inspected. */
 export function pictureType(bytes: Uint8Array): `image/${PictureFormat}` {
-  if (bytes[0] === 0xff) return 'image/jpeg';
-  return bytes[0] === 0x89 ? 'image/png' : 'image/webp';
+  return `image/${FIRST_BYTES[bytes[0] ?? 0] ?? 'avif'}`;
 }
 
 /**

@@ -132,13 +132,18 @@ describe('POST /v1/segment', () => {
     expect(await response.json()).toMatchObject({ text: TEXT, image_id, usage });
   });
 
-  it.each(['png', 'jpeg', 'webp'] as const)('gives a stored picture back as it was sent (%s)', async (format) => {
+  const formats = ['png', 'jpeg', 'webp', 'gif', 'tiff', 'avif'] as const;
+  it.each(formats)('gives a stored picture back as it was sent (%s)', async (format) => {
+    const { url } = await fixture.startAnother({ SEGUE_PICTURE_FORMATS: formats.join() });
     const image = await photo(format);
-    const stored = await fetch(`${gateway.url}/v1/images`, { method: 'POST', body: form({}, image) });
+    const stored = await fetch(`${url}/v1/images`, { method: 'POST', body: form({}, image) });
     const { image_id } = SCHEMAS.Image.parse(await stored.json());
-    const response = await fetch(`${gateway.url}/v1/images/${image_id}`);
+    const response = await fetch(`${url}/v1/images/${image_id}`);
     expect(response.headers.get('content-type')).toBe(`image/${format}`);
     expect(Buffer.from(await response.arrayBuffer())).toEqual(image);
+  });
+
+  it('knows no picture of another id', async () => {
     await problem(await fetch(`${gateway.url}/v1/images/${'a'.repeat(64)}`), 404, 'NOT_FOUND', 'no picture');
   });
 

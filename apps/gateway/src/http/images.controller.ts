@@ -41,7 +41,14 @@ export class ImagesController {
 
   @Get(':id')
   @Does('getImage', 'A stored picture', 'The bytes as they were sent.')
-  @Answers(200, 'The picture.', { 'image/jpeg': 'picture', 'image/png': 'picture', 'image/webp': 'picture' })
+  @Answers(200, 'The picture.', {
+    'image/jpeg': 'picture',
+    'image/png': 'picture',
+    'image/webp': 'picture',
+    'image/gif': 'picture',
+    'image/tiff': 'picture',
+    'image/avif': 'picture',
+  })
   @Fails(404, 503)
   async get(@Param('id') id: string, @Res() reply: FastifyReply): Promise<void> {
     const bytes = await this.#service.picture(id, reply.request.tenant);
