@@ -71,6 +71,30 @@ describe('a service with keys', () => {
     expect(await overGrpc(gateway, ACME)).toMatchObject({ text: TEXT });
   });
 
+  it('asks at every door but health, the page and what describes the API', { timeout: 60_000 }, async () => {
+    await writeKeys({ acme: [ACME] });
+    const { service } = await fixture.create({ SEGUE_API_KEYS_FILE: file, SEGUE_API_DOCS: 'public' });
+    const doors: { readonly method: string; readonly path: string }[] = [];
+    const fastify = service.app.getHttpAdapter().getInstance();
+    fastify.addHook('onRoute', ({ method, url: path }) => {
+      for (const one of [method].flat()) doors.push({ method: one, path });
+    });
+    const url = await service.start();
+    const open = new Set<string>();
+    for (const { method, path } of doors) {
+      const { status } = await fetch(`${url}${path}`, { method });
+      if (status !== 401) open.add(path);
+    }
+    await service.close();
+    const meant =
+      /^\/((index\.html|icon\.svg|assets\/.+)?|examples\/.+|docs(\/.*|-yaml)?|openapi\.json|healthz\/(live|ready))$/;
+    expect([...open].filter((path) => !meant.test(path))).toEqual([]);
+    // Those that are hidden in the description of the API are doors too.
+    expect(doors.map(({ path }) => path)).toEqual(
+      expect.arrayContaining(['/v1/files/:id/content', '/v2/models/:model/infer', '/cvat', '/label-studio/predict']),
+    );
+  });
+
   it('refuses a stranger over gRPC before it has read what he sends', async () => {
     const { grpcAddress } = await start();
     const stranger = new Client(grpcAddress, credentials.createInsecure());
@@ -158,6 +182,64 @@ describe('what a tenant has', () => {
     }
     expect(new Set(ids).size).toBe(2);
     expect(new Set(encoded).size).toBe(2);
+  });
+
+  it('is not there for another one at the doors of other protocols either', async () => {
+    const { url } = await start();
+    const ask = async (key: string, method: string, path: string, body?: object | FormData) => {
+      const json = body && !(body instanceof FormData);
+      const headers = { ...bearer(key), ...(json && { 'content-type': 'application/json' }) };
+      const sent = json ? JSON.stringify(body) : (body as FormData | undefined);
+      const response = await fetch(`${url}${path}`, { method, headers, ...(sent && { body: sent }) });
+      return { status: response.status, body: (await response.json()) as Record<string, string & object[]> };
+    };
+    const { imageId, jobId } = await clientOf({ url } as RunningGateway, ACME).segment({
+      image: await photo(),
+      instruction: QUESTION,
+    });
+
+    const chat = (image: string) => {
+      const content = [
+        { type: 'text', text: QUESTION },
+        { type: 'image_url', image_url: { url: `segue:${image}` } },
+      ];
+      return { model: 'tiny-random', messages: [{ role: 'user', content }] };
+    };
+    const bytes = (name: string, value: string) => ({ name, datatype: 'BYTES', shape: [1], data: [value] });
+    const infer = (image: string) => ({ inputs: [bytes('image_id', image), bytes('instruction', QUESTION)] });
+    const form = new FormData();
+    const line = { custom_id: 'a', method: 'POST', url: '/v1/chat/completions', body: chat(imageId) };
+    form.set('purpose', 'batch');
+    form.set('file', new File([JSON.stringify(line)], 'q.jsonl'));
+    const file = (await ask(ACME, 'POST', '/v1/files', form)).body.id!;
+    const batchOf = (inputFile: string) => ({ input_file_id: inputFile, endpoint: '/v1/chat/completions' });
+    const batch = (await ask(ACME, 'POST', '/v1/batches', batchOf(file))).body.id!;
+
+    const none = 'f'.repeat(64);
+    const doors: [method: string, path: (id: string) => string, own: string, body?: (id: string) => object][] = [
+      ['POST', () => '/v1/chat/completions', imageId, chat],
+      ['POST', () => '/v2/models/tiny-random/infer', imageId, infer],
+      ['GET', (id) => `/v1/files/${id}`, file],
+      ['POST', () => '/v1/batches', file, batchOf],
+      ['GET', (id) => `/v1/batches/${id}`, batch],
+    ];
+    for (const [method, path, own, body] of doors) {
+      expect((await ask(ACME, method, path(own), body?.(own))).status, path(own)).toBe(200);
+      const theirs = await ask(BOLT, method, path(own), body?.(own));
+      expect(theirs, path(own)).toEqual(await ask(BOLT, method, path(none), body?.(none)));
+      expect(theirs.status, path(own)).toBe(404);
+    }
+    for (const path of [`/v1/files/${file}/content`, `/v1/files/file-${batch}-output/content`]) {
+      expect((await ask(BOLT, 'GET', path)).status, path).toBe(404);
+    }
+    expect((await ask(BOLT, 'POST', `/v1/batches/${batch}/cancel`)).status).toBe(404);
+
+    expect((await ask(BOLT, 'GET', '/v1/batches')).body.data).toEqual([]);
+    expect((await ask(BOLT, 'GET', '/v1/jobs')).body.jobs).toEqual([]);
+    expect((await ask(BOLT, 'GET', '/v1/usage')).body).toMatchObject({ jobs: 0 });
+    const jobs = (await ask(ACME, 'GET', '/v1/jobs')).body.jobs as unknown as { job_id: string }[];
+    expect(jobs.map(({ job_id }) => job_id)).toContain(jobId);
+    expect((await ask(ACME, 'GET', '/v1/batches')).body.data).toHaveLength(2);
   });
 
   it('stays apart under the same idempotency key', async () => {
