@@ -61,7 +61,7 @@ export default tseslint.config(
       '.segue/',
       'libs/contracts/src/gen/',
       'models/',
-      'libs/page/vite.config.ts',
+      'libs/page/{vite,vitest}.config.ts',
       'tools/lint-fixtures/',
       'training/',
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -50,11 +51,18 @@ def _address(process: subprocess.Popen[str]) -> str:
 
 @dataclass
 class Proxy:
-    """failures: what the next requests meet instead of the service; `lose` sends one on and loses its answer."""
+    """failures: what the next requests meet instead of the service; `lose` sends one on and loses its answer, `restart` puts
+    words before an answer's events that count no more."""
 
     url: str
     failures: list[tuple[int, dict[str, str]] | str] = field(default_factory=list)
     seen: list[httpx.Request] = field(default_factory=list)
+
+
+_RESTARTED = b"".join(
+    b"data: %s\n\n" % json.dumps(event).encode()
+    for event in ({"type": "text", "text": "What a worker said that was lost."}, {"type": "restarted"})
+)
 
 
 @contextmanager
@@ -74,7 +82,8 @@ def proxy_before(service: str) -> Iterator[Proxy]:
             if failure == "lose":
                 self.close_connection = True
                 return
-            self.answer(response.status_code, {"content-type": response.headers["content-type"]}, response.content)
+            content = (_RESTARTED if failure == "restart" else b"") + response.content
+            self.answer(response.status_code, {"content-type": response.headers["content-type"]}, content)
 
         def answer(self, status: int, headers: dict[str, str], body: bytes) -> None:
             self.send_response(status)

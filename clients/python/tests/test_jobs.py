@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 from conftest import PHOTO
+from service import Proxy
 
 from segue_client import (
     Answer,
@@ -12,6 +13,7 @@ from segue_client import (
     Client,
     InvalidArgumentError,
     NotFoundError,
+    Restarted,
     Segment,
     SegueError,
 )
@@ -72,6 +74,16 @@ def test_an_answer_comes_bit_by_bit(url: str) -> None:
         for part in client.stream(PHOTO, QUESTION):
             assert part is not None
             break  # leaving the loop cancels the job
+
+
+def test_an_answer_that_is_begun_anew_says_so(proxy: Proxy) -> None:
+    proxy.failures = ["restart"]
+    with Client(proxy.url) as client:
+        lost, again, *parts = client.stream(PHOTO, QUESTION)
+    assert (lost, again) == ("What a worker said that was lost.", Restarted())
+    answer = parts[-1]
+    assert isinstance(answer, Answer)
+    assert "".join(part for part in parts if isinstance(part, str)) == answer.text
 
 
 def test_a_stream_from_nowhere() -> None:

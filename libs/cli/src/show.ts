@@ -1,10 +1,17 @@
 import { SegueError, type Answer, type JobEvent, type JobEventBody } from '@segue/client';
 import { DOUBT_BELOW } from '@segue/core/score';
 
-/** Shows the words of an answer as they come. */
-export function showWords(event: JobEventBody): void {
-  if (event.type === 'text') process.stdout.write(event.text);
-  if (event.type === 'restarted' || event.type === 'completed') process.stdout.write('\n');
+/**
+ * Shows the words of an answer: to a person as they come, to a file or a program when they are complete, since an answer that
+ * begins anew cannot be taken back there.
+ */
+export function showWords(
+  event: JobEventBody,
+  out: Pick<NodeJS.WriteStream, 'isTTY' | 'write'> = process.stdout,
+): void {
+  if (event.type === 'text' && out.isTTY) out.write(event.text);
+  if (event.type === 'restarted' && out.isTTY) out.write('\nA worker was lost. The answer begins anew:\n');
+  if (event.type === 'completed') out.write(out.isTTY ? '\n' : `${event.answer.text}\n`);
 }
 
 /** Follows a job to its end. @throws SegueError unless it is completed. */

@@ -99,9 +99,8 @@ export class Turn {
     this.segments.value = [...this.segments.value, shown].sort((a, b) => a.index - b.index);
     paintMask(shown.mask, shown.colour).then(
       (painted) => {
-        this.segments.value = this.segments.value.map((other) =>
-          other.index === shown.index ? { ...other, painted } : other,
-        );
+        // It may be gone: the answer can have begun anew.
+        this.segments.value = this.segments.value.map((other) => (other === shown ? { ...other, painted } : other));
       },
       () => this.fail('A mask of this answer cannot be drawn. Ask again.'),
     );
