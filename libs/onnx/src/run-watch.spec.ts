@@ -1,15 +1,21 @@
 import { expect, it } from 'vitest';
 import { watchRun } from './run-watch.js';
 
-/** When the watch says that the limit is passed, in ticks of what `delays` gives. */
-async function ticksUntilOver(delays: readonly number[], limitMs = 100): Promise<number> {
+/**
+ * When the watch says that the limit is passed, in ticks of 25 ms.
+ * @param waits what each of `threads` waits for a processor in the ticks, in milliseconds; nothing after them.
+ */
+async function ticksUntilOver(waits: readonly number[], { threads = 1, limitMs = 100 } = {}): Promise<number> {
   let ticks = 0;
-  let delayMs = 0;
+  let waitedMs = 0;
   return new Promise((resolve) => {
     watchRun({
       limitMs,
       tickMs: 25,
-      runDelayMs: () => (delayMs += delays[ticks++] ?? 0),
+      runDelaysMs() {
+        waitedMs += waits[ticks++] ?? 0;
+        return new Map(Array.from({ length: threads }, (_, thread) => [String(thread), waitedMs]));
+      },
       onOver: () => resolve(ticks),
     });
   });
@@ -22,6 +28,10 @@ it('ends a run that could run and did not end', async () => {
 it('does not blame a run for a machine that had no time for it', async () => {
   // For forty ticks, threads wait for all the time that passes and more.
   expect(await ticksUntilOver(new Array<number>(40).fill(1_000))).toBeGreaterThan(40);
+});
+
+it('ends a run that goes on while several threads wait for a part of the time', async () => {
+  expect(await ticksUntilOver(new Array<number>(40).fill(10), { threads: 4 })).toBeLessThan(40);
 });
 
 it('counts a freeze of the process as no more than two ticks', async () => {

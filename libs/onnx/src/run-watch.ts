@@ -5,27 +5,29 @@ export interface RunWatchOptions {
   readonly limitMs: number;
   readonly onOver: () => void;
   readonly tickMs?: number;
-  /** Milliseconds that this process' threads have waited for a processor so far. */
-  readonly runDelayMs?: () => number;
+  /** Milliseconds that each of this process' threads has waited for a processor so far, by its id. */
+  readonly runDelaysMs?: () => ReadonlyMap<string, number>;
 }
 
 /**
  * Watches how long a run takes. Time does not count in which the machine was too busy to run it, or in which the whole process
- * was frozen: all workers of a starved machine would end each other's work otherwise.
+ * was frozen: all workers of a starved machine would end each other's work otherwise. Of the threads the one counts that waited longest:
+ * added up, the waits of several would hide for ever that a run goes on beside them.
  * @returns ends the watch.
  */
 export function watchRun(options: RunWatchOptions): () => void {
-  const { limitMs, onOver, tickMs = Math.min(500, limitMs / 4), runDelayMs = readRunDelayMs } = options;
+  const { limitMs, onOver, tickMs = Math.min(500, limitMs / 4), runDelaysMs = readRunDelaysMs } = options;
   let spentMs = 0;
   let lastAt = performance.now();
-  let lastDelayMs: number | undefined;
+  let lastDelaysMs: ReadonlyMap<string, number> = new Map(); // most runs end before the first look
   const timer = setInterval(() => {
     const now = performance.now();
-    const delayMs = runDelayMs();
+    const delaysMs = runDelaysMs();
+    const waitedMs = Math.max(0, ...[...delaysMs].map(([thread, ms]) => ms - (lastDelaysMs.get(thread) ?? ms)));
     // A process that was frozen finds at its next tick that much time has passed.
     const passedMs = Math.min(now - lastAt, 2 * tickMs);
-    spentMs += Math.max(0, passedMs - (delayMs - (lastDelayMs ?? delayMs)));
-    [lastAt, lastDelayMs] = [now, delayMs];
+    spentMs += Math.max(0, passedMs - waitedMs);
+    [lastAt, lastDelaysMs] = [now, delaysMs];
     if (spentMs < limitMs) return;
     clearInterval(timer);
     onOver();
@@ -35,11 +37,11 @@ export function watchRun(options: RunWatchOptions): () => void {
 
 const TASKS = '/proc/self/task';
 
-/** By Linux' scheduler statistics (Documentation/scheduler/sched-stats.rst); 0 where there are none. */
-function readRunDelayMs(): number {
-  let nanoseconds = 0;
-  for (const task of list(TASKS)) nanoseconds += Number(read(`${TASKS}/${task}/schedstat`).split(' ')[1] ?? 0);
-  return nanoseconds / 1e6;
+/** By Linux' scheduler statistics (Documentation/scheduler/sched-stats.rst); none where there are none. */
+function readRunDelaysMs(): ReadonlyMap<string, number> {
+  return new Map(
+    list(TASKS).map((thread) => [thread, Number(read(`${TASKS}/${thread}/schedstat`).split(' ')[1] ?? 0) / 1e6]),
+  );
 }
 
 function list(folder: string): string[] {
