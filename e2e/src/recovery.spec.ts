@@ -67,6 +67,26 @@ describe('a worker that dies', () => {
   });
 });
 
+it('deadlines hold while no gateway is there', async () => {
+  system.app('decoder-worker').pause();
+  const submitted = Array.from({ length: 50 }, () => system.client.jobs.submit({ ...ASK, timeoutMs: 5_000 }));
+  const jobs = await Promise.all(submitted);
+  await system.app('gateway').kill();
+  // Nobody but a worker can end them in this time.
+  await sleep(5_000 + 4_000);
+  await system.restart('gateway');
+  const ends = await Promise.all(
+    jobs.map(async ({ jobId, deadlineAtMs }) => {
+      let end: JobEvent | undefined;
+      for await (const event of system.client.jobs.watch(jobId)) end = event;
+      expect(end).toMatchObject({ type: 'failed', error: { code: 'DEADLINE_EXCEEDED' } });
+      return end!.atMs - deadlineAtMs;
+    }),
+  );
+  expect(Math.max(...ends)).toBeLessThan(2_000); // a second is promised, of a machine that is not busy
+  system.app('decoder-worker').resume();
+});
+
 /** Reads the job's events up to the first one that fits. */
 async function until(jobId: string, fits: (event: JobEvent) => boolean): Promise<void> {
   for await (const event of system.client.jobs.watch(jobId)) if (fits(event)) return;

@@ -22,8 +22,8 @@ const BATCH = 100;
 
 /**
  * Ends jobs at their deadline, wherever they wait, and starts those that were never started, because whoever took them died
- * in between. Runs beside every gateway; several of them do no harm, since only the first end of a job counts and a flow
- * is added once.
+ * in between. Runs in every gateway and every worker, so that deadlines hold as long as one of them is there; several of them do
+ * no harm, since only the first end of a job counts and a flow is added once.
  */
 export function startSweeper(parts: SweeperParts, options: JobSweeperOptions = {}): Periodic {
   const { everyMs = 800, forgottenAfterMs = 5_000 } = options;
@@ -48,10 +48,12 @@ export function startSweeper(parts: SweeperParts, options: JobSweeperOptions = {
     onError,
   });
   return {
-    async stop() {
-      await periodic.stop();
-      await withdrawing;
-    },
+    stop: () =>
+      // Its commands wait for a Redis that is away.
+      parts.redis.farewell(async () => {
+        await periodic.stop();
+        await withdrawing;
+      }),
   };
 }
 

@@ -127,6 +127,8 @@ export async function runWorker<S extends Stage, C extends WorkerConfig>(
         onReport: (report) => metrics.task(report),
       });
       await host.start();
+      const sweeper = jobs.startSweeper();
+      closing.push(() => sweeper.stop());
       started = true;
     };
     return {
