@@ -196,6 +196,13 @@ export async function photo(format: PictureFormat = 'png', width = WIDTH, height
     .toBuffer();
 }
 
+/** Makes Redis hold this share of the memory that it may use. @returns what takes the limit away. */
+export async function fillMemory(store: RedisConnection['client'], share: number): Promise<() => Promise<unknown>> {
+  const used = Number(/used_memory:(\d+)/.exec(await store.info('memory'))?.[1]);
+  await store.config('SET', 'maxmemory', String(Math.round(used / share)));
+  return () => store.config('SET', 'maxmemory', '0');
+}
+
 /** Resolves when the promise's function is called: for tests that need to know that a stage has begun. */
 export function signal(): { readonly given: Promise<void>; give(): void } {
   let give = (): void => undefined;

@@ -1,7 +1,7 @@
 import { serverSentEvents } from '@segue/client';
 import { RedisServer } from '@segue/local-system';
 import { describe, expect, it } from 'vitest';
-import { collect, photo, signal, TEXT, until, useGateway } from './gateway.fixture.js';
+import { collect, fillMemory, photo, signal, TEXT, until, useGateway } from './gateway.fixture.js';
 
 const fixture = useGateway();
 
@@ -36,6 +36,39 @@ describe('work that would only wait', () => {
     for (const { jobId } of open) await gateway.client.jobs.cancel(jobId);
     fixture.stages.encode = encode;
     expect((await ask(gateway.url)).status).toBe(200);
+  });
+
+  it('is refused before Redis is full, for a known picture too, and what is there goes on', async () => {
+    const gateway = await fixture.startAnother({});
+    const { imageId } = await gateway.client.images.upload(await photo());
+    const go = signal();
+    const { generate } = fixture.stages;
+    fixture.stages.generate = async (context) => {
+      await go.given;
+      return generate(context);
+    };
+    const open = await gateway.client.jobs.submit({ imageId, instruction: 'Where is the cup?' });
+    const askAgain = () =>
+      fetch(`${gateway.url}/v1/jobs`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ image_id: imageId, instruction: 'And the spoon?' }),
+      });
+    const makeRoom = await fillMemory(fixture.store, 0.9);
+    try {
+      await expect.poll(async () => (await askAgain()).status, { timeout: 10_000 }).toBe(429);
+      const response = await askAgain();
+      expect(response.headers.get('retry-after')).toBe('60');
+      expect(await response.json()).toMatchObject({
+        code: 'RESOURCE_EXHAUSTED',
+        detail: expect.stringMatching(/room/),
+      });
+      go.give();
+      expect((await gateway.client.jobs.wait(open.jobId)).text).toBe(TEXT);
+    } finally {
+      await makeRoom();
+    }
+    await expect.poll(async () => (await askAgain()).status, { timeout: 10_000 }).toBe(202);
   });
 
   it('is refused while a stage has no worker', async () => {

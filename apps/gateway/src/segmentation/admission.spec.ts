@@ -32,10 +32,10 @@ describe('what a request may expect', () => {
 describe('admission', () => {
   const none = { encode: 0, generate: 0, decode: 0 };
   /** One worker of one hand for each stage, with this before whoever comes. */
-  function opened(outlook: Partial<Outlook>) {
+  function opened(outlook: Partial<Outlook>, memoryUse = 0) {
     const asked = { outlooks: 0 };
     const jobs: Pick<Jobs, 'memoryUse' | 'workers' | 'outlook'> = {
-      memoryUse: () => Promise.resolve(0),
+      memoryUse: () => Promise.resolve(memoryUse),
       workers: (stage) => Promise.resolve([{ id: stage, stage, model: 'm', active: 0, concurrency: 1 }]),
       outlook: () => {
         asked.outlooks++;
@@ -64,6 +64,11 @@ describe('admission', () => {
     const { apply } = opened({ paceMs: { ...none, generate: 500 }, ahead: { ...none, generate: 1 } });
     expect(await apply(60_000, 499)).toBe('out');
     expect(await apply(60_000, 500)).toBe('in');
+  });
+
+  it('lets nobody in while the memory of Redis is needed by those who are', async () => {
+    expect(await opened({}, 0.86).apply(60_000)).toBe('out');
+    expect(await opened({}, 0.84).apply(60_000)).toBe('in');
   });
 
   it('asks Redis once for many who come too late, and anew for who has the time', async () => {
