@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -158,6 +158,19 @@ describe('openSessions refuses', () => {
     expect(error.cause).toBeInstanceOf(Error);
   });
 
+  it.each(['../sc.bin', '/etc/host', 'other.bin'])(
+    'weights in a file that the manifest does not name (%s)',
+    async (location) => {
+      const error = await failure(openMoved(location));
+      expect(error.message).toContain('scale.onnx of fixture@1.0.0 is not what its manifest says');
+      expect(error.message).toContain(`weights in "${location}" are in the graph but not in the manifest`);
+    },
+  );
+
+  it('weights outside the bundle, though the manifest names the link to them', async () => {
+    expect((await failure(openMoved('link.file', ['link.file']))).message).toMatch(/^The graph .* cannot be loaded\.$/);
+  });
+
   const changes: [string, Partial<Graph>, string][] = [
     ['an input', { inputs: [value('pixels', 'float32', 1)] }, 'input "pixels" is in the manifest but not in the graph'],
     [
@@ -193,9 +206,30 @@ function value(
   return { name, dtype, shape };
 }
 
+function weights(file: string): Graph['externalData'][number] {
+  return { file, sha256: '', bytes: 0 };
+}
+
+/** Opens `scale` as if it had its weights elsewhere, in a folder where they can be read under every name. */
+async function openMoved(location: string, declared = ['scale.bin']): Promise<SessionGroup> {
+  const root = await mkdtemp(join(tmpdir(), 'segue-onnx-'));
+  const bundle = join(root, 'bundle');
+  try {
+    await mkdir(bundle);
+    for (const name of ['sc.bin', 'bundle/scale.bin', 'bundle/other.bin'])
+      await copyFile(join(fixtures, 'scale.bin'), join(root, name));
+    await symlink('../sc.bin', join(bundle, 'link.file'));
+    const graph = (await readFile(join(fixtures, 'scale.onnx'))).toString('latin1').replace('scale.bin', location);
+    await writeFile(join(bundle, 'scale.onnx'), graph, 'latin1');
+    return await open(['scale'], {}, ({ scale }) => ({ ...scale!, externalData: declared.map(weights) }), `${bundle}/`);
+  } finally {
+    await rm(root, { recursive: true });
+  }
+}
+
 const GRAPHS: Record<string, Graph> = {
   scale: {
-    ...{ file: 'scale.onnx', sha256: '', bytes: 0, externalData: [] },
+    ...{ file: 'scale.onnx', sha256: '', bytes: 0, externalData: [weights('scale.bin')] },
     inputs: [value('x', 'float32', 'rows', 256)],
     outputs: [value('y', 'float32', 'rows', 256), value('count', 'int64', 1), value('bits', 'uint8', 'rows', 256)],
   },

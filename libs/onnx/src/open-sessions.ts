@@ -1,10 +1,13 @@
+import { readFile } from 'node:fs/promises';
+import { posix } from 'node:path';
 import type { Bundle, Graph } from '@segue/bundle';
 import { SegueError } from '@segue/core';
 import type { Session, SessionGroup } from '@segue/inference';
 import { CPU, type Device } from './device.js';
 import { differences } from './declarations.js';
+import { externalFiles } from './external-files.js';
 import type { GraphFile } from './protocol.js';
-import { SessionThread, type SessionThreadOptions } from './session-thread.js';
+import { cannotLoad, SessionThread, type SessionThreadOptions } from './session-thread.js';
 
 export interface OpenSessionsOptions extends Pick<SessionThreadOptions, 'hardLimitMs' | 'onFatal'> {
   /** Threads inside one run; over all groups of a machine, no more than its cores. */
@@ -33,6 +36,7 @@ export async function openSessions<K extends string>(
   const files = [...wanted].map(([key, graph]): [string, GraphFile] => {
     return [key, { path: bundle.file(graph.file), outputs: graph.outputs.map(({ name }) => name) }];
   });
+  for (const graph of wanted.values()) checkGraph(bundle, graph, await undeclaredWeights(bundle, graph));
   const graphFiles = Object.fromEntries(files);
   const thread = new SessionThread({ graphs: graphFiles, threads, prepack, device, hardLimitMs, onFatal });
   const end = (): void => void thread.close();
@@ -59,6 +63,16 @@ function graphOf({ id, manifest }: Bundle, key: string): Graph {
   const graph = manifest.graphs[key];
   if (!graph) throw new SegueError('INTERNAL', `The bundle ${id} has no graph "${key}".`);
   return graph;
+}
+
+/** Weights are read from files whose hashes the manifest holds, and from no others that a graph may name. */
+async function undeclaredWeights(bundle: Bundle, { file, externalData }: Graph): Promise<string[]> {
+  const path = bundle.file(file);
+  const named = await readFile(path)
+    .then(externalFiles)
+    .catch((cause: unknown) => Promise.reject(cannotLoad(path, cause)));
+  for (const declared of externalData) named.delete(posix.relative(posix.dirname(file), declared.file));
+  return [...named].map((name) => `weights in "${name}" are in the graph but not in the manifest`);
 }
 
 function checkGraph({ id }: Bundle, { file }: Graph, found: readonly string[]): void {

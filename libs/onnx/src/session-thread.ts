@@ -43,12 +43,7 @@ export class SessionThread {
     this.ready = new Promise((resolve, reject) => {
       this.#worker.on('message', (reply: Reply) => {
         if (reply.type === 'ready') resolve(reply.graphs);
-        else if (reply.type === 'unusable')
-          reject(
-            new SegueError('INTERNAL', `The graph ${graphs[reply.graph]?.path} cannot be loaded.`, {
-              cause: reply.error,
-            }),
-          );
+        else if (reply.type === 'unusable') reject(cannotLoad(graphs[reply.graph]?.path, reply.error));
         else this.#settle(reply);
       });
       this.#worker.once('error', (cause) => reject(this.#die(cause)));
@@ -120,6 +115,10 @@ export class SessionThread {
     this.#options.onFatal(this.#death);
     return this.#death;
   }
+}
+
+export function cannotLoad(path: string | undefined, cause: unknown): SegueError {
+  return new SegueError('INTERNAL', `The graph ${path} cannot be loaded.`, { cause });
 }
 
 function unloading(): SegueError {

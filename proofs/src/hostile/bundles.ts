@@ -1,8 +1,10 @@
-import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { copyFileSync, cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { loadBundle } from '@segue/bundle';
 import { SegueError } from '@segue/core';
+import { openSessions } from '@segue/onnx';
 import { TINY_BUNDLE_DIR } from '@segue/testing';
 import { below, damaged, type Case, type Random } from './case.js';
 
@@ -15,7 +17,9 @@ function bundle(name: string, spoil: (dir: string) => void, refused: boolean): C
       try {
         cpSync(TINY_BUNDLE_DIR, dir, { recursive: true });
         spoil(dir);
-        await loadBundle(dir);
+        const bundle = await loadBundle(dir);
+        const graphs = Object.keys(bundle.manifest.graphs);
+        await (await openSessions(bundle, graphs, { threads: 1, hardLimitMs: 60_000, onFatal: () => {} })).close();
         return refused ? 'it was taken' : undefined;
       } catch (error) {
         if (error instanceof SegueError && error.message.length > 20) return undefined;
@@ -43,6 +47,18 @@ function changed(value: unknown, [key, ...rest]: Path, to: unknown): unknown {
   return copy;
 }
 
+/** Changes bytes in a graph for as many others, and writes the manifest's hash anew. */
+function replaceInGraph(dir: string, from: string, to: string): void {
+  const graph = readFileSync(join(dir, 'language.onnx'), 'latin1').replaceAll(from, to);
+  writeFileSync(join(dir, 'language.onnx'), graph, 'latin1');
+  const sha256 = createHash('sha256').update(graph, 'latin1').digest('hex');
+  const manifest: unknown = JSON.parse(readFileSync(join(dir, 'manifest.json'), 'utf8'));
+  const told = changed(manifest, ['graphs', 'language', 'sha256'], sha256);
+  writeFileSync(join(dir, 'manifest.json'), JSON.stringify(told));
+}
+
+const WEIGHTS = 'language-base-0.bin';
+
 export function bundleCases(random: Random): Case[] {
   const manifest: unknown = JSON.parse(readFileSync(join(TINY_BUNDLE_DIR, 'manifest.json'), 'utf8'));
   const paths = leaves(manifest);
@@ -62,6 +78,16 @@ export function bundleCases(random: Random): Case[] {
         (dir) => {
           const text = readFileSync(join(dir, 'manifest.json'));
           writeFileSync(join(dir, 'manifest.json'), text.subarray(0, below(text.length - 2, random)));
+        },
+        true,
+      ),
+    ),
+    ...['../guage-base-0.bin', '/etc/./././././host', 'language-copy-0.bin'].map((elsewhere) =>
+      bundle(
+        `weights in ${elsewhere}`,
+        (dir) => {
+          copyFileSync(join(dir, WEIGHTS), join(dir, 'language-copy-0.bin'));
+          replaceInGraph(dir, WEIGHTS, elsewhere);
         },
         true,
       ),
