@@ -62,7 +62,7 @@ export class BatchesController {
     const asked = parseOptions(BatchRequestSchema, request.body ?? {});
     const { input_file_id: inputFileId, endpoint } = asked;
     const tenant = tenantOf(request);
-    const total = checkLines(await this.#store.content(tenant, inputFileId), endpoint);
+    const total = await checkLines(await this.#store.content(tenant, inputFileId), endpoint);
     return toBatchBody(
       await this.#store.create(tenant, { inputFileId, endpoint, metadata: asked.metadata ?? {} }, total),
     );

@@ -145,6 +145,8 @@ function bareLineFeeds(body: Buffer): Buffer {
   return Buffer.from(body.toString('latin1').replaceAll('\r\n', '\n'), 'latin1');
 }
 
+const MILLION_KEYS = `{${Array.from({ length: 1_000_000 }, (_, i) => `"k${i}":0`).join()}}`;
+
 describe('JSON', () => {
   const question = (more: object = {}) => ({
     image: png.toString('base64'),
@@ -213,7 +215,7 @@ describe('JSON', () => {
   });
 
   it.each([
-    ['a million keys', `{${Array.from({ length: 1_000_000 }, (_, i) => `"k${i}":0`).join()}}`, 413, /at most/],
+    ['a million keys', MILLION_KEYS, 413, /at most/],
     ['millions of turns', `{"history":[${'{},'.repeat(2_000_000)}{}]}`, 413, /at most/],
     ['a text of escaped quotes', `{"instruction":"${'\\"'.repeat(500_000)}"}`, 413, /at most/],
     ['deep nesting', `{"history":${'['.repeat(1_000)}${']'.repeat(1_000)}}`, 400, /nested/],
@@ -221,6 +223,30 @@ describe('JSON', () => {
   ])('%s is refused before it is parsed', async (_, body, status, says) => {
     const problem = await refused(await json(body), status, says);
     expect(JSON.stringify(problem).length).toBeLessThan(1_000);
+  });
+
+  it.each([
+    '/v1/jobs',
+    '/v1/images',
+    '/v1/chat/completions',
+    '/v1/batches',
+    '/v2/models/tiny-random/infer',
+    '/cvat',
+    '/label-studio/predict',
+  ])('a million keys are refused at %s too', async (path) => {
+    const response = await post(path, MILLION_KEYS, 'application/json');
+    expect([response.status, await response.text()]).toEqual([413, expect.stringMatching(/at most/)]);
+  });
+
+  it('a million keys are refused before values of the Open Inference Protocol', async () => {
+    const headers = { 'inference-header-content-length': String(MILLION_KEYS.length) };
+    const response = await post(
+      '/v2/models/tiny-random/infer',
+      `${MILLION_KEYS}values`,
+      'application/octet-stream',
+      headers,
+    );
+    expect([response.status, await response.text()]).toEqual([413, expect.stringMatching(/at most/)]);
   });
 
   it('a conversation longer than any model reads is refused', async () => {
