@@ -1,7 +1,9 @@
+import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { maskIou, type JobEvent, type RunLengthMask } from '@segue/core';
 import { TINY_BUNDLE_DIR } from '@segue/testing';
+import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { content } from './content.js';
 import { MANY_SEGMENTS, NO_SEGMENT, TALL, WIDE } from './pictures.js';
@@ -20,7 +22,7 @@ const GOLDEN = JSON.parse(readFileSync(join(TINY_BUNDLE_DIR, 'golden/cases.json'
 
 let system: System;
 beforeAll(async () => {
-  system = await System.start();
+  system = await System.start({ env: { SEGUE_PICTURE_FORMATS: 'jpeg,png,webp,gif,tiff,avif' } });
 });
 afterAll(() => system.stop());
 
@@ -35,6 +37,15 @@ describe('an answer through all four apps', () => {
       expect(actual && maskIou(actual.mask, expected.mask)).toBeGreaterThanOrEqual(golden.tolerance.maskIou);
       expect(Math.abs((actual?.score ?? NaN) - expected.score)).toBeLessThanOrEqual(golden.tolerance.score);
     });
+  });
+
+  it.each(['gif', 'tiff', 'avif'] as const)('is that of the pixels, whatever holds them (%s)', async (format) => {
+    const image = await sharp(WIDE).toFormat(format).toBuffer();
+    const png = await sharp(image).png().toBuffer();
+    const answer = await system.client.segment({ image, instruction: MANY_SEGMENTS });
+    const { text, segments } = await system.client.segment({ image: png, instruction: MANY_SEGMENTS });
+    expect(answer).toMatchObject({ text, segments });
+    expect(answer.imageId).toBe(createHash('sha256').update(image).digest('hex'));
   });
 
   it('is the same over gRPC', async () => {

@@ -48,6 +48,25 @@ describe('the trained model', () => {
     },
   );
 
+  it('draws a mask for each kind of thing when it is asked for everything', { timeout: 60_000 }, async () => {
+    const image = readFileSync(join(ROOT, 'examples/coffee.jpg'));
+    const { segments } = await system.client.segment({ image, instruction: 'Segment everything.' });
+    expect(segments.length).toBeGreaterThanOrEqual(2);
+    expect(new Set(segments.map(({ phrase }) => phrase)).size).toBe(segments.length);
+    for (const { area } of segments) expect(area).toBeGreaterThan(0);
+  });
+
+  it.each(['Wo ist die Tasse?', 'Où est la tasse ?'])(
+    'answers another language by saying what it reads: %s',
+    { timeout: 60_000 },
+    async (instruction) => {
+      const image = readFileSync(join(ROOT, 'examples/coffee.jpg'));
+      const { text, segments } = await system.client.segment({ image, instruction });
+      expect(text).toMatch(/English/);
+      expect(segments).toEqual([]);
+    },
+  );
+
   // Whether the mask is there before the last words is a matter of speed: see the benchmark.
   it('begins a mask while the words are still being written', { timeout: 60_000 }, async () => {
     const image = readFileSync(join(ROOT, 'examples/coffee.jpg'));

@@ -71,6 +71,16 @@ describe('renderOverlay', () => {
     expect([picture.width, picture.height]).toEqual([WIDTH, HEIGHT]);
   });
 
+  it('shows a transparent PNG on white, and Display P3 in sRGB', async () => {
+    const half = Buffer.from(Array.from({ length: 640 * 320 }, (_, i) => [255, 0, 0, i % 640 < 320 ? 255 : 0]).flat());
+    const raw = { width: 640, height: 320, channels: 4 } as const;
+    const png = await sharp(half, { raw }).png().withIccProfile('p3').toBuffer();
+    expect((await sharp(png, { ignoreIcc: true }).raw().toBuffer())[1]).toBeGreaterThan(20); // more green than sRGB's red
+    const picture = await open(await renderOverlay(png, []));
+    picture.pixel(100, 100).forEach((value, c) => expect(Math.abs(value - [255, 0, 0][c]!)).toBeLessThanOrEqual(4));
+    expect(picture.pixel(500, 100)).toEqual([255, 255, 255]);
+  });
+
   it.each([
     [64, 32, 640, 320],
     [4000, 1000, 1600, 400],

@@ -47,19 +47,27 @@ describe('inspectPicture', () => {
     await expect(inspectPicture(bytes, limits)).resolves.toMatchObject({ width: 300 });
   });
 
-  const others: [string, () => Promise<Uint8Array>][] = [
-    ['nothing', () => Promise.resolve(new Uint8Array())],
-    ['text', () => Promise.resolve(Buffer.from('<html><body>404 Not Found</body></html>'))],
-    ['an SVG', () => Promise.resolve(Buffer.from('<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>'))],
-    ['a BMP', () => Promise.resolve(bmp())],
-    ['a GIF', () => picture().gif().toBuffer()],
-    ['a TIFF', () => picture().tiff().toBuffer()],
-    ['an AVIF', () => picture().avif({ effort: 0 }).toBuffer()],
+  const others: [string, string, () => Uint8Array | Promise<Uint8Array>][] = [
+    ['nothing', UNKNOWN, () => new Uint8Array()],
+    ['text', UNKNOWN, () => Buffer.from('<html><body>404 Not Found</body></html>')],
+    ['an SVG', 'SVG files are not taken here', () => Buffer.from('<svg xmlns="http://www.w3.org/2000/svg"/>')],
+    ['a BMP', 'BMP files are not taken here', () => bmp()],
+    ['a GIF', 'GIF files are not taken here', () => picture().gif().toBuffer()],
+    ['a TIFF', 'TIFF files are not taken here', () => picture().tiff().toBuffer()],
+    ['an AVIF', 'AVIF files are not taken here', () => picture().avif({ effort: 0 }).toBuffer()],
+    ["a phone's HEIC", 'HEIC files are not taken here', () => boxed('ftypheic\0\0\0\0mif1heic')],
+    ['a HEIF', 'HEIF files are not taken here', () => boxed('ftypmif1\0\0\0\0mif1heic')],
+    ['a JPEG XL', 'JPEG XL files are not taken here', () => latin1('\xff\x0a\xfa\x1f')],
+    ['a JPEG XL in a box', 'JPEG XL files are not taken here', () => boxed('JXL \r\n\x87\n')],
+    ['a JPEG 2000', 'JPEG 2000 files are not taken here', () => boxed('jP  \r\n\x87\n')],
+    ['a JPEG 2000 stream', 'JPEG 2000 files are not taken here', () => latin1('\xff\x4f\xff\x51\0\x2f')],
+    ['a PDF', 'PDF files are not taken here', () => latin1('%PDF-1.7\n%\xe2\xe3\xcf\xd3\n')],
+    ['a JPEG that is none', UNKNOWN, () => latin1('\xff\xd8\xff\xe0\0\x10JFIF\0')],
   ];
-  it.each(others)('refuses %s', async (_, make) => {
+  it.each(others)('refuses %s by name: %s', async (_, what, make) => {
     const error = await failure(inspectPicture(await make(), limits));
     expect(error).toMatchObject({ code: 'INVALID_ARGUMENT', reason: 'NOT_A_PICTURE', httpStatus: 415 });
-    expect(error.message).toBe('This cannot be read as a picture; send a whole JPEG, PNG or WebP file.');
+    expect(error.message).toBe(`${what}; send a whole JPEG, PNG or WebP file.`);
   });
 
   it('cannot reach the decoders of other formats until a setting allows them', async () => {
@@ -264,6 +272,17 @@ describe('decodePicture', () => {
 });
 
 const END_OF_JPEG = Buffer.from([0xff, 0xd9]);
+
+const UNKNOWN = 'This cannot be read as a picture';
+
+function latin1(text: string): Buffer {
+  return Buffer.from(text, 'latin1');
+}
+
+/** As a file of boxes begins: the length of the first, and what it is. */
+function boxed(text: string): Buffer {
+  return latin1(`\0\0\0\x18${text}`);
+}
 
 /** A BMP of 1 x 1. */
 function bmp(): Buffer {

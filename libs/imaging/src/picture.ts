@@ -2,6 +2,7 @@ import type { Metadata } from 'sharp';
 import { SegueError } from '@segue/core';
 import type { RgbImage } from '@segue/stages';
 import { hasEnd } from './completeness.js';
+import { nameOfKind } from './other-kinds.js';
 import { sharp, unblock, USUAL_FORMATS, type PictureFormat } from './sharp.js';
 
 export type { PictureFormat, RgbImage };
@@ -38,7 +39,7 @@ export async function inspectPicture(bytes: Uint8Array, limits: PictureLimits): 
   unblock(formats);
   const metadata = await readHeader(bytes, formats);
   const format = formats.find((name) => name === formatOf(metadata));
-  if (!format) throw notAPicture(formats);
+  if (!format) throw notAPicture(bytes, formats);
   if (!hasEnd(bytes, format)) throw cutShort();
   const { width, height } = metadata.autoOrient;
   const [shorter, longer] = [Math.min(width, height), Math.max(width, height)];
@@ -102,7 +103,7 @@ async function readHeader(bytes: Uint8Array, formats: readonly PictureFormat[]):
   try {
     return await sharp(bytes, { limitInputPixels: false }).metadata();
   } catch (cause) {
-    throw notAPicture(formats, cause);
+    throw notAPicture(bytes, formats, cause);
   }
 }
 
@@ -123,9 +124,13 @@ const NAMES: Readonly<Record<PictureFormat, string>> = {
   avif: 'AVIF',
 };
 
-function notAPicture(formats: readonly PictureFormat[], cause?: unknown): SegueError {
-  const names = new Intl.ListFormat('en-GB', { type: 'disjunction' }).format(formats.map((format) => NAMES[format]));
-  return new SegueError('INVALID_ARGUMENT', `This cannot be read as a picture; send a whole ${names} file.`, {
+function notAPicture(bytes: Uint8Array, formats: readonly PictureFormat[], cause?: unknown): SegueError {
+  const accepted = formats.map((format) => NAMES[format]);
+  const names = new Intl.ListFormat('en-GB', { type: 'disjunction' }).format(accepted);
+  const kind = nameOfKind(bytes);
+  const what =
+    kind && !accepted.includes(kind) ? `${kind} files are not taken here` : 'This cannot be read as a picture';
+  return new SegueError('INVALID_ARGUMENT', `${what}; send a whole ${names} file.`, {
     reason: 'NOT_A_PICTURE',
     cause,
   });

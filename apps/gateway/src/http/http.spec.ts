@@ -173,6 +173,32 @@ describe('POST /v1/segment', () => {
     },
   );
 
+  it('writes 499 and no error for a client that goes away while it waits', async () => {
+    const began = signal();
+    fixture.stages.generate = async (context) => {
+      began.give();
+      return until(context.signal);
+    };
+    const { service } = await fixture.create({ SEGUE_LOG_LEVEL: 'info' });
+    const lines: string[] = [];
+    for (const level of ['info', 'warn', 'error'] as const) {
+      service.logger[level] = ((fields: object) => lines.push(`${level} ${JSON.stringify(fields)}`)) as never;
+    }
+    const url = await service.start();
+    const controller = new AbortController();
+    const body = form({ instruction: 'x' });
+    const response = fetch(`${url}/v1/segment`, { method: 'POST', body, signal: controller.signal });
+    const lost = expect(response).rejects.toThrow('aborted');
+    await began.given;
+    controller.abort();
+    await lost;
+    const [key] = await fixture.store.keys('{segue}:job:????????????????????????????????');
+    await expect.poll(() => fixture.store.hget(key!, 'state'), { timeout: 10_000 }).toBe('cancelled');
+    await expect.poll(() => lines.find((line) => line.includes('"/v1/segment"'))).toMatch(/^info .*"status":499/);
+    await service.close();
+    expect(lines.filter((line) => !line.startsWith('info'))).toEqual([]);
+  });
+
   it('keeps the job of a client that named a key, who then asks again', async () => {
     const { generate } = fixture.stages;
     const [began, goOn] = [signal(), signal()];

@@ -34,7 +34,11 @@ const SegmentSchema = z.strictObject({
 const AnswerSchema = z.strictObject({
   job_id: z.string(),
   text: z.string().describe('Each <SEG> stands for the segment of its order.'),
-  segments: z.array(SegmentSchema).describe('Empty when nothing in the picture fits: the text then says so.'),
+  segments: z
+    .array(SegmentSchema)
+    .describe(
+      'One for each thing that the text names, in its order; "all the cups" is one thing with one mask. Empty when nothing in the picture fits: the text then says so.',
+    ),
   model: z.string().describe('Name and version.'),
   finish_reason: z.enum(['stop', 'length', 'mask_only']),
   timings_ms: z.strictObject({
