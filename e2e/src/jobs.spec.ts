@@ -66,12 +66,23 @@ describe('a job', () => {
       await expect(watching).rejects.toMatchObject({ code: 'CANCELLED' });
       await expect.poll(async () => (await system.client.jobs.get(jobId)).state, { timeout: 5_000 }).toBe('cancelled');
     });
+
+    it('is refused once nobody has heard of its worker for some seconds', async () => {
+      const workers = () => system.app('gateway').metric('segue_stage_workers', { stage: 'generate' });
+      await expect.poll(workers, { timeout: 15_000 }).toBe(0);
+      await expect(system.client.segment(ASK)).rejects.toMatchObject({
+        code: 'UNAVAILABLE',
+        message: expect.stringContaining('generate') as string,
+      });
+    });
   });
 
   describe('after the hang', () => {
     afterEach(() => system.app('llm-worker').resume());
 
-    it('is answered again, and nothing of the given-up jobs runs on', async () => {
+    it('is answered again as soon as its worker is heard of, and nothing of the given-up jobs runs on', async () => {
+      const workers = () => system.app('gateway').metric('segue_stage_workers', { stage: 'generate' });
+      await expect.poll(workers, { timeout: 15_000 }).toBe(1);
       const answer = await system.client.segment(ASK);
       expect(answer.segments.length).toBeGreaterThan(0);
       for (const queue of ['encode', 'generate', 'decode'])
