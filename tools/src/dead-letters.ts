@@ -27,11 +27,11 @@ const command = new Command('npm run dead-letters --')
 
 command
   .command('list')
-  .description('one line for each, the newest first: when, job, queue, deaths, worker, reason')
+  .description('one line for each, the newest first: when, job, queue, deaths, workers that died, reason')
   .action(() =>
     withJobs(async (jobs) => {
-      for (const { atMs, jobId, queue, deaths, worker, reason } of await jobs.deadLetters.list()) {
-        console.log([new Date(atMs).toISOString(), jobId, queue, deaths, worker, reason].join('\t'));
+      for (const { atMs, jobId, queue, deaths, diedIn = [], reason } of await jobs.deadLetters.list()) {
+        console.log([new Date(atMs).toISOString(), jobId, queue, deaths, diedIn.join(), reason].join('\t'));
       }
     }),
   );
@@ -41,7 +41,7 @@ command
   .description('all that is kept of one: letters and record')
   .action((jobId: string) =>
     withJobs(async (jobs) => {
-      const letters = (await jobs.deadLetters.list()).filter((letter) => letter.jobId === jobId);
+      const letters = await jobs.deadLetters.of(jobId);
       const record = await jobs.get(jobId).catch((error: unknown) => String(error));
       console.log(JSON.stringify({ letters, record }, undefined, 2));
     }),

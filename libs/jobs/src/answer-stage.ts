@@ -15,7 +15,7 @@ export function answerStage(parts: JobParts, { concurrency, onReport }: AnswerSt
     queue: 'segment',
     parts,
     concurrency,
-    begin: async (jobId) => ({ record: await store.find(jobId), deaths: 0 }),
+    begin: async (jobId) => ({ record: await store.find(jobId), deaths: 0, diedIn: [] }),
     readySinceMs: (record) => record.stages.generate.doneAtMs ?? record.readAtMs,
     async perform({ record: { jobId } }) {
       const segments = await store.segments(jobId);

@@ -1,3 +1,4 @@
+import { SegueError } from '@segue/core';
 import { KEYS, type RedisConnection } from '@segue/redis';
 
 /** A task that is not tried any more because its runs ended the processes they ran in, or because nobody can read it. */
@@ -8,6 +9,8 @@ export interface DeadLetter {
   readonly reason: string;
   /** Runs that ended with their process. */
   readonly deaths: number;
+  /** Who ran those: `host/pid`, the first one first. A letter of an earlier version does not tell. */
+  readonly diedIn?: readonly string[];
   /** Who noticed: `host/pid`. */
   readonly worker: string;
   /** Milliseconds since the epoch by the clock of who noticed. */
@@ -41,10 +44,20 @@ export class DeadLetters {
     return letters.map((letter) => JSON.parse(letter) as DeadLetter);
   }
 
-  /** @returns how many letters of this job there were. */
+  /** @throws SegueError NOT_FOUND when there is none of this job. */
+  async of(jobId: string): Promise<DeadLetter[]> {
+    const letters = (await this.list()).filter((letter) => letter.jobId === jobId);
+    if (letters.length > 0) return letters;
+    throw new SegueError(
+      'NOT_FOUND',
+      'There is no dead letter of this job. Look at the list for those that there are.',
+    );
+  }
+
+  /** @returns how many letters of this job there were. @throws SegueError NOT_FOUND */
   async drop(jobId: string): Promise<number> {
     const { client, ask } = this.#redis;
-    const letters = (await this.list()).filter((letter) => letter.jobId === jobId);
+    const letters = await this.of(jobId);
     for (const letter of letters) await ask(() => client.lrem(KEYS.deadLetters, 0, JSON.stringify(letter)));
     return letters.length;
   }

@@ -1,3 +1,4 @@
+export type { DeadLetter } from './dead-letters.js';
 export type { WorkerInfo } from './heartbeats.js';
 export type { ListOptions } from './job-list.js';
 export { Jobs, type Outlook } from './jobs.js';

@@ -9,6 +9,7 @@ import {
 } from '@segue/core';
 import { JobScripts, KEYS, type RedisConnection } from '@segue/redis';
 import { digestOf, type Generated, type TensorSetRef } from '@segue/stages';
+import { WORKER_ID } from './heartbeats.js';
 import { idempotencyDigest, isJobId, newJobId, requestDigest } from './job-id.js';
 import type { Place } from './queues.js';
 import { hasEnded, parseRecord, type JobRecord, type NewJob } from './record.js';
@@ -16,6 +17,15 @@ import { hasEnded, parseRecord, type JobRecord, type NewJob } from './record.js'
 /** Jobs of one tenant that can be listed; older ones are still found by their ids. */
 const MAX_LISTED = 10_000;
 const LONGEST_TIMEOUT_MS = 24 * 3_600_000;
+
+/** A task's work begins. */
+export interface Begun {
+  readonly record: JobRecord | undefined;
+  /** Runs of the task that ended with their process. */
+  readonly deaths: number;
+  /** Who ran those: `host/pid`. A run of an earlier version does not tell. */
+  readonly diedIn: readonly string[];
+}
 
 /** Writes job records, and with every change of a job the event that tells of it, in one step. */
 export class JobStore {
@@ -80,11 +90,11 @@ export class JobStore {
     return record;
   }
 
-  /** Notes that a stage has begun and returns the record as it is then, and how many runs of the task died with their process. */
-  async begin(jobId: string, stage: Stage, taskId: string): Promise<{ record: JobRecord | undefined; deaths: number }> {
+  /** Notes that a stage has begun and returns the record as it is then, and which runs of the task died with their process. */
+  async begin(jobId: string, stage: Stage, taskId: string, worker = WORKER_ID): Promise<Begun> {
     const event = body({ type: 'stage', stage, done: false, cached: false });
-    const reading = await this.scripts.begin(jobId, stage, event, taskId);
-    return { record: parseRecord(jobId, reading), deaths: reading.deaths };
+    const { deaths, diedIn, ...reading } = await this.scripts.begin(jobId, stage, event, taskId, worker);
+    return { record: parseRecord(jobId, reading), deaths, diedIn };
   }
 
   async endEncode(jobId: string, encoded: TensorSetRef, taskId: string): Promise<void> {

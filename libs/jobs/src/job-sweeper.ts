@@ -99,7 +99,7 @@ async function orPutAway({ redis }: SweeperParts, jobId: string, work: () => Pro
     redis.log.error({ err: error, jobId, reason }, 'dead letter');
     await redis.ask(() => redis.client.zrem(KEYS.deadlines, jobId));
     await redis.ask(() => redis.client.zrem(KEYS.unsent, jobId));
-    const letter = { jobId, queue: '', taskId: '', reason, deaths: 0, worker: WORKER_ID, atMs: Date.now() };
+    const letter = { jobId, queue: '', taskId: '', reason, deaths: 0, diedIn: [], worker: WORKER_ID, atMs: Date.now() };
     await new DeadLetters(redis).add(letter);
   }
 }

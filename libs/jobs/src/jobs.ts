@@ -74,9 +74,10 @@ export class Jobs {
 
   /**
    * Makes a new job of one that became a dead letter, which is struck off.
-   * @returns the new job's id. @throws SegueError NOT_FOUND when the job is not kept any more.
+   * @returns the new job's id. @throws SegueError NOT_FOUND when there is no such letter, or the job is not kept any more.
    */
   async replay(jobId: string): Promise<string> {
+    await this.deadLetters.of(jobId);
     const { request, tenant, createdAtMs, deadlineAtMs } = await this.get(jobId);
     const replayed = await this.submit({ request, tenant, timeoutMs: deadlineAtMs - createdAtMs });
     await this.deadLetters.drop(jobId);

@@ -177,7 +177,8 @@ test('a task that ends its process in every run is a dead letter, and its neighb
   const poison = await jobs.submit(newJob());
   const innocent = await jobs.submit(newJob());
   // Three workers that began the one, the last of them also the other, and were killed.
-  for (let death = 0; death < 3; death++) await jobs.store.begin(poison.jobId, 'encode', poison.jobId);
+  const diedIn = ['pod-a/7', 'pod-b/7', 'pod-a/8'];
+  for (const worker of diedIn) await jobs.store.begin(poison.jobId, 'encode', poison.jobId, worker);
   await jobs.store.begin(innocent.jobId, 'encode', innocent.jobId);
   await takeAndDie(jobs, 'encode');
   await takeAndDie(jobs, 'encode');
@@ -196,7 +197,7 @@ test('a task that ends its process in every run is a dead letter, and its neighb
   expect(await lastEvent(jobs, poison.jobId)).toMatchObject({ type: 'failed', error: { code: 'INTERNAL' } });
   expect((await lastEvent(jobs, innocent.jobId)).type).toBe('completed');
   expect([begun.length, most]).toEqual([1, 1]);
-  expect(await jobs.deadLetters.list()).toMatchObject([{ jobId: poison.jobId, queue: 'encode', deaths: 3 }]);
+  expect(await jobs.deadLetters.list()).toMatchObject([{ jobId: poison.jobId, queue: 'encode', deaths: 3, diedIn }]);
   const replayed = await jobs.replay(poison.jobId);
   expect((await lastEvent(jobs, replayed)).type).toBe('completed');
   expect(await jobs.deadLetters.list()).toEqual([]);

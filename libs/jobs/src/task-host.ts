@@ -7,7 +7,7 @@ import { DeadLetters } from './dead-letters.js';
 import { WORKER_ID } from './heartbeats.js';
 import type { JobFlows } from './job-flows.js';
 import type { JobSignals } from './job-signals.js';
-import { endedError, type JobStore } from './job-store.js';
+import { endedError, type Begun, type JobStore } from './job-store.js';
 import { Quarantine } from './quarantine.js';
 import { QueueWorker } from './queue-worker.js';
 import { parseTaskData, QUEUES, type QueueKey } from './queues.js';
@@ -66,8 +66,8 @@ export interface TaskHostOptions {
   readonly queue: QueueKey;
   readonly parts: JobParts;
   readonly concurrency: number;
-  /** Reads the record as the work begins, and how many runs of the task have died with their process. */
-  readonly begin: (jobId: string, taskId: string) => Promise<{ record: JobRecord | undefined; deaths: number }>;
+  /** Reads the record as the work begins, and which runs of the task have died with their process. */
+  readonly begin: (jobId: string, taskId: string) => Promise<Begun>;
   /** When the task was ready to be taken, by Redis' clock. */
   readonly readySinceMs: (record: JobRecord, data: unknown) => number;
   /** May throw BullMQ's `WaitingChildrenError` after moving the task there. */
@@ -76,6 +76,7 @@ export interface TaskHostOptions {
 }
 
 type Outcome = StageRunReport['outcome'];
+type Died = Pick<Begun, 'deaths' | 'diedIn'>;
 
 /** Works on one queue: gives each task its signal, and turns the way it ends into what BullMQ and the job record must hear. */
 export class TaskHost {
@@ -158,7 +159,7 @@ export class TaskHost {
     const taskId = bull.id ?? '';
     const { jobId, trace } = data ?? {};
     if (jobId === undefined) {
-      await this.#bury(bull, taskId, 'its data is not that of a task', 0);
+      await this.#bury(bull, taskId, 'its data is not that of a task');
       throw new UnrecoverableError('not a task');
     }
     const startedAt = performance.now();
@@ -180,11 +181,11 @@ export class TaskHost {
       leave = await this.#quarantine.enter(bull.stalledCounter > 0);
       run.signal.throwIfAborted();
       const readAt = performance.now();
-      const { record, deaths } = await this.#options.begin(jobId, taskId);
+      const { record, ...died } = await this.#options.begin(jobId, taskId);
       if (!record || hasEnded(record)) return report('skipped');
       waitedMs = record.readAtMs - this.#options.readySinceMs(record, bull.data);
       pastSpan(`wait for ${queue}`, trace, Math.max(0, waitedMs));
-      if (deaths >= MAX_DEATHS) throw await this.#poison(bull, taskId, jobId, deaths);
+      if (died.deaths >= MAX_DEATHS) throw await this.#poison(bull, taskId, jobId, died);
       run.setDeadline(record.deadlineAtMs - record.readAtMs);
       run.signal.throwIfAborted();
       await this.#options.perform({
@@ -291,8 +292,9 @@ export class TaskHost {
     if (await store.fail(jobId, failure)) await flows.withdraw(jobId);
   }
 
-  async #poison(bull: BullJob<unknown, void>, taskId: string, jobId: string, deaths: number): Promise<SegueError> {
-    await this.#bury(bull, taskId, 'the process ended in each of its runs', deaths);
+  async #poison(bull: BullJob<unknown, void>, taskId: string, jobId: string, died: Died): Promise<SegueError> {
+    await this.#bury(bull, taskId, 'the process ended in each of its runs', died);
+    const { deaths } = died;
     return new SegueError(
       'INTERNAL',
       `This request ended the worker in each of ${deaths} runs, so it is not tried again. Report the job id.`,
@@ -300,11 +302,16 @@ export class TaskHost {
     );
   }
 
-  async #bury(bull: BullJob<unknown, void>, taskId: string, reason: string, deaths: number): Promise<void> {
+  async #bury(
+    bull: BullJob<unknown, void>,
+    taskId: string,
+    reason: string,
+    died: Died = { deaths: 0, diedIn: [] },
+  ): Promise<void> {
     const { queue, parts } = this.#options;
     const jobId = readJobId(bull.data) ?? '';
-    parts.redis.log.error({ queue, taskId, jobId, reason, deaths }, 'dead letter');
-    await this.#deadLetters.add({ jobId, queue, taskId, reason, deaths, worker: WORKER_ID, atMs: Date.now() });
+    parts.redis.log.error({ queue, taskId, jobId, reason, ...died }, 'dead letter');
+    await this.#deadLetters.add({ jobId, queue, taskId, reason, ...died, worker: WORKER_ID, atMs: Date.now() });
   }
 }
 

@@ -30,6 +30,10 @@ local function keepLatePace(pace, stage, since)
   if not known or not started or now() - started <= known then return end
   keepPace(pace, stage, math.min(now() - started, 2 * known))
 end
+-- The run of a task has ended and its process lives.
+local function letGo(task)
+  return redis.call('HDEL', KEYS[1], 'begun.' .. task, 'begunBy.' .. task)
+end
 local function epoch()
   return redis.call('HGET', KEYS[1], 'epoch') or '0'
 end
@@ -103,21 +107,25 @@ local record = redis.call('HMGET', KEYS[1], 'state', 'answer')
 return {record[1], record[2], redis.call('XRANGE', KEYS[2], ARGV[2], '+', 'COUNT', ARGV[3])}
 `;
 
-/** Notes that a stage has begun, once; returns the time, how many runs of this task ended with their process, and the record. */
+/**
+ * Notes that a stage has begun, once, and that ARGV[5] runs the task. Returns the time, how many runs of this task ended with their
+ * process, who ran it then (separated by spaces), and the record.
+ */
 const BEGIN = `
-local deaths = 0
+local deaths, diedIn = 0, ''
 if not ended() then
   if redis.call('HSETNX', KEYS[1], ARGV[2] .. '.startedAtMs', now()) == 1 then
     redis.call('HSET', KEYS[1], 'state', 'running')
     emit(ARGV[3])
   end
   deaths = redis.call('HINCRBY', KEYS[1], 'begun.' .. ARGV[4], 1) - 1
+  diedIn = redis.call('HGET', KEYS[1], 'begunBy.' .. ARGV[4]) or ''
+  redis.call('HSET', KEYS[1], 'begunBy.' .. ARGV[4], diedIn .. (diedIn == '' and '' or ' ') .. ARGV[5])
 end
-return {now(), deaths, redis.call('HGETALL', KEYS[1])}
+return {now(), deaths, diedIn, redis.call('HGETALL', KEYS[1])}
 `;
 
-/** The run of a task has ended and its process lives. */
-const LET_GO = `return redis.call('HDEL', KEYS[1], 'begun.' .. ARGV[2])`;
+const LET_GO = `return letGo(ARGV[2])`;
 
 /**
  * Keeps a stage's result (ARGV[4], [5]: field and value, which a later run replaces) and notes its end, once, and the run's.
@@ -132,7 +140,7 @@ if ARGV[7] ~= '' then
   local known = redis.call('HMGET', KEYS[1], 'encoded', 'generated', 'generate.startedAtMs')
   if known[1] and not known[2] and known[3] and not known[1]:find(ARGV[7], 1, true) then restart(ARGV[8]) end
 end
-redis.call('HDEL', KEYS[1], 'begun.' .. ARGV[6])
+letGo(ARGV[6])
 if ARGV[4] ~= '' then redis.call('HSET', KEYS[1], ARGV[4], ARGV[5]) end
 if redis.call('HSETNX', KEYS[1], ARGV[2] .. '.doneAtMs', now()) == 1 then
   emit(ARGV[3])
@@ -183,7 +191,7 @@ return next
 /** Appends a segment once for its index, and remembers its place in the log; one of another epoch is dropped. */
 const ADD_SEGMENT = `
 if ended() then return 0 end
-redis.call('HDEL', KEYS[1], 'begun.' .. ARGV[6])
+letGo(ARGV[6])
 if epoch() ~= ARGV[5] then return 0 end
 local field = 'segment.' .. ARGV[2]
 if redis.call('HEXISTS', KEYS[1], field) == 0 then

@@ -112,15 +112,20 @@ export class JobScripts {
     return { nowMs, hash: fromPairs(flat) };
   }
 
-  /** `deaths`: earlier runs of this task that ended with their process. */
+  /**
+   * @param worker who runs the task from now on.
+   * @returns `deaths`: earlier runs of this task that ended with their process; `diedIn`: who ran them.
+   */
   async begin(
     jobId: string,
     stage: string,
     event: string,
     taskId: string,
-  ): Promise<Reading & { readonly deaths: number }> {
-    const reply = (await this.#job('segueBegin', jobId, stage, event, taskId)) as [number, number, string[]];
-    return { nowMs: reply[0], deaths: reply[1], hash: fromPairs(reply[2]) };
+    worker: string,
+  ): Promise<Reading & { readonly deaths: number; readonly diedIn: readonly string[] }> {
+    const reply = await this.#job('segueBegin', jobId, stage, event, taskId, worker);
+    const [nowMs, deaths, diedIn, flat] = reply as [number, number, string, string[]];
+    return { nowMs, deaths, diedIn: diedIn.split(' ').filter((id) => id !== ''), hash: fromPairs(flat) };
   }
 
   async letGo(jobId: string, taskId: string): Promise<void> {

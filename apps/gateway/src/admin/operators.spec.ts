@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest';
+import { KEYS } from '@segue/redis';
 import { photo, useGateway, type RunningGateway } from '../gateway.fixture.js';
 
 const fixture = useGateway();
@@ -75,4 +76,37 @@ it('holds a stage until it is resumed', async () => {
   expect((await gateway.client.jobs.get(jobId)).state).toBe('running');
   expect(await hold('generate', 'resume')).toBe(204);
   await expect.poll(async () => (await gateway.client.jobs.get(jobId)).state, { timeout: 10_000 }).toBe('completed');
+});
+
+it('tells of dead letters without what was asked, replays and drops them', async () => {
+  const gateway = await withKey();
+  const question = { image: await photo(), instruction: 'Where is the cup?' };
+  const putAway = async (): Promise<string> => {
+    const { jobId } = await gateway.client.jobs.submit(question);
+    await expect.poll(async () => (await gateway.client.jobs.get(jobId)).state, { timeout: 10_000 }).toBe('completed');
+    const letter = { jobId, queue: 'encode', taskId: jobId, reason: 'died', deaths: 3, diedIn: ['a/7'], worker: 'b/7' };
+    await fixture.store.lpush(KEYS.deadLetters, JSON.stringify({ ...letter, atMs: 5 }));
+    return jobId;
+  };
+  const [first, second] = [await putAway(), await putAway()];
+  const of = (method: string, path = '', headers: Record<string, string> = BEARER) =>
+    ask(gateway, `/dead-letters${path}`, { method, headers });
+  const listed = async () =>
+    ((await (await of('GET')).json()) as { dead_letters: Record<string, unknown>[] }).dead_letters;
+  for (const [method, path] of [
+    ['GET', ''],
+    ['DELETE', `/${first}`],
+    ['POST', `/${first}/replay`],
+  ] as const)
+    expect((await of(method, path, {})).status).toBe(401);
+  expect((await ask(fixture.gateway, '/dead-letters')).status).toBe(404);
+  const told = { queue: 'encode', reason: 'died', deaths: 3, died_in: ['a/7'], noticed_by: 'b/7', at_ms: 5 };
+  expect(await listed()).toEqual([second, first].map((jobId) => ({ job_id: jobId, task_id: jobId, ...told })));
+  const { job_id: jobId } = (await (await of('POST', `/${first}/replay`)).json()) as { job_id: string };
+  expect(jobId).not.toBe(first);
+  await expect.poll(async () => (await gateway.client.jobs.get(jobId)).state, { timeout: 10_000 }).toBe('completed');
+  expect((await of('DELETE', `/${second}`)).status).toBe(204);
+  expect(await listed()).toEqual([]);
+  for (const missing of [await of('DELETE', `/${second}`), await of('POST', `/${second}/replay`)])
+    expect([missing.status, await missing.json()]).toMatchObject([404, { code: 'NOT_FOUND' }]);
 });

@@ -3,7 +3,7 @@ import { digestOfKey } from '../access/api-key.js';
 import { refusalText, PROBLEM_TYPE } from '../http/problem.js';
 
 /** Routes for who has the operators' key: everything else at the admin port only tells numbers. */
-const KEYED = /^\/(queues|stages)(\/|$)/;
+const KEYED = /^\/(queues|stages|dead-letters)(\/|$)/;
 
 /**
  * Asks for the operators' key: as a bearer, or, of a browser, as the password of HTTP's basic authentication. A browser sends that
