@@ -1,4 +1,4 @@
-import { SegueError } from '@segue/core';
+import { SegueError, storeAway } from '@segue/core';
 import { expect, test } from 'vitest';
 
 import { encoded, eventsOf, generated, newJob, prompt, request, segment, useJobs } from './jobs.fixture.js';
@@ -220,6 +220,18 @@ test('a job that has ended is given out once to be counted', async () => {
     { jobId: second, state: 'cancelled' },
   ]);
   expect(await store.takeEnded(9)).toEqual([]);
+});
+
+test('jobs that have ended are not lost with who could not read them', async () => {
+  const { store } = fixture.open();
+  const ids: string[] = [];
+  for (let job = 0; job < 3; job++) ids.push((await store.create(newJob())).jobId);
+  for (const jobId of ids) await store.cancel(jobId);
+  const { find } = store;
+  store.find = () => Promise.reject(storeAway(new Error('Connection is closed.')));
+  await expect(store.takeEnded(9)).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+  store.find = find;
+  expect((await store.takeEnded(9)).map(({ jobId }) => jobId)).toEqual(ids);
 });
 
 test('a stage that was not done by the deadline slows the pace that is expected, within bounds, and other ends do not', async () => {

@@ -181,11 +181,12 @@ export class JobStore {
   }
 
   /**
-   * Takes jobs that have ended, oldest first: each is given out once, to whoever counts it, wherever it was ended. Those
-   * that nobody takes for long are forgotten.
+   * Takes jobs that have ended, oldest first: each is given out once, to whoever counts it, wherever it was ended. It is struck off
+   * when its record has been read, so that nobody who ends before takes it away. Those that nobody takes for long are forgotten.
    */
   async takeEnded(atMost: number): Promise<JobRecord[]> {
-    const jobIds = (await this.#ask((redis) => redis.rpop(KEYS.ended, atMost))) ?? [];
+    const jobIds = await this.#ask((redis) => redis.lrange(KEYS.ended, -atMost, -1));
+    if (jobIds.length === 0) return [];
     const records = await Promise.all(
       jobIds.map((jobId) =>
         this.find(jobId).catch((error: unknown) => {
@@ -195,7 +196,8 @@ export class JobStore {
         }),
       ),
     );
-    return records.filter((record) => record !== undefined);
+    const ours = await this.scripts.strikeOff(jobIds);
+    return records.filter((record) => record !== undefined && ours.has(record.jobId)).reverse() as JobRecord[];
   }
 
   #ask<T>(command: (redis: RedisConnection['client']) => Promise<T>): Promise<T> {

@@ -1,4 +1,4 @@
-import { SegueError, type JobEvent, type Segment, type SegmentationRequest } from '@segue/core';
+import { SegueError, type JobEvent, type Log, type Segment, type SegmentationRequest } from '@segue/core';
 import { everywhere, masterOf, SAMPLE_REQUEST, startRedis } from '@segue/testing';
 import type { Redis } from 'ioredis';
 import { afterAll, afterEach, beforeAll } from 'vitest';
@@ -18,6 +18,7 @@ interface OpenOptions {
   readonly url: string;
   readonly sentinels: readonly string[];
   readonly role: RedisRole;
+  readonly log: Log;
   readonly jobKeepMs: number;
 }
 
@@ -81,8 +82,8 @@ export function useJobs() {
   afterAll(() => redis.stop());
 
   function open(options: Partial<OpenOptions> = {}): OpenedJobs {
-    const { url = redis.url, sentinels = [], role = 'worker', jobKeepMs = 60_000 } = options;
-    return new OpenedJobs(openRedis({ url, sentinels, role, log: silent }), jobKeepMs);
+    const { url = redis.url, sentinels = [], role = 'worker', log = silent, jobKeepMs = 60_000 } = options;
+    return new OpenedJobs(openRedis({ url, sentinels, role, log }), jobKeepMs);
   }
   return {
     /** As another process has them: connections of their own. */

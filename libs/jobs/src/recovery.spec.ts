@@ -286,3 +286,30 @@ test('a job that a version without turns wrote down ends as any other', async ()
   expect((await lastEvent(jobs, later)).type).toBe('completed');
   expect(await jobs.redis.zcard(KEYS.deadlines)).toBe(0);
 });
+
+test('who has lost the lock of a task says so when it ends, and blames no connection', async () => {
+  const said: string[] = [];
+  const say = (_fields: object, message: string): void => void said.push(message);
+  const jobs = fixture.open({ log: { info: say, warn: say, error: say } });
+  let go = (): void => undefined;
+  const given = new Promise<void>((resolve) => (go = resolve));
+  let begun = false;
+  const host = jobs.stageHost({
+    stage: 'encode',
+    concurrency: 1,
+    process: async () => {
+      begun = true;
+      await given;
+      return encoded;
+    },
+  });
+  fixture.onEnd(() => host.close({ graceMs: 0 }));
+  void host.start();
+  const { jobId } = await jobs.submit(newJob());
+  await until(() => begun);
+  await jobs.redis.del(`${PREFIX}:${QUEUES.encode}:${jobId}:lock`);
+  go();
+  await until(() => host.active === 0);
+  await until(() => said.some((message) => message.startsWith('the end of a task counts no more')));
+  expect(said).not.toContain('redis connection');
+});

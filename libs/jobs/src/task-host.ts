@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { SegueError, startPeriodic } from '@segue/core';
 import { PREFIX, type LoadScripts, type RedisConnection } from '@segue/redis';
 import { inSpan, pastSpan, SpanKind, SpanStatusCode, type Span } from '@segue/tracing';
-import { UnrecoverableError, WaitingChildrenError, WaitingError, type Job as BullJob } from 'bullmq';
+import { ErrorCode, UnrecoverableError, WaitingChildrenError, WaitingError, type Job as BullJob } from 'bullmq';
 import { DeadLetters } from './dead-letters.js';
 import { WORKER_ID } from './heartbeats.js';
 import type { JobFlows } from './job-flows.js';
@@ -28,6 +28,8 @@ const LET_GO_MS = 2_000;
 const PUT_BACK_PAUSE_MS = 500;
 /** Pause before a task is tried again; twice as long each time. */
 const RETRY_PAUSE_MS = 200;
+
+const TAKEN_OVER = 'the end of a task counts no more: another worker has taken it, or it is gone';
 
 /** What a host works with. */
 export interface JobParts {
@@ -105,7 +107,10 @@ export class TaskHost {
       // A task that cannot be ended because Redis is full.
       runRetryDelay: 500,
     });
-    this.#worker.on('error', redis.onError);
+    this.#worker.on('error', (error) => {
+      if (isTakenOver(error)) redis.log.info({ err: error, queue: options.queue }, TAKEN_OVER);
+      else redis.onError(error);
+    });
     this.#worker.on('stalled', (taskId) =>
       redis.log.warn({ taskId, queue: options.queue }, 'taken over from a worker that is gone'),
     );
@@ -317,6 +322,12 @@ export class TaskHost {
 
 function readJobId(data: unknown): string | undefined {
   return parseTaskData(data)?.jobId;
+}
+
+/** BullMQ's answer to who tells the end of a task whose lock he has lost. */
+function isTakenOver(error: Error): boolean {
+  const { code } = error as { readonly code?: unknown };
+  return code === ErrorCode.JobNotExist || code === ErrorCode.JobLockNotExist || code === ErrorCode.JobLockMismatch;
 }
 
 function isSuperseded(error: unknown): boolean {

@@ -261,6 +261,16 @@ local function before(key, ms) return redis.call('ZRANGEBYSCORE', key, 0, now() 
 return {before(KEYS[1], 0), before(KEYS[2], ARGV[1])}
 `;
 
+/** Strikes jobs (ARGV) off the list KEYS[1]; returns those that were on it. */
+const STRIKE_OFF = `
+local struck = {}
+for _, id in ipairs(ARGV) do
+  -- They were read from its end.
+  if redis.call('LREM', KEYS[1], -1, id) == 1 then struck[#struck + 1] = id end
+end
+return struck
+`;
+
 /** A worker (ARGV[1]) says that it lives and what it is (ARGV[2]); those silent for ARGV[3] ms are forgotten. */
 const HEARTBEAT = `
 local gone = redis.call('ZRANGEBYSCORE', KEYS[1], 0, now() - ARGV[3])
@@ -312,6 +322,7 @@ const BODIES = {
   segueFinish: FINISH,
   segueCountRecompute: COUNT_RECOMPUTE,
   segueSweep: SWEEP,
+  segueStrikeOff: STRIKE_OFF,
   segueHeartbeat: HEARTBEAT,
   segueLiveWorkers: LIVE_WORKERS,
   segueOutlook: OUTLOOK,

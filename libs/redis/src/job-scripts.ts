@@ -232,6 +232,11 @@ export class JobScripts {
     return { late, forgotten };
   }
 
+  /** Strikes jobs off the list of those that have ended. @returns which of them were on it: each is struck off once. */
+  async strikeOff(jobIds: readonly string[]): Promise<ReadonlySet<string>> {
+    return new Set((await this.#scripts.segueStrikeOff([KEYS.ended], jobIds)) as string[]);
+  }
+
   async heartbeat(stage: string, workerId: string, info: string, forgetMs: number): Promise<void> {
     await this.#scripts.segueHeartbeat([KEYS.workers(stage), KEYS.workerInfo(stage)], [workerId, info, forgetMs]);
   }

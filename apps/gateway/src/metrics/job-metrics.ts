@@ -66,11 +66,10 @@ export class JobMetrics {
     return startPeriodic({
       everyMs: LOOK_EVERY_MS,
       run: async () => {
-        for (const record of await this.#source.takeEnded(BATCH)) {
-          this.#count(record);
-          // Whoever waits for it would hear of it anyhow, but not before its deadline.
-          await this.#webhooks.hasten(record.jobId);
-        }
+        const records = await this.#source.takeEnded(BATCH);
+        for (const record of records) this.#count(record);
+        // Whoever waits for one would hear of it anyhow, but not before its deadline.
+        for (const { jobId } of records) await this.#webhooks.hasten(jobId);
       },
       onError: (error) => this.#logger.warn({ err: error }, 'could not count the jobs that have ended'),
     });
