@@ -58,21 +58,9 @@ async function start(options: Partial<LanguageModelOptions> = {}) {
 
 type Outcome = Awaited<ReturnType<Awaited<ReturnType<typeof start>>['ask']>>;
 
-/** The same words and figures; probabilities and embeddings but for the last digits. */
-function expectSame(found: Outcome, wanted: Outcome): void {
-  const { segments, ...words } = found.answer;
-  const { segments: wantedSegments, ...wantedWords } = wanted.answer;
-  expect(words).toEqual(wantedWords);
-  expect(segments.map(({ logprob: _, ...rest }) => rest)).toEqual(
-    wantedSegments.map(({ logprob: _, ...rest }) => rest),
-  );
-  segments.forEach(({ logprob }, index) => {
-    expect(logprob ?? 0).toBeCloseTo(wantedSegments[index]?.logprob ?? 0, 3);
-  });
-  expect(found.embeddings.length).toBe(wanted.embeddings.length);
-  found.embeddings.flat().forEach((value, index) => {
-    expect(value).toBeCloseTo(wanted.embeddings.flat()[index]!, 3);
-  });
+/** Bit by bit, probabilities and embeddings as well; whether the prefix was cached is another matter. */
+function expectSame(found: Outcome, { answer, embeddings }: Outcome): void {
+  expect(found).toEqual({ answer, embeddings, prefixCached: found.prefixCached });
 }
 
 describe('a row gives the same', () => {
