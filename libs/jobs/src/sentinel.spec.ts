@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { findRedis, Program, RedisServer } from '@segue/local-system';
 import freePort from 'get-port';
 import { expect, test } from 'vitest';
+import { askThrough, freeze, kill } from './failover.fixture.js';
 import { fakeStages, lastEvent, newJob, until, useJobs, type OpenedJobs } from './jobs.fixture.js';
 
 const fixture = useJobs();
@@ -82,6 +83,21 @@ test('jobs go on with the replica when their master is lost', { timeout: 60_000 
   expect(await jobs.redis.info('server')).toContain(`tcp_port:${replica.port}`);
   for (const host of hosts) await host.close({ graceMs: 0 });
 });
+
+test.for(['hangs', 'is killed'])(
+  'jobs go on under load when the master %s',
+  { timeout: 120_000 },
+  async (fault, { annotate }) => {
+    const { master, replica, options } = await watchedRedis();
+    const happens = (jobs: OpenedJobs) => (fault === 'hangs' ? freeze(fixture, master, jobs) : kill(master, jobs));
+    const { course, wrong } = await askThrough(fixture, options, happens);
+    expect(wrong).toEqual([]);
+    await annotate(course);
+    const now = fixture.open({ ...options, role: 'producer' });
+    await until(() => now.ping());
+    expect(await now.redis.info('server')).toContain(`tcp_port:${replica.port}`);
+  },
+);
 
 test('a connection goes on that is told of a new master while it asks for one', { timeout: 60_000 }, async () => {
   const { options } = await watchedRedis();
