@@ -12,7 +12,7 @@ import {
 
 export interface EncodeStageParts {
   readonly bundle: Pick<Bundle, 'digest' | 'manifest'>;
-  readonly encoder: { encode(picture: RgbImage): Promise<TensorSet> };
+  readonly encoder: { encode(picture: RgbImage, signal: AbortSignal): Promise<TensorSet> };
   readonly pictures: PictureSource;
   readonly tensors: TensorSink;
   /** Hears whether a picture's tensors were there already. */
@@ -40,6 +40,6 @@ export class EncodeStage {
 
   async #encode(key: string, imageId: string, signal: AbortSignal): Promise<TensorSetRef> {
     const { pictures, encoder, tensors } = this.#parts;
-    return tensors.put(key, await encoder.encode(await pictures.picture(imageId, signal)));
+    return tensors.put(key, await encoder.encode(await pictures.picture(imageId, signal), signal));
   }
 }

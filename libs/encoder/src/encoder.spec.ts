@@ -59,7 +59,8 @@ function encoder(changed: Record<string, Fetches> = {}, keys = encoderGraphs(man
     const pixels = (spec as { name: string }).name === 'sam' ? image.width : image.height;
     return Promise.resolve({ tensor: dtype === 'uint8' ? uint8(pixels) : float32([1], pixels) });
   };
-  return { fed, encode: () => new Encoder({ manifest }, sessions, preprocess).encode(picture) };
+  const encode = (signal?: AbortSignal) => new Encoder({ manifest }, sessions, preprocess).encode(picture, signal);
+  return { fed, encode };
 }
 
 describe('Encoder', () => {
@@ -85,6 +86,12 @@ describe('Encoder', () => {
     ['nothing', { clip: { pooled: float32([1], 3) } }, 'clip gave nothing as "visual"'],
   ])('refuses %s than the manifest says', async (_, changed, message) => {
     await expect(encoder(changed).encode()).rejects.toMatchObject({ code: 'INTERNAL', cause: { message } });
+  });
+
+  it('runs no graph on a picture that nobody wants any more', async () => {
+    const { fed, encode } = encoder();
+    await expect(encode(AbortSignal.abort(new Error('too late')))).rejects.toThrow('too late');
+    expect(fed).toEqual([]);
   });
 
   it('says which session is missing', async () => {

@@ -9,6 +9,7 @@ export type Preprocess = (
   picture: RgbImage,
   spec: ImageInput,
   dtype: 'float32' | 'uint8',
+  signal?: AbortSignal,
 ) => Promise<{ readonly tensor: Tensor<'float32' | 'uint8'> }>;
 
 type EncoderManifest = Pick<Manifest, 'encoder' | 'images' | 'graphs'>;
@@ -37,11 +38,12 @@ export class Encoder {
 
   /**
    * The decoder's tensors (batch 1) and the visual tokens `float32[1, visual, hidden]`, by their names in the manifest.
-   * @throws SegueError INTERNAL when a graph fails or gives something else than the manifest says.
+   * @throws SegueError INTERNAL when a graph fails or gives something else than the manifest says; the signal's reason once that
+   * is aborted, before the next graph.
    */
-  async encode(picture: RgbImage): Promise<TensorSet> {
+  async encode(picture: RgbImage, signal?: AbortSignal): Promise<TensorSet> {
     const { encoder } = this.#manifest;
-    const outputs = await Promise.all(encoder.runs.map((run) => this.#run(picture, run)));
+    const outputs = await Promise.all(encoder.runs.map((run) => this.#run(picture, run, signal)));
     const all = new Map(outputs.flat());
     const kept = [...encoder.decoderTensors, encoder.visualTokens].map((name): [string, Tensor] => {
       const tensor = all.get(name);
@@ -51,13 +53,18 @@ export class Encoder {
     return Object.fromEntries(kept);
   }
 
-  async #run(picture: RgbImage, run: Manifest['encoder']['runs'][number]): Promise<[string, Tensor][]> {
+  async #run(
+    picture: RgbImage,
+    run: Manifest['encoder']['runs'][number],
+    signal: AbortSignal | undefined,
+  ): Promise<[string, Tensor][]> {
     const spec = this.#manifest.images[run.image];
     const graph = this.#manifest.graphs[run.graph];
     const session = this.#sessions[run.graph];
     if (!spec || !graph || !session) throw unfit(`no session is open for the graph "${run.graph}"`);
     const bytes = graph.inputs.find(({ name }) => name === run.input)?.dtype === 'uint8';
-    const { tensor } = await this.#preprocess(picture, spec, bytes ? 'uint8' : 'float32');
+    const { tensor } = await this.#preprocess(picture, spec, bytes ? 'uint8' : 'float32', signal);
+    signal?.throwIfAborted();
     const fetches = await session.run({ [run.input]: tensor }, { transfer: [run.input] });
     return graph.outputs.map((declared) => {
       const found = fetches[declared.name];

@@ -18,15 +18,18 @@ export type PixelType = 'float32' | 'uint8';
 /**
  * Turns a picture into the input of a graph, by the manifest's fixed order:
  * resize, crop, pad (or later), rescale, normalise, pad with 0.
+ * @throws the signal's reason once that is aborted.
  */
 export async function preprocess<D extends PixelType = 'float32'>(
   image: RgbImage,
   spec: ImageInput,
   dtype = 'float32' as D,
+  signal?: AbortSignal,
 ): Promise<PreprocessedPicture<D>> {
   const original = [image.height, image.width] as const;
   const resized = fitSize(spec, original);
-  const picture = await resize(image, resized, spec.resize.filter, centre(resized, spec.centreCrop ?? resized));
+  const window = centre(resized, spec.centreCrop ?? resized);
+  const picture = await resize(image, resized, spec.resize.filter, { window, signal });
   const [height, width] = frameSize(spec);
   const data = dtype === 'uint8' ? new Uint8Array(3 * height * width) : new Float32Array(3 * height * width);
   for (let channel = 0; channel < 3; channel++) {

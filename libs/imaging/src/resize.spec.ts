@@ -51,7 +51,7 @@ describe('resize', () => {
     const picture = pattern(height, width);
     const whole = await resize(picture, size, 'bicubic');
     const window = { top: 7, left: 11, height: 20, width: 25 };
-    const part = await resize(picture, size, 'bicubic', window);
+    const part = await resize(picture, size, 'bicubic', { window });
     const expected = Array.from({ length: window.height }, (_, y) => {
       const at = ((window.top + y) * whole.width + window.left) * 3;
       return [...whole.data.subarray(at, at + window.width * 3)];
@@ -76,5 +76,20 @@ describe('resize', () => {
     await resize(picture, [384, 512], 'bilinear');
     clearImmediate(counting);
     expect(turns).toBeGreaterThan(20); // some hundred million multiplications, millions of them at a time
+  });
+
+  it('ends at the turn at which nobody wants it any more', async () => {
+    const controller = new AbortController();
+    let turns = 0;
+    const count = () => {
+      if (++turns === 3) controller.abort(new Error('too late'));
+      counting = setImmediate(count);
+    };
+    let counting = setImmediate(count);
+    const picture = { width: 4000, height: 3000, data: new Uint8Array(4000 * 3000 * 3) };
+    const resizing = resize(picture, [384, 512], 'bilinear', { signal: controller.signal });
+    await expect(resizing).rejects.toThrow('too late');
+    clearImmediate(counting);
+    expect(turns).toBeLessThan(6);
   });
 });

@@ -47,47 +47,60 @@ export interface Window {
   readonly width: number;
 }
 
+export interface ResizeOptions {
+  /** The part of the resized picture that is wanted, and nothing else is computed; all of it unless given. */
+  readonly window?: Window;
+  /** Ends the work at the next turn of the event loop. */
+  readonly signal?: AbortSignal | undefined;
+}
+
 /**
  * Resizes as Pillow does, to the bit: the kernel is widened when shrinking (antialiasing), the columns are done before
  * the rows, and pixels are rounded to 8 bits in between. The models were trained on such pictures; other libraries' filters differ.
  * @param size height, width in pixels
- * @param window the part of the resized picture that is wanted; nothing else is computed.
+ * @throws the signal's reason once that is aborted.
  */
 export async function resize(
   image: RgbImage,
   size: readonly [number, number],
   filter: Filter,
-  window: Window = { top: 0, left: 0, height: size[0], width: size[1] },
+  options: ResizeOptions = {},
 ): Promise<RgbImage> {
   const [height, width] = size;
+  const { window = { top: 0, left: 0, height, width }, signal } = options;
   const columns = tapsOf(image.width, width, KERNELS[filter], [window.left, window.width]);
   const rows = tapsOf(image.height, height, KERNELS[filter], [window.top, window.height]);
   const asWide = width === image.width && window.width === width;
   const asHigh = height === image.height && window.height === height;
-  const narrowed = asWide ? image : await resizeWidth(image, columns, rowsOf(rows));
-  const resized = asHigh ? narrowed : await resizeHeight(narrowed, rows);
+  const narrowed = asWide ? image : await resizeWidth(image, columns, rowsOf(rows), signal);
+  const resized = asHigh ? narrowed : await resizeHeight(narrowed, rows, signal);
   if (narrowed !== image && narrowed !== resized) releaseMemory(narrowed.data);
   return resized;
 }
 
 /** The source rows that are needed; the others stay empty. */
-async function resizeWidth(image: RgbImage, taps: Taps, rows: readonly [number, number]): Promise<RgbImage> {
+async function resizeWidth(
+  image: RgbImage,
+  taps: Taps,
+  rows: readonly [number, number],
+  signal: AbortSignal | undefined,
+): Promise<RgbImage> {
   const { height } = image;
   const width = taps.first.length;
   const target = { width, height, data: new Uint8Array(width * height * CHANNELS) };
-  await inSlices(rows, Math.ceil(SLICE / (width * taps.stride * CHANNELS)), (y) => {
+  await inSlices(rows, { slice: Math.ceil(SLICE / (width * taps.stride * CHANNELS)), signal }, (y) => {
     resizeRow(image, taps, target, y);
   });
   return target;
 }
 
-async function resizeHeight(image: RgbImage, taps: Taps): Promise<RgbImage> {
+async function resizeHeight(image: RgbImage, taps: Taps, signal: AbortSignal | undefined): Promise<RgbImage> {
   const { width } = image;
   const height = taps.first.length;
   const line = width * CHANNELS;
   const target = { width, height, data: new Uint8Array(line * height) };
   const sums = new Int32Array(line);
-  await inSlices([0, height], Math.ceil(SLICE / (line * taps.stride)), (y) => {
+  await inSlices([0, height], { slice: Math.ceil(SLICE / (line * taps.stride)), signal }, (y) => {
     addRows(image.data, taps, y, sums);
     for (let i = 0; i < line; i++) target.data[y * line + i] = toByte(sums[i]!);
   });
@@ -98,9 +111,16 @@ async function resizeHeight(image: RgbImage, taps: Taps): Promise<RgbImage> {
  * Does rows from the first to before the last, with turns of the event loop in between. What is done to a row is a function
  * of its own: V8 interprets a function anew after every await in it.
  */
-async function inSlices([from, to]: readonly [number, number], slice: number, row: (y: number) => void): Promise<void> {
+async function inSlices(
+  [from, to]: readonly [number, number],
+  { slice, signal }: { readonly slice: number; readonly signal: AbortSignal | undefined },
+  row: (y: number) => void,
+): Promise<void> {
   for (let y = from; y < to; y++) {
-    if (y > from && (y - from) % slice === 0) await nextTurn();
+    if (y > from && (y - from) % slice === 0) {
+      await nextTurn();
+      signal?.throwIfAborted();
+    }
     row(y);
   }
 }
