@@ -1,5 +1,5 @@
 import { STAGES, type Stage } from '@segue/core';
-import { PREFIX, type RedisConnection } from '@segue/redis';
+import { PREFIX, SCHEMA, type RedisConnection } from '@segue/redis';
 import type { SegmentPrompt } from '@segue/stages';
 import { traceHeaders } from '@segue/tracing';
 import { FlowProducer, Queue } from 'bullmq';
@@ -162,5 +162,5 @@ export class JobFlows {
 
 function taskData(jobId: string): TaskData {
   const trace = traceHeaders();
-  return { jobId, ...('traceparent' in trace && { trace }) };
+  return { schema: SCHEMA, jobId, ...('traceparent' in trace && { trace }) };
 }

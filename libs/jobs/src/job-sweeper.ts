@@ -1,5 +1,5 @@
 import { isStoreAway, startPeriodic, type Periodic } from '@segue/core';
-import { KEYS } from '@segue/redis';
+import { KEYS, SCHEMA } from '@segue/redis';
 import { DeadLetters } from './dead-letters.js';
 import { WORKER_ID } from './heartbeats.js';
 import type { JobFlows } from './job-flows.js';
@@ -82,6 +82,7 @@ async function startForgotten(parts: SweeperParts, jobIds: readonly string[]): P
   for (const jobId of jobIds) {
     await orPutAway(parts, jobId, async () => {
       const record = await store.find(jobId);
+      if (record && record.schema > SCHEMA) return; // its flow is not ours to make
       if (record && !(await flows.isStarted(jobId))) await flows.start(jobId, record.place);
       await redis.ask(() => redis.client.zrem(KEYS.unsent, jobId));
     });

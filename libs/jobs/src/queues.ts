@@ -1,4 +1,5 @@
 import type { Priority, Stage } from '@segue/core';
+import { SCHEMA } from '@segue/redis';
 import type { SegmentPrompt } from '@segue/stages';
 import type { JobsOptions } from 'bullmq';
 import { z } from 'zod';
@@ -16,6 +17,8 @@ export type QueueKey = keyof typeof QUEUES;
 export const QUEUE_KEYS = Object.keys(QUEUES) as readonly QueueKey[];
 
 const taskData = z.object({
+  /** Of what wrote it; see `SCHEMA`. */
+  schema: z.int().default(1),
   jobId: z.string().refine(isJobId),
   /** The trace that the task belongs to, where there is one. */
   trace: z.record(z.string(), z.string()).optional(),
@@ -43,6 +46,12 @@ export type DecodeTaskData = Readonly<z.infer<typeof decodeTaskData>>;
 /** Nothing for data that no version of this library has put in. */
 export function parseTaskData(data: unknown): TaskData | undefined {
   return taskData.safeParse(data).data;
+}
+
+/** Whether the data was written by a later version of this library. */
+export function isOfLaterVersion(data: unknown): boolean {
+  const { data: found } = z.looseObject({ schema: z.number() }).safeParse(data);
+  return found !== undefined && found.schema > SCHEMA;
 }
 
 /** @throws ZodError for data of another version. */

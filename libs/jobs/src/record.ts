@@ -12,6 +12,8 @@ export interface StageTimes {
 /** Everything about a job that must survive; a hash in Redis with a lifetime. */
 export interface JobRecord {
   readonly jobId: string;
+  /** Of what wrote it; see `SCHEMA`. */
+  readonly schema: number;
   readonly tenant: string;
   readonly request: SegmentationRequest;
   readonly state: JobState;
@@ -78,6 +80,7 @@ export function parseRecord(jobId: string, { hash, nowMs }: Reading): JobRecord 
   const parsed = JSON.parse(request) as SegmentationRequest;
   return {
     jobId,
+    schema: Number(hash.schema ?? 1),
     tenant: hash.tenant ?? '',
     request: parsed,
     place: { priority: parsed.priority, ...(hash.turn !== undefined && { turn: Number(hash.turn) }) },

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { SegueError, startPeriodic } from '@segue/core';
-import { PREFIX, type LoadScripts, type RedisConnection } from '@segue/redis';
+import { PREFIX, SCHEMA, type LoadScripts, type RedisConnection } from '@segue/redis';
 import { inSpan, pastSpan, SpanKind, SpanStatusCode, type Span } from '@segue/tracing';
 import { ErrorCode, UnrecoverableError, WaitingChildrenError, WaitingError, type Job as BullJob } from 'bullmq';
 import { DeadLetters } from './dead-letters.js';
@@ -10,7 +10,7 @@ import type { JobSignals } from './job-signals.js';
 import { endedError, type Begun, type JobStore } from './job-store.js';
 import { Quarantine } from './quarantine.js';
 import { QueueWorker } from './queue-worker.js';
-import { parseTaskData, QUEUES, type QueueKey } from './queues.js';
+import { isOfLaterVersion, parseTaskData, QUEUES, type QueueKey } from './queues.js';
 import { hasEnded, type JobRecord } from './record.js';
 import { TaskRun } from './task-run.js';
 
@@ -163,6 +163,7 @@ export class TaskHost {
     const { parts, onReport, queue } = this.#options;
     const taskId = bull.id ?? '';
     const { jobId, trace } = data ?? {};
+    if (isOfLaterVersion(bull.data)) throw await this.#leaveToOthers(bull, token);
     if (jobId === undefined) {
       await this.#bury(bull, taskId, 'its data is not that of a task');
       throw new UnrecoverableError('not a task');
@@ -188,6 +189,7 @@ export class TaskHost {
       const readAt = performance.now();
       const { record, ...died } = await this.#options.begin(jobId, taskId);
       if (!record || hasEnded(record)) return report('skipped');
+      if (record.schema > SCHEMA) throw new PutBack();
       waitedMs = record.readAtMs - this.#options.readySinceMs(record, bull.data);
       pastSpan(`wait for ${queue}`, trace, Math.max(0, waitedMs));
       if (died.deaths >= MAX_DEATHS) throw await this.#poison(bull, taskId, jobId, died);
@@ -279,6 +281,13 @@ export class TaskHost {
     // BullMQ wakes nobody for a task that comes back.
     await ask(() => client.zadd(`${bull.queueQualifiedName}:marker`, 0, '0'));
     return { outcome: 'handed_back', rethrow: new WaitingError() };
+  }
+
+  /** What a later version has written, during an update. */
+  async #leaveToOthers(bull: BullJob<unknown, void>, token: string): Promise<unknown> {
+    const { rethrow } = await this.#handBack(bull, token);
+    await sleep(PUT_BACK_PAUSE_MS);
+    return rethrow;
   }
 
   /** BullMQ fails a task without running it when a child of it has failed. */

@@ -1,9 +1,10 @@
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { RedisServer } from '@segue/local-system';
-import { KEYS, type RedisConnection } from '@segue/redis';
+import { KEYS, PREFIX, SCHEMA, type RedisConnection } from '@segue/redis';
 import { expect, test } from 'vitest';
 import manifest from '../package.json' with { type: 'json' };
+import { QUEUES } from './queues.js';
 import { eventsOf, fakeStages, forever, lastEvent, newJob, request, until, useJobs } from './jobs.fixture.js';
 
 /*
@@ -112,6 +113,32 @@ test.each(readdirSync(FOLDER))('goes on from what %s holds', { timeout: 60_000 }
   const { unsent, ...submitted } = ids;
   expect(new Set(listed.map(({ jobId }) => jobId))).toEqual(new Set(Object.values(submitted)));
   expect((await jobs.get(unsent ?? '')).state).toBe('completed');
+});
+
+test('leaves what a later version wrote to workers of that version, and harms none of it', async () => {
+  const jobs = fixture.open();
+  const [record, task] = [await jobs.submit(newJob()), await jobs.submit(newJob())];
+  const unsent = await jobs.store.create(newJob());
+  const taskKey = `${PREFIX}:${QUEUES.encode}:${task.jobId}`;
+  const data = (await jobs.redis.hget(taskKey, 'data')) ?? '';
+  for (const { jobId } of [record, unsent]) await jobs.redis.hset(KEYS.record(jobId), 'schema', SCHEMA + 1);
+  await jobs.redis.hset(taskKey, 'data', JSON.stringify({ schema: SCHEMA + 1, what: 'nobody knows yet' }));
+  fixture.startWorkers();
+  const sweeper = jobs.startSweeper({ everyMs: 50, forgottenAfterMs: 0 });
+  fixture.onEnd(() => sweeper.stop());
+
+  const known = await jobs.submit(newJob());
+  expect((await lastEvent(jobs, known.jobId)).type).toBe('completed');
+  const states = async () =>
+    Promise.all([record, task, unsent].map(async ({ jobId }) => (await jobs.get(jobId)).state));
+  expect(await states()).toEqual(['queued', 'queued', 'queued']);
+  expect(await jobs.deadLetters.list()).toEqual([]);
+  expect(await jobs.redis.zrange(KEYS.unsent, '0', '-1')).toEqual([unsent.jobId]);
+
+  // As workers of that version go on.
+  for (const { jobId } of [record, unsent]) await jobs.redis.hset(KEYS.record(jobId), 'schema', SCHEMA);
+  await jobs.redis.hset(taskKey, 'data', data);
+  for (const { jobId } of [record, task, unsent]) expect((await lastEvent(jobs, jobId)).type).toBe('completed');
 });
 
 /** Everything but what runs out by itself in seconds, and BullMQ's events, of which nobody reads. */

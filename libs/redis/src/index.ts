@@ -8,5 +8,6 @@ export { openRedis, type RedisConnection } from './open-redis.js';
 export { PictureScripts } from './picture-scripts.js';
 export { RateScripts } from './rate-scripts.js';
 export { isRedisUrl, REDIS_URL_FORMS } from './redis-url.js';
+export { SCHEMA } from './schema.js';
 export { TensorScripts } from './tensor-scripts.js';
 export { UsageScripts } from './usage-scripts.js';

@@ -1,4 +1,5 @@
 import { NOW_LUA } from './lua.js';
+import { SCHEMA } from './schema.js';
 import { TURN_LUA } from './turn-lua.js';
 import { USAGE_LUA } from './usage-scripts.js';
 
@@ -29,6 +30,10 @@ local function keepLatePace(pace, stage, since)
   local known, started = tonumber(redis.call('HGET', pace, stage)), tonumber(since)
   if not known or not started or now() - started <= known then return end
   keepPace(pace, stage, math.min(now() - started, 2 * known))
+end
+-- Whether the record is of a later version of this library.
+local function later()
+  return (tonumber(redis.call('HGET', KEYS[1], 'schema')) or 0) > ${SCHEMA}
 end
 -- The run of a task has ended and its process lives.
 local function letGo(task)
@@ -81,7 +86,7 @@ local turn = nextTurn(KEYS[6], KEYS[3], ARGV[6], ahead)
 local created = now()
 local deadline = created + ARGV[4]
 local expires = deadline + ARGV[5]
-redis.call('HSET', KEYS[1], 'digest', ARGV[3], 'state', 'queued', 'createdAtMs', created, 'deadlineAtMs', deadline,
+redis.call('HSET', KEYS[1], 'schema', ${SCHEMA}, 'digest', ARGV[3], 'state', 'queued', 'createdAtMs', created, 'deadlineAtMs', deadline,
   'keepMs', ARGV[5], 'tenant', ARGV[6], 'request', ARGV[7], 'text', '', 'idempotency', ARGV[9],
   'turn', turn, 'openIn', KEYS[6 + rank])
 redis.call('ZADD', KEYS[6 + rank], turn, ARGV[2])
@@ -109,11 +114,11 @@ return {record[1], record[2], redis.call('XRANGE', KEYS[2], ARGV[2], '+', 'COUNT
 
 /**
  * Notes that a stage has begun, once, and that ARGV[5] runs the task. Returns the time, how many runs of this task ended with their
- * process, who ran it then (separated by spaces), and the record.
+ * process, who ran it then (separated by spaces), and the record. One of a later version is left as it is.
  */
 const BEGIN = `
 local deaths, diedIn = 0, ''
-if not ended() then
+if not ended() and not later() then
   if redis.call('HSETNX', KEYS[1], ARGV[2] .. '.startedAtMs', now()) == 1 then
     redis.call('HSET', KEYS[1], 'state', 'running')
     emit(ARGV[3])
