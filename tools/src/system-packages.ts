@@ -26,10 +26,11 @@ export function provideBrowser(): void {
   if (!findProgram(['chromium', 'chromium-browser', 'google-chrome'])) installPackage('chromium');
 }
 
-/** For the tests of the manifests, alerts, examples, completion and pictures in S3. Where they are missing those are skipped, and say so. */
+/** For the tests of the manifests, alerts, examples, completion, pictures in S3 and clocks that are wrong. Where they are missing those are skipped, and say so. */
 export function provideTools(): void {
   if (!findProgram(['zsh'])) installPackage('zsh');
   if (!findProgram(['promtool'])) installPackage('prometheus');
+  if (!findProgram(['faketime'])) installPackage('faketime');
   if (!findProgram(['kubectl'])) buildGoProgram('kustomize', KUSTOMIZE);
   buildGoProgram('grpcurl', GRPCURL);
   buildGoProgram('versitygw', VERSITYGW);

@@ -41,6 +41,23 @@ test('a durable one has its data again after a crash', async () => {
   await server.stop();
 });
 
+test('a durable one refuses writes while its disk is full, and loses nothing', async () => {
+  const server = await RedisServer.start({ durable: true });
+  const redis = new Redis(server.url);
+  const write = (key: string) => redis.set(key, 'yes').catch(({ message }: Error) => message);
+  await write('before');
+  await server.fillDisk();
+  await expect.poll(() => write('while'), { timeout: 10_000 }).toMatch(/^MISCONF/);
+  expect(await redis.get('before')).toBe('yes');
+  await server.freeDisk();
+  await expect.poll(() => write('after'), { timeout: 10_000 }).toBe('OK');
+  await expect.poll(() => redis.info('persistence')).toContain('aof_buffer_length:0'); // it may be waiting for the disk
+  await server.restart();
+  expect(await redis.mget('before', 'after')).toEqual(['yes', 'yes']);
+  redis.disconnect();
+  await server.stop();
+});
+
 test('says what to do when there is no server', async () => {
   vi.stubEnv('PATH', '/nonexistent');
   await expect(RedisServer.start()).rejects.toThrow(

@@ -1,6 +1,7 @@
 import { mkdtemp, readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { execa } from 'execa';
 import freePort from 'get-port';
 import { Redis } from 'ioredis';
 import { findProgram } from './find-program.js';
@@ -48,6 +49,23 @@ export class RedisServer extends TemporaryServer {
     return this.#options.tls;
   }
 
+  /**
+   * As if its disk were full: what it writes there fails, and it refuses writes as it then does (MISCONF). Only for one that is durable.
+   * Linux with util-linux.
+   */
+  async fillDisk(): Promise<void> {
+    await this.#limitFiles('0');
+  }
+
+  async freeDisk(): Promise<void> {
+    await this.#limitFiles('unlimited');
+  }
+
+  async #limitFiles(bytes: string): Promise<void> {
+    // The soft limit alone, which may be raised again.
+    await execa('prlimit', ['--pid', String(this.program.pid), `--fsize=${bytes}:`]);
+  }
+
   protected override run(): Program {
     const { replicaOf, tls, clusterPort } = this.#options;
     const settings = {
@@ -78,7 +96,9 @@ export class RedisServer extends TemporaryServer {
       }),
     };
     const args = Object.entries(settings).flatMap(([name, value]) => [`--${name}`, String(value)]);
-    return new Program({ name: 'redis', command: [findRedis(), ...args], env: {}, onLine: this.#options.onLine });
+    // The signal of a limit on files would end Redis, where a full disk does not.
+    const command = ['/bin/sh', '-c', 'trap "" XFSZ; exec "$0" "$@"', findRedis(), ...args] as const;
+    return new Program({ name: 'redis', command, env: {}, onLine: this.#options.onLine });
   }
 
   protected override async answers(): Promise<boolean> {

@@ -167,6 +167,11 @@ export const FAULTS = {
     }
   },
   'Redis is full': redisSetting('maxmemory', '1mb', '0'),
+  'the disk of Redis is full': async ({ rig }) => {
+    await rig.redis.fillDisk();
+    await sleep(WHILE_MS);
+    await rig.redis.freeDisk();
+  },
   'Redis has no replica': redisSetting('min-replicas-to-write', '1', '0'),
   'Redis is a replica': async ({ rig }) => {
     // Of nobody: it keeps its data, and refuses writes as after a failover.

@@ -7,7 +7,7 @@ const REPLICAS = 2;
 /** Sabotage of requests that say so; see there. */
 const SABOTAGE = new URL('../../src/chaos/sabotage.mjs', import.meta.url).href;
 /** Debian's package faketime. */
-const FAKETIME = '/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1';
+const FAKETIME = `/usr/lib/${process.arch === 'arm64' ? 'aarch64' : 'x86_64'}-linux-gnu/faketime/libfaketime.so.1`;
 /** This worker's clock is wrong by five minutes. */
 const CLOCK_OFF = 'llm-worker-2';
 /** Tensors are handed on through proxies at this address, at the ports of their owners. */
