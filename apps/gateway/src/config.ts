@@ -65,10 +65,14 @@ export const readConfig = defineConfig({
   renderThreads: integer(1, { min: 1, max: 64 }),
   /** Bytes of masks and overlays that are kept for those who ask again. */
   maxRenderedBytes: integer(64 * 1024 * 1024, { min: 1 }),
-  /** Bytes of request bodies that this process holds at the same time. */
+  /** Bytes of requests that this process holds at the same time, over HTTP and gRPC. */
   maxUploadBytesHeld: integer(512 * 1024 * 1024, { min: 1 }),
+  /** Time allowed for a request to arrive as a whole, in milliseconds. */
+  uploadTimeoutMs: integer(60_000, { min: 1_000 }),
   /** Open connections over HTTP; more are closed at once. */
   maxConnections: integer(4_000, { min: 1 }),
+  /** Calls that may be open at the same time on one connection over gRPC; further ones wait at their client. */
+  maxStreamsPerConnection: integer(1_000, { min: 1 }),
   /** Origins whose pages may use this service from a browser, separated by commas, or `*`; none by default. */
   corsOrigins: list(),
   /** Whether whoever has no key may list jobs: all those of others without a key. For a service that one person uses. */

@@ -30,6 +30,7 @@ import { LabelStudioFiles } from './annotation/label-studio-files.js';
 import { lineAnswerer } from './batches/answer-line.js';
 import { Infer } from './inference/infer.js';
 import { endedJob, openWebhooks } from './webhooks.js';
+import { Uploads } from './uploads.js';
 import { UsageReader } from './usage/usage-reader.js';
 import { ModelCatalogue } from './models/model-catalogue.js';
 import { Arrivals } from './segmentation/arrivals.js';
@@ -75,6 +76,7 @@ export async function composeGateway(context: ServiceContext<GatewayConfig>): Pr
   });
   measureLoad(registry, loads, logger);
   const usage = new UsageReader(jobs.usage, pictures);
+  const uploads = new Uploads(config.maxUploadBytesHeld);
   return new Gateway(context, {
     access,
     certificates,
@@ -86,6 +88,7 @@ export async function composeGateway(context: ServiceContext<GatewayConfig>): Pr
     renderer,
     service,
     metrics,
+    uploads,
     module: GatewayModule.over({
       service,
       catalogue,
@@ -100,8 +103,9 @@ export async function composeGateway(context: ServiceContext<GatewayConfig>): Pr
       { service, catalogue, infer },
       {
         access,
+        uploads,
         credentials: certificates && grpcServerCredentials(certificates),
-        maxPictureBytes: config.maxPictureBytes,
+        config,
         reflection: config.apiDocs === 'public',
         metrics,
         logger,
@@ -132,6 +136,7 @@ interface Parts {
   readonly renderer: Renderer;
   readonly service: SegmentationService;
   readonly metrics: GatewayMetrics;
+  readonly uploads: Uploads;
   readonly module: DynamicModule;
   readonly admin: DynamicModule;
   readonly grpc: GrpcEdge;

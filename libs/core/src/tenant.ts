@@ -14,6 +14,8 @@ export interface TenantLimits {
   readonly openJobs?: number | undefined;
   /** Bytes of pictures that are kept. */
   readonly pictureBytes?: number | undefined;
+  /** Bytes of requests that a gateway holds at the same time. */
+  readonly uploadBytes?: number | undefined;
 }
 
 /** Whoever need not say who it is. */

@@ -1,2 +1,3 @@
+export type { Receiving } from './admit.js';
 export type { CallContext, EndedCall } from './call.js';
 export { RpcServer, type Handlers } from './server.js';

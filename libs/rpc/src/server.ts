@@ -37,6 +37,10 @@ export interface RpcServerOptions {
   readonly credentials?: ServerCredentials | undefined;
   /** Looks at the calls of the services that were added, before their messages are read. */
   readonly admit?: Admit;
+  /** Time allowed for the message of a call that is admitted to arrive, in milliseconds; any unless given. */
+  readonly receiveTimeoutMs?: number;
+  /** Calls that may be open at the same time on one connection; any number unless given. */
+  readonly maxStreams?: number;
   readonly onEnd?: (call: EndedCall) => void;
 }
 
@@ -54,7 +58,8 @@ export class RpcServer {
     this.#server = new Server({
       'grpc.max_receive_message_length': options.maxReceiveBytes,
       'grpc.max_send_message_length': -1,
-      ...(options.admit && { interceptors: [admission(this.#services, options.admit, options.onEnd)] }),
+      ...(options.maxStreams !== undefined && { 'grpc.max_concurrent_streams': options.maxStreams }),
+      ...(options.admit && { interceptors: [admission(this.#services, options.admit, options)] }),
     });
   }
 

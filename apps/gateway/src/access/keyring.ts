@@ -17,6 +17,7 @@ const tenantSchema = z.strictObject({
       burst: z.int().min(1).optional(),
       openJobs: z.int().min(1).optional(),
       pictureBytes: z.int().min(1).optional(),
+      uploadBytes: z.int().min(1).optional(),
     })
     .default({}),
 });

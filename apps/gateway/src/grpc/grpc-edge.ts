@@ -4,11 +4,13 @@ import { GRPCInferenceService, ListModelsResponseSchema, SegmentationService as 
 import { RpcServer, type CallContext, type EndedCall, type Handlers } from '@segue/rpc';
 import type { Logger } from '@segue/service';
 import type { Access } from '../access/access.js';
+import type { GatewayConfig } from '../config.js';
 import type { Infer } from '../inference/infer.js';
 import { inferenceHandlers } from '../inference/inference-rpc.js';
 import type { GatewayMetrics } from '../metrics/gateway-metrics.js';
 import type { ModelCatalogue } from '../models/model-catalogue.js';
 import type { Caller, SegmentationService } from '../segmentation/segmentation.service.js';
+import type { Uploads } from '../uploads.js';
 import { fromWireRequest, spell, toWireAnswer, toWireEvent, toWireJob, toWireModel } from './messages.js';
 
 /** Room for a picture that is over the limit by little, so that our own sentence refuses it, not the transport's. */
@@ -24,7 +26,8 @@ export interface GrpcEdgeOptions {
   readonly access: Access;
   /** Without TLS unless given. */
   readonly credentials: ServerCredentials | undefined;
-  readonly maxPictureBytes: number;
+  readonly uploads: Uploads;
+  readonly config: Pick<GatewayConfig, 'maxPictureBytes' | 'uploadTimeoutMs' | 'maxStreamsPerConnection'>;
   /** Whether clients can ask what the server offers. */
   readonly reflection: boolean;
   readonly metrics: GatewayMetrics;
@@ -43,7 +46,7 @@ export class GrpcEdge {
 
   constructor(
     { service, catalogue, infer }: GrpcEdgeNeeds,
-    { access, credentials, maxPictureBytes, reflection, metrics, logger }: GrpcEdgeOptions,
+    { access, credentials, uploads, config, reflection, metrics, logger }: GrpcEdgeOptions,
   ) {
     const onEnd = (call: EndedCall): void => {
       metrics.grpcRequest(call);
@@ -52,11 +55,13 @@ export class GrpcEdge {
       logger.info({ requestId, method, status: Status[status], ms: Math.round(call.seconds * 1000) }, 'answered');
     };
     this.#server = new RpcServer({
-      maxReceiveBytes: maxPictureBytes + SLACK_BYTES,
+      maxReceiveBytes: config.maxPictureBytes + SLACK_BYTES,
+      receiveTimeoutMs: config.uploadTimeoutMs,
+      maxStreams: config.maxStreamsPerConnection,
       credentials,
       reflection,
       // Before anything of the message is read.
-      admit: ({ authorization }) => void access.identify(authorization),
+      admit: ({ authorization }) => uploads.open(access.identify(authorization)),
       onEnd,
     });
     this.#server.add(Definition, handlers(service, catalogue, access));

@@ -1,5 +1,4 @@
 import { request as rawRequest } from 'node:http';
-import { connect } from 'node:net';
 import { gzipSync } from 'node:zlib';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { photo, TEXT, useGateway } from '../gateway.fixture.js';
@@ -298,24 +297,3 @@ it.each(['multipart/form-data; boundary=xx', 'application/json'])(
     await service.close();
   },
 );
-
-it('bodies that are held are bounded, whatever length they claim', async () => {
-  const gateway = await fixture.startAnother({ SEGUE_MAX_UPLOAD_BYTES_HELD: '1000000' });
-  const { hostname, port } = new URL(gateway.url);
-  const slow = connect(Number(port), hostname);
-  slow.write(
-    `POST /v1/segment HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 900000\r\n\r\n{`,
-  );
-  const ask = () =>
-    fetch(`${gateway.url}/v1/images`, {
-      method: 'POST',
-      body: new Uint8Array(200_000),
-      headers: { 'content-type': FORM },
-    });
-  await expect.poll(async () => (await ask()).status).toBe(429);
-  const response = await ask();
-  expect(response.headers.get('retry-after')).toBe('1');
-  await refused(response, 429, /Too many pictures/);
-  slow.destroy();
-  await expect.poll(async () => (await ask()).status).toBe(400);
-});

@@ -9,17 +9,21 @@ import type { Access } from '../access/access.js';
 import { requireKeys } from '../access/http-access.js';
 import type { GatewayConfig } from '../config.js';
 import type { GatewayMetrics } from '../metrics/gateway-metrics.js';
+import type { Uploads } from '../uploads.js';
 import { COMMON_HEADERS, frameworkErrors } from './framework-errors.js';
 import { MAX_OPTIONS_BYTES } from './json-limits.js';
+import { limitUploads } from './limit-uploads.js';
 import { refuseOtherMethods } from './methods.js';
 import { openApiDocument } from './openapi.js';
 import { guardOrigins } from './origins.js';
 import { addBodyParsers } from './request-body.js';
 import { serveStaticFiles } from './static-files.js';
 import { traceRequests } from './trace-requests.js';
-import { limitUploads } from './upload-budget.js';
 
 const CLIENT_GONE = 499;
+/** How often Node looks for requests that take too long to arrive. */
+const CHECK_CONNECTIONS_EVERY_MS = 10_000;
+const HEADERS_TIMEOUT_MS = 30_000;
 
 /** The page's own files and this server, and nothing else; pictures come from the page itself. */
 const CONTENT_SECURITY_POLICY = [
@@ -40,13 +44,19 @@ const DOCS_CONTENT_SECURITY_POLICY = CONTENT_SECURITY_POLICY.replace(
 );
 
 export function fastifyOptions(config: GatewayConfig, certificates: Certificates | undefined): FastifyServerOptions {
+  const { uploadTimeoutMs } = config;
+  const server = {
+    // Node takes the longer of its two limits for the whole request.
+    headersTimeout: Math.min(HEADERS_TIMEOUT_MS, uploadTimeoutMs),
+    connectionsCheckingInterval: Math.min(CHECK_CONNECTIONS_EVERY_MS, uploadTimeoutMs),
+  };
   return {
-    ...(certificates && { https: { ...certificates.current } }),
+    ...(certificates ? { https: { ...certificates.current, ...server } } : { http: server }),
     ...frameworkErrors,
     bodyLimit: bodyLimitOf(config),
     requestIdHeader: false,
     genReqId: ({ headers }) => requestIdOf(headers[REQUEST_ID]),
-    requestTimeout: 60_000,
+    requestTimeout: uploadTimeoutMs,
     // A machine that is busy starting other things is no reason to give up.
     pluginTimeout: 0,
     // Requests that come on an open connection while this server stops are answered as usual, and the connection closed.
@@ -63,13 +73,14 @@ export interface HttpParts {
   readonly access: Access;
   readonly certificates: Certificates | undefined;
   readonly metrics: GatewayMetrics;
+  readonly uploads: Uploads;
 }
 
 /** Completes the public HTTP server: who may call, bodies, headers, metrics of its requests, and the page. */
 export async function configureHttp(
   app: NestFastifyApplication,
   { config, logger, lifecycle }: ServiceContext<GatewayConfig>,
-  { access, certificates, metrics }: HttpParts,
+  { access, certificates, metrics, uploads }: HttpParts,
 ): Promise<void> {
   const fastify = app.getHttpAdapter().getInstance() as unknown as FastifyInstance;
   fastify.server.maxConnections = config.maxConnections;
@@ -106,7 +117,7 @@ export async function configureHttp(
   guardOrigins(app, config);
   requireKeys(fastify, access);
   refuseOtherMethods(fastify);
-  limitUploads(fastify, { maxBytes: config.maxUploadBytesHeld, bodyLimit: bodyLimitOf(config) });
+  limitUploads(fastify, uploads, bodyLimitOf(config));
   addBodyParsers(fastify);
   await serveStaticFiles(fastify);
 }
