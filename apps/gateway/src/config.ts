@@ -35,6 +35,8 @@ export const readConfig = defineConfig({
   /** PEM files of this server's certificate, for HTTP and gRPC; read again when they change. */
   tlsCertFile: text(''),
   tlsKeyFile: text(''),
+  /** PEM file of the authorities whose certificates clients must show (mutual TLS); nobody is asked for one without it. */
+  tlsClientCaFile: text(''),
   /** Keys may be sent in the clear, because TLS ends before this process. */
   allowPlaintext: flag(false),
   /** Lets those in who show no key, also from other machines. */

@@ -1,6 +1,6 @@
 import type { DynamicModule } from '@nestjs/common';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
-import type { Blobs, Periodic } from '@segue/core';
+import { SegueError, type Blobs, type Periodic } from '@segue/core';
 import { startRenderer, type Renderer } from '@segue/imaging';
 import { Jobs, type TaskHost } from '@segue/jobs';
 import { Pictures, startPictureSweep } from '@segue/pictures';
@@ -219,11 +219,17 @@ export class Gateway implements ServiceOptions {
 }
 
 function openCertificates(
-  { tlsCertFile: certFile, tlsKeyFile: keyFile }: GatewayConfig,
+  { tlsCertFile: certFile, tlsKeyFile: keyFile, tlsClientCaFile: caFile }: GatewayConfig,
   logger: ServiceContext['logger'],
 ): Promise<Certificates> | undefined {
   const files = tlsFilesOf('SEGUE_TLS', { certFile, keyFile });
+  if (!files && caFile !== '') {
+    throw new SegueError(
+      'INVALID_ARGUMENT',
+      'SEGUE_TLS_CLIENT_CA_FILE asks clients for certificates: set SEGUE_TLS_CERT_FILE and SEGUE_TLS_KEY_FILE too.',
+    );
+  }
   const onError = (error: unknown): void =>
     logger.error({ err: error }, 'the certificate was changed but cannot be used: the old one holds');
-  return files && followCertificates(files, { onError });
+  return files && followCertificates({ ...files, ...(caFile !== '' && { caFile }) }, { onError });
 }

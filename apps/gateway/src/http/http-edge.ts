@@ -51,7 +51,10 @@ export function fastifyOptions(config: GatewayConfig, certificates: Certificates
     connectionsCheckingInterval: Math.min(CHECK_CONNECTIONS_EVERY_MS, uploadTimeoutMs),
   };
   return {
-    ...(certificates ? { https: { ...certificates.current, ...server } } : { http: server }),
+    // With an authority for clients, a connection without a certificate of it ends before there is a request.
+    ...(certificates
+      ? { https: { ...certificates.current, ...server, requestCert: certificates.current.ca !== undefined } }
+      : { http: server }),
     ...frameworkErrors,
     bodyLimit: bodyLimitOf(config),
     requestIdHeader: false,
