@@ -1,3 +1,4 @@
+import { Agent, request } from 'node:http';
 import { serverSentEvents } from '@segue/client';
 import { RedisServer } from '@segue/local-system';
 import { describe, expect, it } from 'vitest';
@@ -140,6 +141,38 @@ describe('without Redis', () => {
 });
 
 describe('stopping', () => {
+  it('answers what comes on a connection that was open already, and closes it then', async () => {
+    const gateway = await fixture.startAnother({});
+    const { hostname, port } = new URL(gateway.url);
+    const began = signal();
+    const go = signal();
+    const { generate } = fixture.stages;
+    fixture.stages.generate = async (context) => {
+      began.give();
+      await go.given;
+      return generate(context);
+    };
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+    const get = (path: string) =>
+      new Promise((resolve, reject) => {
+        const asked = request({ hostname, port, path, agent }, (response) => {
+          const { statusCode: status, headers } = response;
+          response.resume().on('end', () => resolve({ status, connection: headers.connection }));
+        });
+        asked.on('error', reject).end();
+      });
+    expect(await get('/v1/models')).toEqual({ status: 200, connection: 'keep-alive' });
+    const waiting = gateway.grpc.segment(await overGrpc());
+    await began.given;
+    const closed = gateway.close();
+    await expect.poll(async () => (await fetch(`${gateway.adminUrl}/healthz/ready`)).status).toBe(503);
+    expect(await get('/v1/models')).toEqual({ status: 200, connection: 'close' });
+    go.give();
+    expect(await waiting).toMatchObject({ text: TEXT });
+    await closed;
+    agent.destroy();
+  });
+
   it('finishes what clients wait for and sends watchers elsewhere', async () => {
     const gateway = await fixture.startAnother({});
     const began = signal();

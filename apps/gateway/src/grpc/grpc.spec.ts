@@ -166,6 +166,12 @@ describe('bad input', () => {
     ['26 MiB', { picture: ofImage(Buffer.alloc(26 << 20)) }, Code.InvalidArgument, 'at most'],
     ['an empty instruction', { instruction: '' }, Code.InvalidArgument, '"instruction" must not be empty'],
     ['a 10 kB instruction', { instruction: 'x'.repeat(10_000) }, Code.InvalidArgument, 'at most 4000'],
+    [
+      'a history of 128 000 characters',
+      { history: Array.from({ length: 16 }, () => ({ instruction: 'x'.repeat(4_000), answer: 'y'.repeat(4_000) })) },
+      Code.InvalidArgument,
+      '"history" must be at most 16000',
+    ],
     ['an unknown picture', { picture: { case: 'imageId', value: 'a'.repeat(64) } }, Code.NotFound, 'again'],
     ['an unknown model', { model: 'gpt' }, Code.NotFound, 'tiny-random'],
     ['an unknown mode', { mode: 9 as never }, Code.InvalidArgument, 'answer, mask_only'],

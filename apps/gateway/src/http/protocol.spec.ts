@@ -41,6 +41,12 @@ describe('Accept', () => {
   });
 });
 
+it('an address with too long a name in it is 414', async () => {
+  const response = await fetch(`${fixture.gateway.url}/v1/jobs/${'a'.repeat(5_000)}`);
+  expect([response.status, response.headers.get('x-content-type-options')]).toEqual([414, 'nosniff']);
+  expect(SCHEMAS.Problem.parse(await response.json())).toMatchObject({ code: 'INVALID_ARGUMENT', status: 414 });
+});
+
 it('a wrong method is 405 and says which there are', async () => {
   const { url } = fixture.gateway;
   for (const [method, path, allow] of [
