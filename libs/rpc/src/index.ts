@@ -1,3 +1,2 @@
-export type { Receiving } from './admit.js';
 export type { CallContext, EndedCall } from './call.js';
 export { RpcServer, type Handlers } from './server.js';
