@@ -16,6 +16,8 @@ export interface TenantLimits {
   readonly pictureBytes?: number | undefined;
   /** Bytes of requests that a gateway holds at the same time. */
   readonly uploadBytes?: number | undefined;
+  /** Event streams that are open at the same time at a gateway. */
+  readonly openStreams?: number | undefined;
 }
 
 /** Whoever need not say who it is. */

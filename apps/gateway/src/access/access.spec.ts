@@ -285,6 +285,33 @@ describe('limits', () => {
     await clientOf(gateway, BOLT).jobs.cancel(other.jobId);
   });
 
+  it('bound the event streams that a tenant has open, over both interfaces', async () => {
+    const gateway = await start({ openStreams: 1 });
+    fixture.stages.generate = (context) => until(context.signal);
+    const [acme, bolt] = [clientOf(gateway, ACME), clientOf(gateway, BOLT)];
+    const question = { image: await photo(), instruction: QUESTION };
+    const { jobId } = await acme.jobs.submit(question);
+    const refusal = { code: 'RESOURCE_EXHAUSTED', retryAfterMs: expect.any(Number) as number };
+    const over = { code: Code.ResourceExhausted };
+    for await (const event of acme.jobs.watch(jobId)) {
+      expect(event.type).toBe('accepted');
+      await expect(acme.jobs.watch(jobId).next()).rejects.toMatchObject(refusal);
+      await expect(acme.stream(question).next()).rejects.toMatchObject(refusal);
+      const watching = gateway.grpc.watchJob({ jobId }, { headers: bearer(ACME) });
+      await expect(watching[Symbol.asyncIterator]().next()).rejects.toMatchObject(over);
+      for await (const { type } of bolt.stream(question)) {
+        expect(type).toBe('accepted');
+        break;
+      }
+      break;
+    }
+    const again = async () => {
+      for await (const { type } of acme.jobs.watch(jobId)) return type;
+    };
+    await expect.poll(() => again().catch(() => 'refused'), { timeout: 10_000 }).toBe('accepted');
+    await acme.jobs.cancel(jobId);
+  });
+
   it('bound the bytes of pictures that a tenant keeps', async () => {
     const image = await photo('png', 200, 200);
     const gateway = await start({ pictureBytes: image.byteLength + 100 });

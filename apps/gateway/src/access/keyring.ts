@@ -18,6 +18,7 @@ const tenantSchema = z.strictObject({
       openJobs: z.int().min(1).optional(),
       pictureBytes: z.int().min(1).optional(),
       uploadBytes: z.int().min(1).optional(),
+      openStreams: z.int().min(1).optional(),
     })
     .default({}),
 });

@@ -17,6 +17,7 @@ import type { GatewayConfig } from '../config.js';
 import type { GatewayMetrics } from '../metrics/gateway-metrics.js';
 import type { Intake, StoredPicture, Submission } from './intake.js';
 import type { SegmentationCommand, Spelling } from './command.js';
+import { OpenStreams } from './open-streams.js';
 import { maskEncoder, type EncodeMask, type MaskOptions } from './encoded-mask.js';
 
 /** When to ask again after a job that the workers could not finish. */
@@ -49,6 +50,7 @@ export class SegmentationService {
   readonly #metrics: Pick<GatewayMetrics, 'firstEvent'>;
   readonly #listsPublicJobs: boolean;
   readonly #stopping = new AbortController();
+  readonly #streams = new OpenStreams();
 
   constructor(
     config: Pick<GatewayConfig, 'listPublicJobs'>,
@@ -87,7 +89,7 @@ export class SegmentationService {
 
   /** A job's events as they happen. The job is cancelled when the client goes away, unless it named an idempotency key. */
   stream(command: SegmentationCommand, caller: Caller): AsyncGenerator<JobEvent, void> {
-    return this.#events(command, caller, false);
+    return this.#streams.counted(caller.tenant, this.#events(command, caller, false));
   }
 
   async *#events(command: SegmentationCommand, caller: Caller, lastOnly: boolean): AsyncGenerator<JobEvent, void> {
@@ -161,7 +163,8 @@ export class SegmentationService {
     { signal, tenant }: Pick<Caller, 'signal' | 'tenant'>,
   ): Promise<Formatted<AsyncIterable<JobEvent>>> {
     const { request } = await this.#jobs.get(jobId, tenant.name);
-    return { value: this.#follow(jobId, after, signal), encodeMask: this.maskEncoder(request) };
+    const events = this.#streams.counted(tenant, this.#follow(jobId, after, signal));
+    return { value: events, encodeMask: this.maskEncoder(request) };
   }
 
   /** @throws SegueError NOT_FOUND when there is no such job or, so far, no such segment. */
