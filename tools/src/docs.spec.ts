@@ -9,7 +9,7 @@ const PAGES = execFileSync('git', ['ls-files', '--cached', '--others', '--exclud
   .trim()
   .split('\n');
 /** Folders whose names begin a path in running text. */
-const FOLDERS = 'apps|libs|proto|models|training|e2e|tools|k8s|examples|docs';
+const FOLDERS = 'apps|libs|proto|models|training|clients|e2e|bench|proofs|tools|k8s|examples|docs';
 
 describe.each(PAGES)('%s', (page) => {
   const text = readFileSync(join(ROOT, page), 'utf8');
@@ -22,5 +22,7 @@ describe.each(PAGES)('%s', (page) => {
   it('names paths that exist', () => {
     const paths = [...text.matchAll(new RegExp(`\`((?:${FOLDERS})/[\\w./-]+)\``, 'g'))].map((match) => match[1] ?? '');
     expect(paths.filter((path) => !existsSync(join(ROOT, path)))).toEqual([]);
+    // A test without its folder is not looked for.
+    expect([...text.matchAll(/`([\w-]+\.spec\.ts)`/g)].map((match) => match[1])).toEqual([]);
   });
 });

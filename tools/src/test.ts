@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { provideBrowser, provideRedisProgram, provideTools } from './system-packages.js';
+import { knownAdvisories } from './advisories.js';
 import { providePython } from './python.js';
 import { countsOf, coverageOf, type Counts, type Task } from './reports.js';
 import { Advice, paint, runCommand, step } from './terminal.js';
@@ -39,11 +40,26 @@ await runCommand(async () => {
   const tasks = JSON.parse(readFileSync(RESULTS, 'utf8')) as Task[];
   const results = tasks.map((task) => ({ task, counts: countsOf(task) }));
   const missing = python.missing.map((project) => `the tests of ${project}: see above for what they need`);
-  return report(results, missing, inCi);
+  const advisories = inCi ? await askForAdvisories() : [];
+  return report({ results, missing, advisories, inCi });
 });
 
+async function askForAdvisories(): Promise<string[]> {
+  step('Asking the registry for advisories of packages in use (npm audit)');
+  const advisories = await knownAdvisories();
+  if (!advisories) step('The registry tells no advisories: what is known of packages was not checked');
+  return (advisories ?? []).map((advisory) => `known advisory: ${advisory}`);
+}
+
+interface Report {
+  readonly results: readonly { readonly task: Task; readonly counts: Counts }[];
+  readonly missing: readonly string[];
+  readonly advisories: readonly string[];
+  readonly inCi: boolean;
+}
+
 /** The last line stands alone in a form that CI readers count. */
-function report(results: readonly { task: Task; counts: Counts }[], missing: readonly string[], inCi: boolean): number {
+function report({ results, missing, advisories, inCi }: Report): number {
   console.log('');
   for (const { task, counts } of results) {
     const coverage = coverageOf(task);
@@ -53,10 +69,11 @@ function report(results: readonly { task: Task; counts: Counts }[], missing: rea
   }
   const skipped = [...results.flatMap(({ counts }) => counts.skipped), ...missing];
   for (const name of skipped) console.log(`- skipped: ${name}`);
-  for (const name of results.flatMap(({ counts }) => counts.failures))
+  for (const name of [...results.flatMap(({ counts }) => counts.failures), ...advisories])
     console.log(`${paint('red', '✗')} failed: ${name}`);
   if (skipped.length > 0 && inCi) console.log('\nWhere CI is set, a skipped test is a failure.');
   const sum = (key: 'passed' | 'failed') => results.reduce((total, { counts }) => total + counts[key], 0);
-  console.log(`\n${sum('passed')} passed, ${sum('failed')} failed, ${skipped.length} skipped`);
-  return sum('failed') > 0 || (skipped.length > 0 && inCi) ? 1 : 0;
+  const failed = sum('failed') + advisories.length;
+  console.log(`\n${sum('passed')} passed, ${failed} failed, ${skipped.length} skipped`);
+  return failed > 0 || (skipped.length > 0 && inCi) ? 1 : 0;
 }
