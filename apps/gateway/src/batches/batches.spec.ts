@@ -1,6 +1,6 @@
 import OpenAI, { toFile } from 'openai';
 import { expect, it, vi } from 'vitest';
-import { MASK, photo, signal, TEXT, until, useGateway } from '../gateway.fixture.js';
+import { fillMemory, MASK, photo, signal, TEXT, until, useGateway } from '../gateway.fixture.js';
 
 const fixture = useGateway();
 const openai = (url = fixture.gateway.url) => new OpenAI({ baseURL: `${url}/v1`, apiKey: 'none', maxRetries: 0 });
@@ -101,6 +101,17 @@ it.each([
   ['another address', [{ custom_id: 'a', method: 'POST', url: '/v1/embeddings', body: {} }], /another "url"/],
 ])('is refused with %s', async (_what, lines, message) => {
   await expect(create(lines)).rejects.toMatchObject({ status: 400, message: expect.stringMatching(message) });
+});
+
+it('takes no file for which Redis has no room beside the jobs', async () => {
+  const line = await chatLine('a');
+  const makeRoom = await fillMemory(fixture.store, 0.72);
+  try {
+    const refused = await create([line]).catch((error: unknown) => error);
+    expect(refused).toMatchObject({ status: 429, message: expect.stringMatching(/files are kept/) });
+  } finally {
+    await makeRoom();
+  }
 });
 
 it('is not there for who does not know it', async () => {
