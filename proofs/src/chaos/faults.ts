@@ -131,6 +131,8 @@ const sabotage =
       const letters = await redis.lrange(KEYS.deadLetters, 0, -1);
       const ours = letters.filter((letter) => letter.includes(jobId));
       if (ours.length === 0) throw new Error(`“${instruction}” failed and left no dead letter`);
+      const { deaths, diedIn } = JSON.parse(ours[0] ?? '') as { readonly deaths: number; readonly diedIn: string[] };
+      if (diedIn.length !== deaths) throw new Error(`“${instruction}” ended ${deaths} workers, not ${diedIn.join()}`);
       for (const letter of ours) await redis.lrem(KEYS.deadLetters, 0, letter);
     } finally {
       redis.disconnect();
