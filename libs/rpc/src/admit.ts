@@ -1,4 +1,4 @@
-import type { ServerHttp2Stream } from 'node:http2';
+import { constants, type ServerHttp2Stream } from 'node:http2';
 import {
   ResponderBuilder,
   ServerInterceptingCall,
@@ -81,7 +81,10 @@ function watchMessage(
   const end = (error?: unknown): void => {
     clearTimeout(timer);
     stream.off('data', count);
-    if (error !== undefined) refuse(error);
+    if (error === undefined) return;
+    refuse(error);
+    // What has come is held until the client has no more to send, or may send no more (RFC 9113, 8.1).
+    stream.close(constants.NGHTTP2_NO_ERROR);
   };
   const timer =
     timeoutMs === undefined
