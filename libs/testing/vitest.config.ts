@@ -1,3 +1,3 @@
 import { project } from '../../vitest.base.js';
 
-export default project('testing', { floor: 9 });
+export default project('testing', { floor: 10 });

@@ -204,10 +204,31 @@ export async function fillMemory(store: RedisConnection['client'], share: number
 }
 
 /** Resolves when the promise's function is called: for tests that need to know that a stage has begun. */
-export function signal(): { readonly given: Promise<void>; give(): void } {
+export interface Signal {
+  readonly given: Promise<void>;
+  give(): void;
+}
+
+export function signal(): Signal {
   let give = (): void => undefined;
   const given = new Promise<void>((resolve) => (give = resolve));
   return { given, give };
+}
+
+/** Has a stage wait with every job of this test until `go` is given; `began` is given by the first. */
+export function hold<S extends keyof FakeStages>(
+  stages: FakeStages,
+  stage: S,
+): { readonly began: Signal; readonly go: Signal } {
+  const [began, go] = [signal(), signal()];
+  const process = stages[stage] as (context: unknown) => Promise<unknown>;
+  const held = async (context: unknown) => {
+    began.give();
+    await go.given;
+    return process(context);
+  };
+  stages[stage] = held as FakeStages[S];
+  return { began, go };
 }
 
 /** A stage that holds its job until the job ends elsewhere. */

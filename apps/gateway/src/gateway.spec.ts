@@ -2,7 +2,7 @@ import { Agent, request } from 'node:http';
 import { serverSentEvents } from '@segue/client';
 import { RedisServer } from '@segue/local-system';
 import { describe, expect, it } from 'vitest';
-import { collect, fillMemory, photo, signal, TEXT, until, useGateway } from './gateway.fixture.js';
+import { collect, fillMemory, hold, photo, TEXT, until, useGateway } from './gateway.fixture.js';
 
 const fixture = useGateway();
 
@@ -42,12 +42,7 @@ describe('work that would only wait', () => {
   it('is refused before Redis is full, for a known picture too, and what is there goes on', async () => {
     const gateway = await fixture.startAnother({});
     const { imageId } = await gateway.client.images.upload(await photo());
-    const go = signal();
-    const { generate } = fixture.stages;
-    fixture.stages.generate = async (context) => {
-      await go.given;
-      return generate(context);
-    };
+    const { go } = hold(fixture.stages, 'generate');
     const open = await gateway.client.jobs.submit({ imageId, instruction: 'Where is the cup?' });
     const askAgain = () =>
       fetch(`${gateway.url}/v1/jobs`, {
@@ -144,14 +139,7 @@ describe('stopping', () => {
   it('answers what comes on a connection that was open already, and closes it then', async () => {
     const gateway = await fixture.startAnother({});
     const { hostname, port } = new URL(gateway.url);
-    const began = signal();
-    const go = signal();
-    const { generate } = fixture.stages;
-    fixture.stages.generate = async (context) => {
-      began.give();
-      await go.given;
-      return generate(context);
-    };
+    const { began, go } = hold(fixture.stages, 'generate');
     const agent = new Agent({ keepAlive: true, maxSockets: 1 });
     const get = (path: string) =>
       new Promise((resolve, reject) => {
@@ -175,14 +163,7 @@ describe('stopping', () => {
 
   it('finishes what clients wait for and sends watchers elsewhere', async () => {
     const gateway = await fixture.startAnother({});
-    const began = signal();
-    const go = signal();
-    const { generate } = fixture.stages;
-    fixture.stages.generate = async (context) => {
-      began.give();
-      await go.given;
-      return generate(context);
-    };
+    const { began, go } = hold(fixture.stages, 'generate');
     const called = gateway.grpc.segment(await overGrpc());
     const overHttp = ask(gateway.url);
     await began.given;

@@ -1,4 +1,5 @@
 import { SegueError, type Tenant } from '@segue/core';
+import { Tally } from './tally.js';
 
 const RETRY_AFTER_MS = 1_000;
 
@@ -16,7 +17,7 @@ export interface Upload {
  */
 export class Uploads {
   readonly #maxBytes: number;
-  readonly #ofTenant = new Map<string, number>();
+  readonly #ofTenant = new Tally();
   #held = 0;
 
   constructor(maxBytes: number) {
@@ -28,15 +29,13 @@ export class Uploads {
     const change = (bytes: number): void => {
       own += bytes;
       this.#held += bytes;
-      const ofTenant = (this.#ofTenant.get(name) ?? 0) + bytes;
-      if (ofTenant > 0) this.#ofTenant.set(name, ofTenant);
-      else this.#ofTenant.delete(name);
+      this.#ofTenant.add(name, bytes);
     };
     return {
       add: (bytes) => {
         // A single body is always taken, so that no setting makes the service useless.
         const isFull = (held: number, most = Infinity): boolean => held > own && held + bytes > most;
-        if (isFull(this.#ofTenant.get(name) ?? 0, limits.uploadBytes)) {
+        if (isFull(this.#ofTenant.of(name), limits.uploadBytes)) {
           throw full('You are sending as much at the same time as you may. Send one picture after another.');
         }
         if (isFull(this.#held, this.#maxBytes)) {

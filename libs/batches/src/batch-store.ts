@@ -1,12 +1,9 @@
 import { randomBytes } from 'node:crypto';
-import { SegueError } from '@segue/core';
-import { defineScript, KEYS, NOW_LUA, redisMemory, redisNowMs, type RedisConnection } from '@segue/redis';
+import { SegueError, storeFull } from '@segue/core';
+import { defineScript, KEYS, NOW_LUA, redisNowMs, redisRoom, type RedisConnection } from '@segue/redis';
 import { errorFileId, hasEnded, outputFileId, type Batch, type BatchFile, type BatchStatus } from './batch.js';
 
 const MAX_LISTED = 1_000;
-/** Share of Redis' memory up to which files are taken: the jobs of their lines need the rest. */
-const MOST_MEMORY = 0.7;
-const RETRY_FULL_MS = 60_000;
 const RESULT_FILE = /^file-(batch_[0-9a-f]{32})-(output|errors)$/;
 
 /** A batch that this process works on until its lease ends. */
@@ -71,14 +68,7 @@ export class BatchStore {
     const createdAtMs = await redisNowMs(this.#redis);
     const file: BatchFile = { id, filename, bytes: content.byteLength, createdAtMs, purpose: 'batch' };
     const key = KEYS.batchFile(id);
-    const { usedBytes, limitBytes } = await redisMemory(this.#redis, key);
-    if (usedBytes + content.byteLength > MOST_MEMORY * limitBytes) {
-      throw new SegueError(
-        'RESOURCE_EXHAUSTED',
-        'Too many pictures and files are kept at the moment. Try again in a minute.',
-        { retryAfterMs: RETRY_FULL_MS },
-      );
-    }
+    if (content.byteLength > (await redisRoom(this.#redis, key))) throw storeFull('pictures and files');
     await this.#ask((redis) =>
       Promise.all([redis.hset(key, { tenant, file: JSON.stringify(file), content }), redis.pexpire(key, this.#keepMs)]),
     );

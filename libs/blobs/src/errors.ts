@@ -10,6 +10,6 @@ export function codeOf(error: unknown): string {
 
 /** What an error of the system or of a connection means; itself where it does not pass with time. */
 export function systemError(error: unknown): unknown {
-  if (FULL.has(codeOf(error))) return storeFull(error);
+  if (FULL.has(codeOf(error))) return storeFull('pictures', error);
   return PASSING.has(codeOf(error)) ? storeAway(error) : error;
 }

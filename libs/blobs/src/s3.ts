@@ -163,7 +163,7 @@ function statusOf(error: Error): number {
 function toError(cause: unknown): unknown {
   const error = cause as Error;
   const status = statusOf(error);
-  if (FULL_NAMES.has(error.name) || status === FULL_STATUS) return storeFull(error);
+  if (FULL_NAMES.has(error.name) || status === FULL_STATUS) return storeFull('pictures', error);
   const passes = (status >= 500 && status !== NEVER_STATUS) || PASSING_STATUS.has(status);
   return passes || PASSING_NAMES.has(error.name) ? storeAway(error) : systemError(error);
 }

@@ -33,9 +33,9 @@ export function isStoreAway(error: unknown): error is SegueError {
   return error instanceof SegueError && error.reason === 'STORE_AWAY';
 }
 
-/** There is no room for a further picture. */
-export function storeFull(cause?: unknown): SegueError {
-  return new SegueError('RESOURCE_EXHAUSTED', 'Too many pictures are kept at the moment. Try again in a minute.', {
+/** There is no room for more. @param kept what takes it, in the plural. */
+export function storeFull(kept: string, cause?: unknown): SegueError {
+  return new SegueError('RESOURCE_EXHAUSTED', `Too many ${kept} are kept at the moment. Try again in a minute.`, {
     retryAfterMs: RETRY_FULL_MS,
     cause,
   });

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { SegueError } from '@segue/core';
 import type { RedisServer } from '@segue/local-system';
-import { eventsOf, fakeStages, newJob, request, until, type OpenedJobs, type useJobs } from './jobs.fixture.js';
+import { eventsOf, newJob, request, until, type OpenedJobs, type useJobs } from './jobs.fixture.js';
 
 type Fixture = ReturnType<typeof useJobs>;
 type Options = Parameters<Fixture['open']>[0];
@@ -35,20 +35,10 @@ async function ask(jobs: OpenedJobs, client: number, ended: Ended[], stop: Abort
 
 /** Everything of a service, each part on its own connections. */
 function startService(fixture: Fixture, options: Options): OpenedJobs {
-  const open = (role: 'producer' | 'worker') => fixture.open({ ...options, role });
-  const hosts = [
-    open('worker').stageHost({ stage: 'encode', concurrency: 4, process: fakeStages.encode }),
-    open('worker').stageHost({ stage: 'generate', concurrency: 4, process: fakeStages.generate }),
-    open('worker').stageHost({ stage: 'decode', concurrency: 4, process: fakeStages.decode }),
-    open('worker').answerStage({ concurrency: 4 }),
-  ];
-  for (const host of hosts) {
-    void host.start();
-    fixture.onEnd(() => host.close({ graceMs: 0 }));
-  }
-  const sweeper = open('worker').startSweeper({ forgottenAfterMs: 1_000 });
+  fixture.startWorkers({}, options);
+  const sweeper = fixture.open(options).startSweeper({ forgottenAfterMs: 1_000 });
   fixture.onEnd(() => sweeper.stop());
-  return open('producer');
+  return fixture.open({ ...options, role: 'producer' });
 }
 
 const away = (jobs: OpenedJobs) => until(async () => !(await jobs.ping()), 5_000);

@@ -93,21 +93,24 @@ export function useJobs() {
       return jobs;
     },
     /** Starts one worker of each stage, each on its own connections, with fakes where nothing else is given. */
-    startWorkers(stages: Partial<FakeStages> = {}): void {
+    startWorkers(stages: Partial<FakeStages> = {}, connection: Partial<OpenOptions> = {}): void {
       const { encode, generate, decode } = { ...fakeStages, ...stages };
-      this.startStage({ stage: 'encode', concurrency: 4, process: encode });
-      this.startStage({ stage: 'generate', concurrency: 4, process: generate });
-      this.startStage({ stage: 'decode', concurrency: 4, process: decode });
-      this.startAnswers();
+      this.startStage({ stage: 'encode', concurrency: 4, process: encode }, connection);
+      this.startStage({ stage: 'generate', concurrency: 4, process: generate }, connection);
+      this.startStage({ stage: 'decode', concurrency: 4, process: decode }, connection);
+      this.startAnswers(connection);
     },
-    startStage<S extends 'encode' | 'generate' | 'decode'>(options: StageHostOptions<S>): StageHost<S> {
-      const host = this.open().stageHost(options);
+    startStage<S extends 'encode' | 'generate' | 'decode'>(
+      options: StageHostOptions<S>,
+      connection: Partial<OpenOptions> = {},
+    ): StageHost<S> {
+      const host = this.open(connection).stageHost(options);
       void host.start();
       closers.push(() => host.close({ graceMs: 0 }));
       return host;
     },
-    startAnswers(): void {
-      const stage = this.open().answerStage({ concurrency: 4 });
+    startAnswers(connection: Partial<OpenOptions> = {}): void {
+      const stage = this.open(connection).answerStage({ concurrency: 4 });
       void stage.start();
       closers.push(() => stage.close({ graceMs: 0 }));
     },

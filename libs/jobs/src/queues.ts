@@ -48,9 +48,11 @@ export function parseTaskData(data: unknown): TaskData | undefined {
   return taskData.safeParse(data).data;
 }
 
+const versioned = z.looseObject({ schema: z.number() });
+
 /** Whether the data was written by a later version of this library. */
 export function isOfLaterVersion(data: unknown): boolean {
-  const { data: found } = z.looseObject({ schema: z.number() }).safeParse(data);
+  const { data: found } = versioned.safeParse(data);
   return found !== undefined && found.schema > SCHEMA;
 }
 

@@ -1,11 +1,9 @@
 import { PUBLIC_TENANT, SegueError, storeFull, type Blobs, type Tenant } from '@segue/core';
-import { KEYS, PictureScripts, redisMemory, redisNowMs, type RedisConnection } from '@segue/redis';
+import { KEYS, PictureScripts, redisNowMs, redisRoom, type RedisConnection } from '@segue/redis';
 import type { PictureSize } from '@segue/stages';
 import { blobName, newStamp } from './blob-names.js';
 import { imageIdOf, type GetOptions, type PictureStore, type PutOptions } from './picture-store.js';
 
-/** Share of Redis' memory up to which pictures are taken. Redis evicts nothing, and without room for its writes no job can go on or end. */
-const MOST_MEMORY = 0.7;
 const IMAGE_ID = /^[0-9a-f]{64}$/;
 /** What Redis needs for a picture besides its bytes. */
 const RECORD_BYTES = 1_024;
@@ -40,12 +38,12 @@ export class Pictures implements PictureStore {
     // All questions go at once: a new picture is the usual one.
     const [found, room, nowMs] = await Promise.all([
       this.#find(imageId, tenant),
-      this.#room(imageId),
+      redisRoom(this.#redis, KEYS.picture(imageId, this.#redis.client)),
       this.#blobs ? redisNowMs(this.#redis) : 0,
     ]);
     // Where bytes go to Redis, nobody here could read them from elsewhere.
     if (found && (this.#blobs || !found.blob)) return imageId;
-    if (RECORD_BYTES + (this.#blobs ? 0 : bytes.byteLength) > room) throw storeFull();
+    if (RECORD_BYTES + (this.#blobs ? 0 : bytes.byteLength) > room) throw storeFull('pictures');
     const counted = await this.#reserve(imageId, bytes.byteLength, owner);
     try {
       const content = await this.#write(imageId, bytes, nowMs, signal);
@@ -165,12 +163,6 @@ export class Pictures implements PictureStore {
       `Your pictures would take more than the ${maxBytes} bytes that you may keep. A picture goes some time after its last use.`,
       { retryAfterMs: Math.max(1_000, reserved.freeAfterMs) },
     );
-  }
-
-  /** Bytes that may be taken of the Redis where this picture belongs. */
-  async #room(imageId: string): Promise<number> {
-    const { usedBytes, limitBytes } = await redisMemory(this.#redis, KEYS.picture(imageId, this.#redis.client));
-    return MOST_MEMORY * limitBytes - usedBytes;
   }
 }
 

@@ -3,7 +3,7 @@ export { redisError } from './errors.js';
 export { JobScripts, type Reading } from './job-scripts.js';
 export { KEYS, PREFIX } from './keys.js';
 export { LoadScripts, type Demand, type Work } from './load-scripts.js';
-export { defineScript, NOW_LUA, redisMemory, redisNowMs } from './lua.js';
+export { defineScript, NOW_LUA, redisMemory, redisNowMs, redisRoom } from './lua.js';
 export { openRedis, type RedisConnection } from './open-redis.js';
 export { PictureScripts } from './picture-scripts.js';
 export { RateScripts } from './rate-scripts.js';

@@ -34,6 +34,15 @@ export async function redisMemory(
   return { usedBytes: amount('used_memory'), limitBytes: amount('maxmemory') || Infinity };
 }
 
+/** Share of Redis' memory up to which pictures and files are taken. Redis evicts nothing, and without room for its writes no job can go on or end. */
+const MOST_MEMORY = 0.7;
+
+/** Bytes that pictures and files may still take of the Redis that holds the key. @throws SegueError UNAVAILABLE when Redis is away. */
+export async function redisRoom(redis: Pick<RedisConnection, 'client' | 'ask'>, key: string): Promise<number> {
+  const { usedBytes, limitBytes } = await redisMemory(redis, key);
+  return MOST_MEMORY * limitBytes - usedBytes;
+}
+
 /** Runs a script on its keys and arguments. */
 export type Script = (keys: readonly string[], args: readonly Argument[]) => Promise<unknown>;
 

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { describe, expect, it } from 'vitest';
-import { photo, signal, useGateway, type RunningGateway } from '../gateway.fixture.js';
+import { hold, photo, useGateway, type RunningGateway } from '../gateway.fixture.js';
 
 const fixture = useGateway();
 
@@ -30,12 +30,7 @@ it('gives clients the API and operators the rest', async () => {
 
 describe('the load of the stages', () => {
   it('is there while nothing has been measured, the same at every gateway, and goes with the work', async () => {
-    const go = signal();
-    const encode = fixture.stages.encode;
-    fixture.stages.encode = async (context) => {
-      await go.given;
-      return encode(context);
-    };
+    const { go } = hold(fixture.stages, 'encode');
     const [one, two] = [await fixture.startAnother(SEEDS), await fixture.startAnother(SEEDS)];
     expect((await loadOf(one)).stages['encode']).toMatchObject({ tasks: 0, backlog_seconds: 0, tasks_per_second: 10 });
     const asked = await question();

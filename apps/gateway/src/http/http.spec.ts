@@ -8,6 +8,7 @@ import {
   HEIGHT,
   MASK,
   photo,
+  hold,
   signal,
   TEXT,
   until,
@@ -200,13 +201,7 @@ describe('POST /v1/segment', () => {
   });
 
   it('keeps the job of a client that named a key, who then asks again', async () => {
-    const { generate } = fixture.stages;
-    const [began, goOn] = [signal(), signal()];
-    fixture.stages.generate = async (context) => {
-      began.give();
-      await goOn.given;
-      return generate(context);
-    };
+    const { began, go } = hold(fixture.stages, 'generate');
     const controller = new AbortController();
     const asked = { ...question(), idempotency_key: 'once' };
     const lost = fetch(`${gateway.url}/v1/segment`, {
@@ -220,7 +215,7 @@ describe('POST /v1/segment', () => {
     controller.abort();
     await failed;
     const again = post('/v1/segment', asked);
-    goOn.give();
+    go.give();
     const response = await again;
     expect(response.status).toBe(200);
     expect(SCHEMAS.Answer.parse(await response.json()).text).toBe(TEXT);
@@ -304,14 +299,7 @@ describe('jobs', () => {
   });
 
   it('outlive the client', async () => {
-    const began = signal();
-    const go = signal();
-    const { generate } = fixture.stages;
-    fixture.stages.generate = async (context) => {
-      began.give();
-      await go.given;
-      return generate(context);
-    };
+    const { began, go } = hold(fixture.stages, 'generate');
     const { job_id } = SCHEMAS.Job.parse(await (await post('/v1/jobs', question())).json());
     await began.given;
     const watcher = new AbortController();
