@@ -136,9 +136,11 @@ export async function runWorker<S extends Stage, C extends WorkerConfig>(
       async stop(graceMs) {
         stopping.abort();
         // One that starts would wait for a Redis that is away for as long as it takes.
-        if (!started && redis?.client.status !== 'ready') redis?.close();
-        // A graph that is being loaded cannot be stopped, and ending the process under it would crash.
-        await starting?.catch(() => undefined); // told by whoever started it
+        const isWaiting = !started && redis?.client.status !== 'ready';
+        if (isWaiting) redis?.close();
+        // A graph that is being loaded cannot be stopped, and ending the process under it would crash. With a host all are loaded, and
+        // it may not hear that there will be no Redis.
+        if (!isWaiting || !host) await starting?.catch(() => undefined); // told by whoever started it
         await host?.close({ graceMs: graceMs * DRAIN_SHARE });
         for (const close of closing.reverse()) await close();
       },
